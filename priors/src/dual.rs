@@ -1,0 +1,189 @@
+//! Forward-mode gradients: a value with its two partial derivatives.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use crate::lane::Lane;
+use crate::real::Real;
+
+/// A value and its partial derivatives with respect to two inputs, usually a posterior's two parameters.
+///
+/// ```
+/// use sparsevd_priors::{Dual, Real};
+/// let (x, y) = Dual::inputs(3.0, 2.0);
+/// let z = x.square() * y.exp();              // d/dx = 2 x e^y, d/dy = x^2 e^y
+/// assert_eq!(z.grad, [6.0 * 2_f64.exp(), 9.0 * 2_f64.exp()]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dual<T> {
+    /// The value.
+    pub value: T,
+    /// The derivatives with respect to the first and the second input.
+    pub grad: [T; 2],
+}
+
+impl<T: Lane> Dual<T> {
+    /// The two inputs of a formula, each with derivative 1 with respect to itself.
+    #[inline(always)]
+    pub fn inputs(a: T, b: T) -> (Self, Self) {
+        let (zero, one) = (T::splat(0.0), T::splat(1.0));
+        (Dual { value: a, grad: [one, zero] }, Dual { value: b, grad: [zero, one] })
+    }
+
+    /// The chain rule: `value = f(self)`, `slope = f'(self)`.
+    #[inline(always)]
+    fn chain(self, value: T, slope: T) -> Self {
+        Dual { value, grad: [self.grad[0] * slope, self.grad[1] * slope] }
+    }
+}
+
+impl<T: Lane> Neg for Dual<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Dual { value: -self.value, grad: [-self.grad[0], -self.grad[1]] }
+    }
+}
+
+impl<T: Lane> Add for Dual<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn add(self, o: Self) -> Self {
+        Dual { value: self.value + o.value, grad: [self.grad[0] + o.grad[0], self.grad[1] + o.grad[1]] }
+    }
+}
+
+impl<T: Lane> Sub for Dual<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn sub(self, o: Self) -> Self {
+        Dual { value: self.value - o.value, grad: [self.grad[0] - o.grad[0], self.grad[1] - o.grad[1]] }
+    }
+}
+
+impl<T: Lane> Mul for Dual<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn mul(self, o: Self) -> Self {
+        let partial = |i: usize| self.grad[i] * o.value + self.value * o.grad[i];
+        Dual { value: self.value * o.value, grad: [partial(0), partial(1)] }
+    }
+}
+
+impl<T: Lane> Div for Dual<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn div(self, o: Self) -> Self {
+        self * o.recip()
+    }
+}
+
+impl<T: Lane> Real for Dual<T> {
+    #[inline(always)]
+    fn scale(self, factor: f64) -> Self {
+        self.chain(self.value.scale(factor), T::splat(factor))
+    }
+    #[inline(always)]
+    fn shift(self, offset: f64) -> Self {
+        Dual { value: self.value.shift(offset), grad: self.grad }
+    }
+    #[inline(always)]
+    fn square(self) -> Self {
+        self.chain(self.value.square(), self.value + self.value)
+    }
+    #[inline(always)]
+    fn recip(self) -> Self {
+        let r = self.value.recip();
+        self.chain(r, -r.square())
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        self.chain(self.value.abs(), self.value.sign())
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        let root = self.value.sqrt();
+        self.chain(root, root.recip().scale(0.5))
+    }
+    #[inline(always)]
+    fn exp(self) -> Self {
+        let e = self.value.exp();
+        self.chain(e, e)
+    }
+    #[inline(always)]
+    fn exp_m1(self) -> Self {
+        let e = self.value.exp_m1();
+        self.chain(e, e.shift(1.0))
+    }
+    #[inline(always)]
+    fn ln(self) -> Self {
+        self.chain(self.value.ln(), self.value.recip())
+    }
+    #[inline(always)]
+    fn ln_1p(self) -> Self {
+        self.chain(self.value.ln_1p(), self.value.shift(1.0).recip())
+    }
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        let s = self.value.sigmoid();
+        self.chain(s, s * s.scale(-1.0).shift(1.0))
+    }
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        self.chain(self.value.softplus(), self.value.sigmoid())
+    }
+    #[inline(always)]
+    fn at_least(self, floor: f64) -> Self {
+        self.chain(self.value.at_least(floor), self.value.above(floor))
+    }
+    #[inline(always)]
+    fn lift(self, f: impl Fn(f64) -> (f64, f64)) -> Self {
+        let (value, slope) = self.value.lift_with_slope(f);
+        self.chain(value, slope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn slope(f: impl Fn(f64) -> f64, x: f64) -> f64 {
+        let h = 1e-6 * x.abs().max(1e-3);
+        (f(x + h) - f(x - h)) / (2.0 * h)
+    }
+
+    proptest! {
+        #[test]
+        fn every_operation_has_the_derivative_of_its_value(x in 0.05_f64..4.0, sign in prop::bool::ANY) {
+            let y = if sign { -x } else { x };
+            macro_rules! holds {
+                ($at:expr, $f:expr) => {{
+                    let exact = { let f = $f; f(Dual::inputs($at, 0.0).0).grad[0] };
+                    let f = $f;
+                    let numeric = slope(|x| f(Dual::inputs(x, 0.0).0).value, $at);
+                    prop_assert!((exact - numeric).abs() < 1e-6 * (1.0 + exact.abs()), "{exact} {numeric} {}", stringify!($f));
+                }};
+            }
+            holds!(y, |x: Dual<f64>| x.scale(3.0).shift(2.0));
+            holds!(y, |x: Dual<f64>| x.square());
+            holds!(y, |x: Dual<f64>| x.recip());
+            holds!(y, |x: Dual<f64>| x.abs());
+            holds!(x, |x: Dual<f64>| x.sqrt());
+            holds!(y, |x: Dual<f64>| x.exp());
+            holds!(y, |x: Dual<f64>| x.exp_m1());
+            holds!(x, |x: Dual<f64>| x.ln());
+            holds!(x, |x: Dual<f64>| x.ln_1p());
+            holds!(y, |x: Dual<f64>| x.sigmoid());
+            holds!(y, |x: Dual<f64>| x.softplus());
+            holds!(y, |x: Dual<f64>| x.at_least(0.0));
+            holds!(y, |x: Dual<f64>| x.erf());
+            holds!(y, |x: Dual<f64>| -x * x.exp() - x / x.shift(9.0));
+        }
+    }
+
+    #[test]
+    fn square_roots_have_a_finite_slope_at_zero() {
+        let (x, _) = Dual::inputs(0.0_f32, 0.0);
+        assert!(x.sqrt().grad[0].is_finite());
+    }
+}

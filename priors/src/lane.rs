@@ -1,0 +1,345 @@
+//! Numbers a kernel can run on: one at a time, or eight.
+
+use std::fmt::Debug;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use bytemuck::cast;
+use wide::{f32x8, i32x8, u32x8};
+
+use crate::real::{Real, SQRT_FLOOR};
+
+/// A [`Real`] that [`Dual`](crate::Dual) can be built from, and that kernels can load from and store to memory.
+pub trait Lane: Real + Copy + Send + Sync + Debug + 'static {
+    /// The number that is stored in memory.
+    type Elem: Copy + Send + Sync + 'static;
+    /// How many of them one value holds.
+    const WIDTH: usize;
+
+    /// The same number in every lane.
+    fn splat(x: f64) -> Self;
+    /// Loads the first `WIDTH` numbers of a slice; a shorter slice is filled up with 1.
+    fn load(from: &[Self::Elem]) -> Self;
+    /// Stores as many lanes as the slice has room for.
+    fn store(self, to: &mut [Self::Elem]);
+    /// The sum of the first `count` lanes.
+    fn sum(self, count: usize) -> f64;
+    /// -1, 0 or 1.
+    fn sign(self) -> Self;
+    /// 1 where the number is greater than `floor`, otherwise 0.
+    fn above(self, floor: f64) -> Self;
+    /// [`Real::lift`], keeping the derivative too.
+    fn lift_with_slope(self, f: impl Fn(f64) -> (f64, f64)) -> (Self, Self);
+}
+
+/// Plain numbers: one lane.
+impl<F: num_traits::Float + Send + Sync + Debug + 'static> Lane for F {
+    type Elem = F;
+    const WIDTH: usize = 1;
+
+    #[inline(always)]
+    fn splat(x: f64) -> Self {
+        F::from(x).unwrap_or_else(F::nan)
+    }
+    #[inline(always)]
+    fn load(from: &[F]) -> Self {
+        from.first().copied().unwrap_or_else(F::one)
+    }
+    #[inline(always)]
+    fn store(self, to: &mut [F]) {
+        if let Some(to) = to.first_mut() {
+            *to = self;
+        }
+    }
+    #[inline(always)]
+    fn sum(self, count: usize) -> f64 {
+        if count == 0 { 0.0 } else { self.to_f64().unwrap_or(f64::NAN) }
+    }
+    #[inline(always)]
+    fn sign(self) -> Self {
+        if self == F::zero() { F::zero() } else { self.signum() }
+    }
+    #[inline(always)]
+    fn above(self, floor: f64) -> Self {
+        if self > Self::splat(floor) { F::one() } else { F::zero() }
+    }
+    fn lift_with_slope(self, f: impl Fn(f64) -> (f64, f64)) -> (Self, Self) {
+        let (value, slope) = f(self.to_f64().unwrap_or(f64::NAN));
+        (Self::splat(value), Self::splat(slope))
+    }
+}
+
+/// Eight `f32` computed together: SSE2, AVX, NEON or plain code, whatever the build targets.
+///
+/// `exp` and `ln` are within 2 units in the last place; `exp` saturates at 1.7e38 instead of overflowing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lanes(pub f32x8);
+
+impl Lanes {
+    #[inline(always)]
+    fn map(self, f: impl Fn(f64) -> f64) -> Self {
+        Lanes(f32x8::new(self.0.to_array().map(|x| f(f64::from(x)) as f32)))
+    }
+}
+
+impl Neg for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Lanes(-self.0)
+    }
+}
+impl Add for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn add(self, o: Self) -> Self {
+        Lanes(self.0 + o.0)
+    }
+}
+impl Sub for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn sub(self, o: Self) -> Self {
+        Lanes(self.0 - o.0)
+    }
+}
+impl Mul for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn mul(self, o: Self) -> Self {
+        Lanes(self.0 * o.0)
+    }
+}
+impl Div for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn div(self, o: Self) -> Self {
+        Lanes(self.0 / o.0)
+    }
+}
+
+#[inline(always)]
+fn all(x: f32) -> f32x8 {
+    f32x8::splat(x)
+}
+
+/// `e^x` by `x = n ln 2 + r`, then a polynomial in `r` (Cephes `expf`).
+#[inline(always)]
+fn exp(x: f32x8) -> f32x8 {
+    // In this operand order the processor's max and min hand a NaN on.
+    let x = all(88.0).fast_min(all(-87.3).fast_max(x));
+    let n = (x * all(std::f32::consts::LOG2_E)).round();
+    let r = n.mul_add(all(2.121_944_4e-4), n.mul_add(all(-0.693_359_4), x));
+    let p = all(1.987_569_1e-4)
+        .mul_add(r, all(1.398_199_9e-3))
+        .mul_add(r, all(8.333_452e-3))
+        .mul_add(r, all(4.166_579_6e-2))
+        .mul_add(r, all(1.666_666_5e-1))
+        .mul_add(r, all(5.000_000_1e-1));
+    let e = p.mul_add(r * r, r) + all(1.0);
+    let power: i32x8 = (n.fast_trunc_int() + i32x8::splat(127)) << 23;
+    e * cast::<i32x8, f32x8>(power)
+}
+
+/// `ln x` by `x = 2^n m`, `m` in `[sqrt(1/2), sqrt 2)`, then a polynomial in `m - 1` (Cephes `logf`).
+#[inline(always)]
+fn ln(x: f32x8) -> f32x8 {
+    let tiny = x.simd_lt(all(f32::MIN_POSITIVE));
+    let scaled = tiny.select(x * all(8_388_608.0), x);
+    let bits: u32x8 = cast(scaled);
+    let exponent: i32x8 = cast::<u32x8, i32x8>(bits >> 23) - i32x8::splat(126);
+    let m = cast::<u32x8, f32x8>((bits & u32x8::splat(0x007f_ffff)) | u32x8::splat(0x3f00_0000));
+    let low = m.simd_lt(all(std::f32::consts::FRAC_1_SQRT_2));
+    let n = f32x8::from_i32x8(exponent) - low.select(all(1.0), all(0.0)) - tiny.select(all(23.0), all(0.0));
+    let r = m + low.select(m, all(0.0)) - all(1.0);
+    let p = all(7.037_683_6e-2)
+        .mul_add(r, all(-1.151_461e-1))
+        .mul_add(r, all(1.167_699_9e-1))
+        .mul_add(r, all(-1.242_014_1e-1))
+        .mul_add(r, all(1.424_932_3e-1))
+        .mul_add(r, all(-1.666_805_8e-1))
+        .mul_add(r, all(2.000_071_5e-1))
+        .mul_add(r, all(-2.499_999_4e-1))
+        .mul_add(r, all(3.333_333_1e-1));
+    let r2 = r * r;
+    let y = n.mul_add(all(-2.121_944_4e-4), p * r * r2);
+    let y = n.mul_add(all(0.693_359_4), r + r2.mul_add(all(-0.5), y));
+    let y = x.simd_eq(all(0.0)).select(all(f32::NEG_INFINITY), y);
+    let y = x.simd_eq(all(f32::INFINITY)).select(x, y);
+    // Negative or NaN.
+    (!x.simd_ge(all(0.0))).select(all(f32::NAN), y)
+}
+
+impl Real for Lanes {
+    #[inline(always)]
+    fn scale(self, factor: f64) -> Self {
+        Lanes(self.0 * all(factor as f32))
+    }
+    #[inline(always)]
+    fn shift(self, offset: f64) -> Self {
+        Lanes(self.0 + all(offset as f32))
+    }
+    #[inline(always)]
+    fn square(self) -> Self {
+        Lanes(self.0 * self.0)
+    }
+    #[inline(always)]
+    fn recip(self) -> Self {
+        Lanes(all(1.0) / self.0)
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Lanes(self.0.abs())
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Lanes((self.0 + all(SQRT_FLOOR as f32)).sqrt())
+    }
+    #[inline(always)]
+    fn exp(self) -> Self {
+        Lanes(exp(self.0))
+    }
+    /// Kahan: `(u - 1) x / ln u` with `u = e^x` cancels the rounding of `u`.
+    #[inline(always)]
+    fn exp_m1(self) -> Self {
+        let u = exp(self.0);
+        let (small, large) = (u.simd_eq(all(1.0)), self.0.abs().simd_gt(all(1.0)));
+        let careful = (u - all(1.0)) * self.0 / ln(u);
+        Lanes(small.select(self.0, large.select(u - all(1.0), careful)))
+    }
+    #[inline(always)]
+    fn ln(self) -> Self {
+        Lanes(ln(self.0))
+    }
+    /// `ln u + (x - (u - 1)) / u` with `u = 1 + x` gives back what the sum rounded off.
+    #[inline(always)]
+    fn ln_1p(self) -> Self {
+        let u = self.0 + all(1.0);
+        let lost = (self.0 - (u - all(1.0))) / u;
+        let lost = self.0.simd_gt(all(1e10)).select(all(0.0), lost);
+        Lanes(ln(u) + lost)
+    }
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        let e = exp(-self.0.abs());
+        Lanes(self.0.simd_gt(all(0.0)).select(all(1.0), e) / (e + all(1.0)))
+    }
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        let tail = Lanes(exp(-self.0.abs())).ln_1p();
+        Lanes(all(0.0).fast_max(self.0) + tail.0)
+    }
+    #[inline(always)]
+    fn at_least(self, floor: f64) -> Self {
+        Lanes(all(floor as f32).fast_max(self.0))
+    }
+    #[inline(always)]
+    fn lift(self, f: impl Fn(f64) -> (f64, f64)) -> Self {
+        self.map(|x| f(x).0)
+    }
+}
+
+impl Lane for Lanes {
+    type Elem = f32;
+    const WIDTH: usize = 8;
+
+    #[inline(always)]
+    fn splat(x: f64) -> Self {
+        Lanes(all(x as f32))
+    }
+    #[inline(always)]
+    fn load(from: &[f32]) -> Self {
+        match from.first_chunk::<8>() {
+            Some(full) => Lanes(f32x8::new(*full)),
+            None => {
+                let mut part = [1.0; 8];
+                part[..from.len()].copy_from_slice(from);
+                Lanes(f32x8::new(part))
+            }
+        }
+    }
+    #[inline(always)]
+    fn store(self, to: &mut [f32]) {
+        match to.first_chunk_mut::<8>() {
+            Some(full) => *full = self.0.to_array(),
+            None => {
+                let count = to.len();
+                to.copy_from_slice(&self.0.as_array()[..count]);
+            }
+        }
+    }
+    #[inline(always)]
+    fn sum(self, count: usize) -> f64 {
+        if count >= 8 {
+            f64::from(self.0.reduce_add())
+        } else {
+            self.0.as_array()[..count].iter().map(|&x| f64::from(x)).sum()
+        }
+    }
+    #[inline(always)]
+    fn sign(self) -> Self {
+        let positive = self.0.simd_gt(all(0.0)).select(all(1.0), all(0.0));
+        Lanes(positive - self.0.simd_lt(all(0.0)).select(all(1.0), all(0.0)))
+    }
+    #[inline(always)]
+    fn above(self, floor: f64) -> Self {
+        Lanes(self.0.simd_gt(all(floor as f32)).select(all(1.0), all(0.0)))
+    }
+    fn lift_with_slope(self, f: impl Fn(f64) -> (f64, f64)) -> (Self, Self) {
+        let pairs = self.0.to_array().map(|x| f(f64::from(x)));
+        (Lanes(f32x8::new(pairs.map(|p| p.0 as f32))), Lanes(f32x8::new(pairs.map(|p| p.1 as f32))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn first(x: Lanes) -> f64 {
+        f64::from(x.0.to_array()[0])
+    }
+    fn lanes(x: f32) -> Lanes {
+        Lanes(all(x))
+    }
+    fn close(a: f64, b: f64, relative: f64) -> bool {
+        (a - b).abs() <= relative * b.abs()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn agrees_with_f64(x in -80.0_f32..80.0, p in -37.0_f32..37.0) {
+            let (wide, positive) = (f64::from(x), 10_f32.powf(p));
+            let exact = f64::from(positive);
+            prop_assert!(close(first(lanes(x).exp()), wide.exp(), 2e-7));
+            prop_assert!((first(lanes(positive).ln()) - exact.ln()).abs() <= 2e-7 * exact.ln().abs().max(0.5));
+            prop_assert!(close(first(lanes(positive).ln_1p()), exact.ln_1p(), 3e-7));
+            prop_assert!(close(first(lanes(x).exp_m1()), wide.exp_m1(), 1e-6));
+            prop_assert!(close(first(lanes(x * 1e-6).exp_m1()), f64::from(x * 1e-6).exp_m1(), 1e-6));
+            prop_assert!(close(first(lanes(x).sigmoid()), Real::sigmoid(wide), 5e-7));
+            prop_assert!(close(first(lanes(x).softplus()), Real::softplus(wide), 5e-7));
+            prop_assert_eq!(lanes(x).erf(), lanes(Real::erf(x)));
+        }
+    }
+
+    #[test]
+    fn edges() {
+        assert_eq!(first(lanes(0.0).ln()), f64::NEG_INFINITY);
+        assert!(first(lanes(-1.0).ln()).is_nan());
+        assert_eq!(first(lanes(f32::INFINITY).ln()), f64::INFINITY);
+        assert!((first(lanes(1e-40).ln()) - f64::from(1e-40_f32).ln()).abs() < 1e-4);
+        for f in [Real::exp, Real::ln, Real::ln_1p, Real::sigmoid, Real::softplus, Real::sqrt, Real::abs] {
+            assert!(first(f(lanes(f32::NAN))).is_nan());
+        }
+        assert!(first(lanes(f32::NAN).at_least(0.0)).is_nan());
+        assert!(first(lanes(-1e9).exp()) < 1.3e-38 && first(lanes(1e9).exp()).is_finite());
+    }
+
+    #[test]
+    fn short_slices_load_and_store_what_they_hold() {
+        let mut out = [0.0; 3];
+        Lanes::load(&[2.0, 3.0, 4.0]).store(&mut out);
+        assert_eq!(out, [2.0, 3.0, 4.0]);
+        assert_eq!(Lanes::load(&[2.0, 3.0, 4.0]).sum(3), 9.0);
+    }
+}

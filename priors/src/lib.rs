@@ -1,0 +1,37 @@
+//! Priors for variational layers: write the KL once.
+//!
+//! | you need | reach for |
+//! |---|---|
+//! | sparsity from noise, the Sparse Variational Dropout of Molchanov et al. | [`LogUniform`] |
+//! | sparsity by empirical Bayes, per weight, neuron or layer | [`Ard`] |
+//! | an ordinary Bayesian network | [`Gaussian`], fixed or learned |
+//! | heavier tails, or a spike and a slab | [`Laplace`], [`StudentT`], [`ScaleMixture`] |
+//! | a baseline with no prior | [`Flat`] |
+//! | one that is not here | implement [`Prior`]: one method, one formula |
+//!
+//! A prior is a formula over [`Real`]; evaluated with `f64` it is a number, with [`Dual`] its own exact gradient, with
+//! `Dual<Lanes>` a SIMD kernel, and with the graph node of the `sparsevd` crate an autodiff graph.
+//! The property-test kit in `laws` (feature `laws`) holds it to what it claims.
+
+mod ard;
+mod dawson;
+mod dual;
+mod error;
+mod flat;
+mod gaussian;
+mod lane;
+mod log_uniform;
+mod normal;
+mod prior;
+mod real;
+
+pub use ard::Ard;
+pub use dual::Dual;
+pub use error::Error;
+pub use flat::Flat;
+pub use gaussian::Gaussian;
+pub use lane::{Lane, Lanes};
+pub use log_uniform::LogUniform;
+pub use normal::{INV_ALPHA_FLOOR, Normal};
+pub use prior::{Moments, Prior, Shared};
+pub use real::{Real, SQRT_FLOOR};

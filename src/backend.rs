@@ -1,0 +1,61 @@
+//! Where the mathematics runs: element types, and the one trait that picks fused kernels or a dfdx graph.
+
+use dfdx::prelude::*;
+use sparsevd_priors::{Lane, Lanes, Prior};
+
+use crate::graph;
+use crate::layer::Layer;
+use crate::map::{LinearMap, Map};
+use crate::posterior::Posterior;
+
+/// A number that weights are made of: `f32` or `f64`.
+pub trait Elem: Dtype + num_traits::Float + rand_distr::uniform::SampleUniform {
+    /// What the fused kernels compute with: eight `f32` at a time, or one `f64`.
+    type Lanes: Lane<Elem = Self>;
+
+    /// The nearest number to `x`.
+    fn of(x: f64) -> Self {
+        <Self as num_traits::NumCast>::from(x).unwrap_or_else(num_traits::Float::nan)
+    }
+
+    /// This number as `f64`.
+    fn f64(self) -> f64 {
+        num_traits::ToPrimitive::to_f64(&self).unwrap_or(f64::NAN)
+    }
+}
+
+impl Elem for f32 {
+    type Lanes = Lanes;
+}
+
+impl Elem for f64 {
+    type Lanes = f64;
+}
+
+/// A tensor on the tape.
+pub type Taped<S, E, D> = Tensor<S, E, D, OwnedTape<E, D>>;
+
+/// A dfdx device that variational layers run on. The CPU has fused kernels; any other device runs the same formulas as
+/// a dfdx graph.
+pub trait Backend<E: Elem>: Device<E> {
+    /// The summed KL of a layer, in nats.
+    #[doc(hidden)]
+    fn kl<M: Map, Q: Posterior, P: Prior>(layer: &Layer<M, Q, P, E, Self>) -> Result<Taped<Rank0, E, Self>, Self::Err> {
+        graph::kl(layer)
+    }
+
+    /// A dense layer's sampled output. `input_grad` is false where nobody needs the gradient of `x`.
+    #[doc(hidden)]
+    fn linear<B: Dim, Q: Posterior, P: Prior, const I: usize, const O: usize, const BIAS: bool>(
+        layer: &Layer<LinearMap<I, O, BIAS>, Q, P, E, Self>,
+        x: Taped<(B, Const<I>), E, Self>,
+        _input_grad: bool,
+    ) -> Result<Taped<(B, Const<O>), E, Self>, Self::Err> {
+        graph::linear(layer, x)
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Backend<f32> for Cuda {}
+#[cfg(feature = "cuda")]
+impl Backend<f64> for Cuda {}

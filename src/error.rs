@@ -1,0 +1,71 @@
+//! What can go wrong with what a user hands in.
+
+use sparsevd_priors as priors;
+
+use crate::data::DataError;
+use crate::metrics::MetricsError;
+
+/// An error of this library: what, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting outside its range.
+    #[error("{name} = {value}; it must be {range}")]
+    Setting {
+        /// Which setting.
+        name: &'static str,
+        /// What was given.
+        value: f64,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// Training met a number that is not one.
+    #[error(
+        "{what} is {value} in {layer}, epoch {epoch}, step {step}; lower the learning rate, or look for unusual values in the inputs"
+    )]
+    NotFinite {
+        /// Which quantity.
+        what: String,
+        /// Its value.
+        value: f64,
+        /// The layer it was found in, or the objective.
+        layer: String,
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The step within the epoch, from 0.
+        step: usize,
+    },
+    /// Two networks whose tensors do not fit each other.
+    #[error("the networks do not match: {}", .0.join("; "))]
+    Mismatch(Vec<String>),
+    /// Data that the network cannot take.
+    #[error("{0}")]
+    Input(String),
+    /// A network without any variational layer.
+    #[error("the network has no layer of this library, so there is nothing to train, prune or report")]
+    NoLayer,
+    /// A data set that cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Predictions that cannot be scored.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// A hyper-parameter that a prior cannot have.
+    #[error(transparent)]
+    Prior(#[from] priors::Error),
+    /// The device's error, such as running out of memory.
+    #[error("device: {0}")]
+    Device(String),
+}
+
+impl Error {
+    /// Any device's error.
+    pub(crate) fn device(error: impl std::fmt::Debug) -> Self {
+        Error::Device(format!("{error:?}"))
+    }
+}
+
+/// `Ok` where a setting is in its range; NaN never is.
+pub(crate) fn setting(ok: bool, name: &'static str, value: f64, range: &'static str) -> Result<(), Error> {
+    if ok { Ok(()) } else { Err(Error::Setting { name, value, range }) }
+}

@@ -1,0 +1,110 @@
+//! The KL of a layer and its gradient, from the prior's own formula, in one pass.
+
+use dfdx::prelude::*;
+use sparsevd_priors::{Dual, Lane, Moments, Normal, Prior, Real, Shared};
+
+use super::weights::{Row, Weights, splat};
+use super::{accumulate, gradient, numbers};
+use crate::backend::{Elem, Taped};
+use crate::layer::Layer;
+use crate::map::Map;
+use crate::posterior::Posterior;
+
+pub(super) fn kl<M: Map, Q: Posterior, P: Prior, E: Elem>(
+    layer: &Layer<M, Q, P, E, Cpu>,
+) -> Result<Taped<Rank0, E, Cpu>, CpuError>
+where
+    Cpu: Device<E>,
+{
+    let (theta, spread) = (numbers(&layer.theta), numbers(&layer.spread));
+    let weights = Weights { grid: M::grid(), theta: &theta, spread: &spread, shared: Q::SHARED };
+    let mut d_theta = vec![E::default(); theta.len()];
+    let mut d_spread = vec![E::default(); spread.len()];
+    let (posterior, prior) = (&layer.posterior, &layer.prior);
+    let total = match Scales::fit(&weights, posterior, prior) {
+        None => weights.pull_back(&mut d_theta, &mut d_spread, |_, row, i| {
+            let (theta, spread) = row.duals(i);
+            prior.kl(posterior.q(theta, spread))
+        }),
+        Some(scales) => weights.pull_back(&mut d_theta, &mut d_spread, |r, row, i| {
+            let (theta, spread) = row.duals(i);
+            prior.kl(scales.divide(posterior.q(theta, spread), r, i))
+        }),
+    };
+    let out: Tensor<Rank0, E, Cpu> = layer.theta.device().try_tensor_from_vec(vec![E::of(total)], ())?;
+    let (theta, spread, id) = (layer.theta.clone(), layer.spread.clone(), out.clone());
+    let mut tape = OwnedTape::default();
+    tape.add_backward_op(move |grads| {
+        grads.try_alloc_for(&id)?;
+        let g = grads.get(&id).array();
+        accumulate(gradient(grads, &theta)?, d_theta.iter().map(|d| *d * g));
+        accumulate(gradient(grads, &spread)?, d_spread.iter().map(|d| *d * g));
+        Ok(())
+    });
+    Ok(out.put_tape(tape))
+}
+
+/// The learned scales of a prior, as reciprocals and as shifts of the log-variance.
+struct Scales<E> {
+    shared: Shared,
+    recip: Vec<E>,
+    shift: Vec<E>,
+}
+
+impl<E: Elem> Scales<E> {
+    /// Fits the prior to the posterior's moments; `None` where there is nothing to learn.
+    fn fit<Q: Posterior, P: Prior>(weights: &Weights<'_, E>, posterior: &Q, prior: &P) -> Option<Self> {
+        let (shared, grid) = (prior.shared(), weights.grid);
+        let group = |r: usize, i: usize| match shared {
+            Shared::None => None,
+            Shared::PerOutput => Some(r),
+            Shared::PerInput => Some(i / grid.area),
+            Shared::PerLayer => Some(0),
+        };
+        let groups = group(grid.rows - 1, grid.cols - 1)? + 1;
+        let mut sums = vec![[0.0; 2]; groups];
+        for r in 0..grid.rows {
+            let row = weights.row(r);
+            for i in (0..grid.cols).step_by(E::Lanes::WIDTH) {
+                let (first, second) = moments(posterior, &row, i);
+                for j in i..grid.cols.min(i + E::Lanes::WIDTH) {
+                    let sum = &mut sums[group(r, j)?];
+                    sum[0] += first[j - i].f64();
+                    sum[1] += second[j - i].f64();
+                }
+            }
+        }
+        let count = grid.len() / groups;
+        let mean = |sum: f64| sum / count as f64;
+        let scales = sums.iter().map(|s| prior.fit(&Moments { first: mean(s[0]), second: mean(s[1]), count }));
+        let scales: Vec<f64> = match shared {
+            Shared::PerInput => scales.flat_map(|s| std::iter::repeat_n(s, grid.area)).collect(),
+            _ => scales.collect(),
+        };
+        let recip = scales.iter().map(|s| E::of(s.recip())).collect();
+        let shift = scales.iter().map(|s| E::of(-2.0 * s.ln())).collect();
+        Some(Scales { shared, recip, shift })
+    }
+
+    /// `q` in units of its scale.
+    #[inline(always)]
+    fn divide(&self, q: Normal<Dual<E::Lanes>>, r: usize, i: usize) -> Normal<Dual<E::Lanes>> {
+        let (recip, shift) = match self.shared {
+            Shared::PerInput => (E::Lanes::load(&self.recip[i..]), E::Lanes::load(&self.shift[i..])),
+            Shared::PerOutput => (splat(self.recip[r]), splat(self.shift[r])),
+            Shared::PerLayer | Shared::None => (splat(self.recip[0]), splat(self.shift[0])),
+        };
+        let constant = |value| Dual { value, grad: [E::Lanes::splat(0.0); 2] };
+        Normal::new(q.mean * constant(recip), q.log_var + constant(shift))
+    }
+}
+
+/// E w and E w^2 of a lane of weights.
+fn moments<Q: Posterior, E: Elem>(posterior: &Q, row: &Row<'_, E>, i: usize) -> ([E; 8], [E; 8]) {
+    let (theta, spread) = row.lanes(i);
+    let q = posterior.q(theta, spread);
+    let (mut first, mut second) = ([E::default(); 8], [E::default(); 8]);
+    (q.mean.square() + q.var()).store(&mut second[..E::Lanes::WIDTH]);
+    q.mean.store(&mut first[..E::Lanes::WIDTH]);
+    (first, second)
+}

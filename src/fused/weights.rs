@@ -1,0 +1,124 @@
+//! One pass over a layer's weights: a formula's values, or the pull-back of a gradient through it.
+
+use rayon::prelude::*;
+use sparsevd_priors::{Dual, Lane, Shared};
+
+use super::PARALLEL;
+use crate::backend::Elem;
+use crate::map::Grid;
+
+/// theta and the spread of a layer, as the kernels read them.
+pub(super) struct Weights<'a, E> {
+    pub(super) grid: Grid,
+    pub(super) theta: &'a [E],
+    pub(super) spread: &'a [E],
+    pub(super) shared: Shared,
+}
+
+/// One row of it.
+pub(super) struct Row<'a, E> {
+    theta: &'a [E],
+    spread: &'a [E],
+    /// Whether each weight has its own spread; otherwise the row has one.
+    own: bool,
+}
+
+impl<E: Elem> Row<'_, E> {
+    /// The weights from column `i` on, as many as a lane holds.
+    #[inline(always)]
+    pub(super) fn lanes(&self, i: usize) -> (E::Lanes, E::Lanes) {
+        let spread = if self.own { E::Lanes::load(&self.spread[i..]) } else { splat(self.spread[0]) };
+        (E::Lanes::load(&self.theta[i..]), spread)
+    }
+
+    /// The same, as inputs to differentiate by.
+    #[inline(always)]
+    pub(super) fn duals(&self, i: usize) -> (Dual<E::Lanes>, Dual<E::Lanes>) {
+        let (theta, spread) = self.lanes(i);
+        Dual::inputs(theta, spread)
+    }
+}
+
+/// The same number in every lane.
+#[inline(always)]
+pub(super) fn splat<E: Elem>(x: E) -> E::Lanes {
+    E::Lanes::splat(x.f64())
+}
+
+impl<E: Elem> Weights<'_, E> {
+    pub(super) fn row(&self, r: usize) -> Row<'_, E> {
+        let cols = self.grid.cols;
+        let spread = match self.shared {
+            Shared::None => &self.spread[r * cols..(r + 1) * cols],
+            Shared::PerOutput => &self.spread[r..=r],
+            Shared::PerLayer | Shared::PerInput => &self.spread[..1],
+        };
+        Row { theta: &self.theta[r * cols..(r + 1) * cols], spread, own: self.shared == Shared::None }
+    }
+
+    /// Runs `f(row index, row, its part of out)` for every row, in parallel where it pays.
+    pub(super) fn for_rows(&self, out: &mut [E], f: impl Fn(usize, Row<'_, E>, &mut [E]) + Sync) {
+        let cols = self.grid.cols;
+        if self.grid.len() < PARALLEL {
+            out.chunks_mut(cols).enumerate().for_each(|(r, out)| f(r, self.row(r), out));
+        } else {
+            let rows = (4096 / cols).max(1);
+            out.par_chunks_mut(cols).with_min_len(rows).enumerate().for_each(|(r, out)| f(r, self.row(r), out));
+        }
+    }
+
+    /// Adds a formula's gradient to `d_theta` and `d_spread`, and returns the summed values of the formula.
+    ///
+    /// `f(row index, row, column)` gives the value with its derivatives by theta and spread, already multiplied by
+    /// whatever arrives from above.
+    pub(super) fn pull_back(
+        &self,
+        d_theta: &mut [E],
+        d_spread: &mut [E],
+        f: impl Fn(usize, &Row<'_, E>, usize) -> Dual<E::Lanes> + Sync,
+    ) -> f64 {
+        let cols = self.grid.cols;
+        let own = self.shared == Shared::None;
+        let run = |r: usize, d_theta: &mut [E], d_spread: &mut [E]| -> [f64; 2] {
+            let row = self.row(r);
+            let (mut value, mut shared) = (0.0, 0.0);
+            for i in (0..cols).step_by(E::Lanes::WIDTH) {
+                let count = (cols - i).min(E::Lanes::WIDTH);
+                let dual = f(r, &row, i);
+                value += dual.value.sum(count);
+                add(&mut d_theta[i..], dual.grad[0]);
+                if own { add(&mut d_spread[i..], dual.grad[1]) } else { shared += dual.grad[1].sum(count) }
+            }
+            [value, shared]
+        };
+        let sums: Vec<[f64; 2]> = match (own, self.grid.len() < PARALLEL) {
+            (true, true) => {
+                let rows = d_theta.chunks_mut(cols).zip(d_spread.chunks_mut(cols)).enumerate();
+                rows.map(|(r, (t, s))| run(r, t, s)).collect()
+            }
+            (true, false) => {
+                let rows = d_theta.par_chunks_mut(cols).zip(d_spread.par_chunks_mut(cols)).with_min_len(8).enumerate();
+                rows.map(|(r, (t, s))| run(r, t, s)).collect()
+            }
+            (false, _) => {
+                let rows = d_theta.par_chunks_mut(cols).with_min_len(8).enumerate();
+                rows.map(|(r, t)| run(r, t, &mut [])).collect()
+            }
+        };
+        if !own {
+            let per_output = self.shared == Shared::PerOutput;
+            for (r, [_, shared]) in sums.iter().enumerate() {
+                let to = &mut d_spread[if per_output { r } else { 0 }];
+                *to += E::of(*shared);
+            }
+        }
+        sums.iter().map(|[value, _]| value).sum()
+    }
+}
+
+/// `to += x`, for as many lanes as there is room.
+#[inline(always)]
+fn add<E: Elem>(to: &mut [E], x: E::Lanes) {
+    let count = to.len().min(E::Lanes::WIDTH);
+    (E::Lanes::load(to) + x).store(&mut to[..count]);
+}

@@ -1,0 +1,190 @@
+//! The composed path: the same formulas as a dfdx graph, on any device. It is also the reference for the fused kernels.
+
+use dfdx::prelude::*;
+use sparsevd_priors::{Moments, Normal, Prior, Real, Shared};
+
+use crate::backend::{Backend, Elem, Taped};
+use crate::fused::noise;
+use crate::layer::{Estimator, Layer, VARIANCE_FLOOR};
+use crate::map::{LinearMap, Map};
+use crate::posterior::{Noise, Posterior};
+use crate::taped::{Matrix, Node};
+
+/// The summed KL of a layer, in nats.
+pub(crate) fn kl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
+    layer: &Layer<M, Q, P, E, D>,
+) -> Result<Taped<Rank0, E, D>, D::Err> {
+    let (theta, spread) = parameters::<_, _, _, _, _, OwnedTape<E, D>>(layer)?;
+    let q = layer.posterior.q(theta, spread);
+    let q = match scales(layer)? {
+        None => q,
+        Some((scale, minus_2_ln)) => {
+            let (scale, shift) = (scale.put_tape(OwnedTape::default()), minus_2_ln.put_tape(OwnedTape::default()));
+            let (scale, shift) = (q.mean.join(scale), q.mean.join(shift));
+            Normal::new(q.mean / scale, q.log_var + shift)
+        }
+    };
+    layer.prior.kl(q).finish()?.try_sum::<Rank0, _>()
+}
+
+/// theta and the spread of every weight, as matrices that belong to one formula.
+fn parameters<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>, T: Tape<E, D>>(
+    layer: &Layer<M, Q, P, E, D>,
+) -> Result<(Node<E, D, T>, Node<E, D, T>), D::Err> {
+    let theta = Node::root(layer.theta.retaped::<T>().try_reshape_like(&matrix::<M>())?);
+    let spread = theta.join(spread_matrix::<M, Q, _, _, T>(&layer.spread)?);
+    Ok((theta, spread))
+}
+
+fn matrix<M: Map>() -> Matrix {
+    (M::grid().rows, M::grid().cols)
+}
+
+fn spread_matrix<M: Map, Q: Posterior, E: Elem, D: Backend<E>, T: Tape<E, D>>(
+    spread: &Tensor<Q::Spread<M>, E, D>,
+) -> Result<Tensor<Matrix, E, D, T>, D::Err> {
+    let (shape, spread) = (matrix::<M>(), spread.retaped::<T>());
+    match Q::SHARED {
+        Shared::None => spread.try_reshape_like(&shape),
+        Shared::PerOutput => spread.try_reshape_like(&(shape.0,))?.try_broadcast_like::<_, Axis<1>>(&shape),
+        Shared::PerInput => spread.try_reshape_like(&(shape.1,))?.try_broadcast_like::<_, Axis<0>>(&shape),
+        Shared::PerLayer => spread.try_reshape_like(&())?.try_broadcast_like::<_, Axes2<0, 1>>(&shape),
+    }
+}
+
+/// The learned scale of every weight's prior, and the shift `-2 ln scale` of its log-variance; constants of the graph.
+#[allow(clippy::type_complexity, reason = "a pair of matrices")]
+fn scales<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
+    layer: &Layer<M, Q, P, E, D>,
+) -> Result<Option<(Tensor<Matrix, E, D>, Tensor<Matrix, E, D>)>, D::Err> {
+    let shared = layer.prior.shared();
+    if shared == Shared::None {
+        return Ok(None);
+    }
+    let (theta, spread) = parameters::<_, _, _, _, _, NoneTape>(layer)?;
+    let q = layer.posterior.q(theta, spread);
+    let second = (q.mean.clone().square() + q.var()).finish()?;
+    let first = q.mean.finish()?;
+    let fitted = |first: Vec<E>, second: Vec<E>, count: usize| -> Vec<f64> {
+        let fit = |(f, s): (&E, &E)| layer.prior.fit(&Moments { first: f.f64(), second: s.f64(), count });
+        first.iter().zip(&second).map(fit).collect()
+    };
+    let (grid, shape, device) = (M::grid(), matrix::<M>(), layer.theta.device());
+    let spread_out = |values: Vec<E>| -> Result<Tensor<Matrix, E, D>, D::Err> {
+        let n = values.len();
+        let values = device.try_tensor_from_vec(values, (n,))?;
+        match shared {
+            Shared::PerOutput => values.try_broadcast_like::<_, Axis<1>>(&shape),
+            Shared::PerInput => values.try_broadcast_like::<_, Axis<0>>(&shape),
+            _ => values.try_reshape_like(&())?.try_broadcast_like::<_, Axes2<0, 1>>(&shape),
+        }
+    };
+    let scale: Vec<f64> = match shared {
+        Shared::PerOutput => {
+            let mean = |x: Tensor<Matrix, E, D>| Ok(x.try_mean::<(usize,), Axis<1>>()?.as_vec());
+            fitted(mean(first)?, mean(second)?, grid.cols)
+        }
+        Shared::PerInput => {
+            let mean = |x: Tensor<Matrix, E, D>| Ok(by_input(x.try_mean::<(usize,), Axis<0>>()?.as_vec(), grid.area));
+            let scale = fitted(mean(first)?, mean(second)?, grid.rows * grid.area);
+            scale.into_iter().flat_map(|s| std::iter::repeat_n(s, grid.area)).collect()
+        }
+        Shared::PerLayer | Shared::None => {
+            let mean = |x: Tensor<Matrix, E, D>| Ok(x.try_mean::<Rank0, _>()?.as_vec());
+            fitted(mean(first)?, mean(second)?, grid.len())
+        }
+    };
+    let shift = scale.iter().map(|s| E::of(-2.0 * s.ln())).collect();
+    let scale = scale.into_iter().map(E::of).collect();
+    Ok(Some((spread_out(scale)?, spread_out(shift)?)))
+}
+
+/// Means over the columns of each input.
+fn by_input<E: Elem>(columns: Vec<E>, area: usize) -> Vec<E> {
+    let mean = |c: &[E]| E::of(c.iter().map(|x| x.f64()).sum::<f64>() / area as f64);
+    columns.chunks(area).map(mean).collect()
+}
+
+/// `x W^T + b` for an input on any tape.
+pub(crate) fn affine<const I: usize, const O: usize, const BIAS: bool, B: Dim, Q, P, E, D, T>(
+    layer: &Layer<LinearMap<I, O, BIAS>, Q, P, E, D>,
+    x: Tensor<(B, Const<I>), E, D, T>,
+    weights: Tensor<Rank2<O, I>, E, D, T>,
+) -> Result<Tensor<(B, Const<O>), E, D, T>, D::Err>
+where
+    Q: Posterior,
+    E: Elem,
+    D: Backend<E>,
+    T: Tape<E, D>,
+{
+    let y = x.try_matmul(weights.try_permute::<Rank2<I, O>, Axes2<1, 0>>()?)?;
+    if !BIAS {
+        return Ok(y);
+    }
+    let bias = layer.bias.retaped::<T>().try_broadcast_like::<_, Axis<0>>(y.shape())?;
+    y.try_add(bias)
+}
+
+/// A dense layer's sampled output, composed.
+pub(crate) fn linear<const I: usize, const O: usize, const BIAS: bool, B: Dim, Q, P, E, D>(
+    layer: &Layer<LinearMap<I, O, BIAS>, Q, P, E, D>,
+    x: Taped<(B, Const<I>), E, D>,
+) -> Result<Taped<(B, Const<O>), E, D>, D::Err>
+where
+    Q: Posterior,
+    P: Prior,
+    E: Elem,
+    D: Backend<E>,
+{
+    let theta = means(layer)?;
+    if layer.posterior.noise() != Noise::Gaussian {
+        return affine(layer, x, theta);
+    }
+    let variance = variance(layer)?;
+    match layer.settings.estimator {
+        Estimator::LocalReparameterisation => {
+            let squares = x.with_empty_tape().try_square()?;
+            let spread = squares.try_matmul(variance.try_permute::<Rank2<I, O>, Axes2<1, 0>>()?)?;
+            let mean = affine(layer, x, theta)?;
+            sample(mean, spread, layer.draw_seed())
+        }
+        Estimator::WeightSampling => {
+            let weights = sample(theta, variance, layer.draw_seed())?;
+            affine(layer, x, weights)
+        }
+    }
+}
+
+/// theta on a new tape, with the means that the trained-in threshold switches off set to zero.
+fn means<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(
+    layer: &Layer<M, Q, P, E, D>,
+) -> Result<Taped<M::Weight, E, D>, D::Err> {
+    let theta = layer.theta.retaped::<OwnedTape<E, D>>();
+    let Some(threshold) = layer.settings.threshold else { return Ok(theta) };
+    let (means, spread) = parameters::<_, _, _, _, _, NoneTape>(layer)?;
+    let log_alpha = layer.posterior.q(means, spread).log_alpha().finish()?.as_vec();
+    let kept = log_alpha.into_iter().map(|a| E::of(f64::from(a.f64() < threshold))).collect();
+    theta.try_mul(layer.theta.device().try_tensor_from_vec(kept, *layer.theta.shape())?)
+}
+
+/// Var w.
+fn variance<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(
+    layer: &Layer<M, Q, P, E, D>,
+) -> Result<Taped<M::Weight, E, D>, D::Err> {
+    let (theta, spread) = parameters(layer)?;
+    layer.posterior.variance(theta, spread).finish()?.try_reshape_like(layer.theta.shape())
+}
+
+/// `mean + sqrt(variance + floor) eps`.
+fn sample<S: Shape, E: Elem, D: Backend<E>>(
+    mean: Taped<S, E, D>,
+    variance: Taped<S, E, D>,
+    seed: u64,
+) -> Result<Taped<S, E, D>, D::Err> {
+    let shape = *mean.shape();
+    let mut eps = vec![E::default(); shape.num_elements()];
+    noise::fill(seed, &mut eps);
+    let eps = mean.device().try_tensor_from_vec(eps, shape)?;
+    let std = variance.try_add(E::of(VARIANCE_FLOOR))?.try_sqrt()?;
+    mean.try_add(std.try_mul(eps)?)
+}

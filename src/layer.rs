@@ -1,0 +1,208 @@
+//! The one variational layer.
+
+use std::marker::PhantomData;
+
+use dfdx::nn::modules::*;
+use dfdx::prelude::*;
+use dfdx::tensor::RandomU64;
+use rand_distr::Uniform;
+use sparsevd_priors::Prior;
+
+use crate::backend::{Backend, Elem, Taped};
+use crate::graph;
+use crate::map::{LinearMap, Map};
+use crate::posterior::{Noise, Posterior};
+
+/// Added to the variance of an output under its square root; it keeps the gradient finite where all inputs are zero and
+/// adds noise of standard deviation 1e-8.
+pub const VARIANCE_FLOOR: f64 = 1e-16;
+
+/// The specification of a variational layer: a map, a posterior family and a prior.
+///
+/// A network is an ordinary dfdx tuple of these and dfdx's own modules; `dev.build_module::<Net, f32>()` makes
+/// [`Layer`]s of them. The aliases ([`SparseVdLinear`](crate::SparseVdLinear), [`ArdLinear`](crate::ArdLinear), ..) name the
+/// usual points of this space.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Variational<M, Q, P>(PhantomData<(M, Q, P)>);
+
+impl<M: Map, Q: Posterior, P: Prior + Default, E: Elem, D: Backend<E>> BuildOnDevice<D, E> for Variational<M, Q, P> {
+    type Built = Layer<M, Q, P, E, D>;
+}
+
+/// How a training pass samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Estimator {
+    /// Samples each output from its own Gaussian: least variance, and the default (Kingma et al. 2015).
+    #[default]
+    LocalReparameterisation,
+    /// Samples the weights once for the whole batch: half the products, far more gradient variance.
+    WeightSampling,
+}
+
+/// How a layer trains; the same for all layers of a network with [`Network::configure`](crate::Network::configure).
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Settings {
+    /// How a training pass samples.
+    pub estimator: Estimator,
+    /// The trained-in threshold: while training, means with log alpha at or above it are switched off, as in the
+    /// authors' released code. Off by default.
+    pub threshold: Option<f64>,
+    /// Runs the dfdx graph even where a fused kernel exists: the reference that tests and benches compare with.
+    pub composed: bool,
+}
+
+/// A variational layer on a device: trained with `forward_mut`, evaluated with `forward`.
+///
+/// - `forward_mut` **samples** the output, on a tape, for training. From an input that has no tape yet it starts one and
+///   spares the gradient of the input, which nobody can ask for.
+/// - `forward` is deterministic: it uses the posterior mean, or what [`Evaluate`](crate::Evaluate) put in its place.
+#[derive(Clone, Debug)]
+pub struct Layer<M: Map, Q: Posterior, P, E: Dtype, D: Storage<E>> {
+    /// The means of the weights, theta.
+    pub theta: Tensor<M::Weight, E, D>,
+    /// The posterior's second parameter: log sigma^2, log alpha, or one unused number.
+    pub spread: Tensor<Q::Spread<M>, E, D>,
+    /// The bias: deterministic, without KL. Zero and untrained where the map has none.
+    pub bias: Tensor<M::Bias, E, D>,
+    /// The map.
+    pub map: M,
+    /// The posterior family, with its settings.
+    pub posterior: Q,
+    /// The prior, with its hyper-parameters.
+    pub prior: P,
+    /// How it trains.
+    pub settings: Settings,
+    /// What `forward` uses instead of theta.
+    pub(crate) evaluated: Option<Tensor<M::Weight, E, D>>,
+}
+
+impl<M: Map, Q: Posterior, P: Prior + Default, E: Elem, D: Device<E>> TensorCollection<E, D> for Layer<M, Q, P, E, D> {
+    /// The prior's and the posterior's settings do not travel: they return to their defaults.
+    type To<E2: Dtype, D2: Device<E2>> = Layer<M, Q, P, E2, D2>;
+
+    fn iter_tensors<V: ModuleVisitor<Self, E, D>>(visitor: &mut V) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
+        let spread = |tensor: &mut Tensor<Q::Spread<M>, E, D>| fill(tensor, Q::INITIAL);
+        let spread = if Q::TRAINED { TensorOptions::reset_with(spread) } else { TensorOptions::detached(spread) };
+        let bias = |tensor: &mut Tensor<M::Bias, E, D>| if M::BIAS { fan_in::<M, _, _, _>(tensor) } else { Ok(()) };
+        let bias = if M::BIAS { TensorOptions::reset_with(bias) } else { TensorOptions::detached(bias) };
+        visitor.visit_fields(
+            (
+                Self::tensor("weight", |s| &s.theta, |s| &mut s.theta, TensorOptions::reset_with(fan_in::<M, _, _, _>)),
+                Self::tensor(Q::SPREAD, |s| &s.spread, |s| &mut s.spread, spread),
+                Self::tensor("bias", |s| &s.bias, |s| &mut s.bias, bias),
+            ),
+            |(theta, spread, bias)| Layer {
+                theta,
+                spread,
+                bias,
+                map: M::default(),
+                posterior: Q::default(),
+                prior: P::default(),
+                settings: Settings::default(),
+                evaluated: None,
+            },
+        )
+    }
+}
+
+/// Uniform on `+-1 / sqrt(fan in)`, as dfdx and PyTorch start their layers.
+fn fan_in<M: Map, S: Shape, E: Elem, D: Device<E>>(tensor: &mut Tensor<S, E, D>) -> Result<(), D::Err> {
+    let bound = E::of((M::grid().cols as f64).sqrt().recip());
+    tensor.try_fill_with_distr(Uniform::new_inclusive(-bound, bound))
+}
+
+/// The same number everywhere.
+pub(crate) fn fill<S: Shape, E: Elem, D: Device<E>>(tensor: &mut Tensor<S, E, D>, x: f64) -> Result<(), D::Err> {
+    tensor.try_fill_with_distr(Uniform::new_inclusive(E::of(x), E::of(x)))
+}
+
+impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D> {
+    /// The summed KL of the layer's weights in nats, as the root of a tape that leads to theta and the spread.
+    ///
+    /// Zero for [`Delta`](crate::Delta) and [`Bernoulli`](crate::Bernoulli).
+    ///
+    /// # Errors
+    /// The device's, when it is out of memory.
+    pub fn kl(&self) -> Result<Taped<Rank0, E, D>, D::Err> {
+        if self.posterior.noise() != Noise::Gaussian {
+            let zero: Tensor<Rank0, E, D> = self.theta.device().try_zeros()?;
+            return Ok(zero.put_tape(OwnedTape::default()));
+        }
+        if self.settings.composed { graph::kl(self) } else { D::kl(self) }
+    }
+
+    /// The weights that `forward` uses.
+    fn weights(&self) -> Tensor<M::Weight, E, D> {
+        self.evaluated.as_ref().unwrap_or(&self.theta).clone()
+    }
+
+    /// A seed for the noise of one pass, from the device's generator.
+    pub(crate) fn draw_seed(&self) -> u64 {
+        self.theta.device().random_u64()
+    }
+}
+
+/// Evaluation: deterministic.
+impl<const I: usize, const O: usize, const BIAS: bool, B: Dim, Q, P, E, D> Module<Tensor<(B, Const<I>), E, D, NoneTape>>
+    for Layer<LinearMap<I, O, BIAS>, Q, P, E, D>
+where
+    Q: Posterior,
+    P: Prior,
+    E: Elem,
+    D: Backend<E>,
+{
+    type Output = Tensor<(B, Const<O>), E, D, NoneTape>;
+    type Error = D::Err;
+
+    fn try_forward(&self, x: Tensor<(B, Const<I>), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
+        graph::affine(self, x, self.weights())
+    }
+}
+
+/// Training: sampled.
+impl<const I: usize, const O: usize, const BIAS: bool, B: Dim, Q, P, E, D> ModuleMut<Taped<(B, Const<I>), E, D>>
+    for Layer<LinearMap<I, O, BIAS>, Q, P, E, D>
+where
+    Q: Posterior,
+    P: Prior,
+    E: Elem,
+    D: Backend<E>,
+{
+    type Output = Taped<(B, Const<O>), E, D>;
+    type Error = D::Err;
+
+    fn try_forward_mut(&mut self, x: Taped<(B, Const<I>), E, D>) -> Result<Self::Output, D::Err> {
+        let x = drop_inputs(&self.posterior, x)?;
+        if self.settings.composed { graph::linear(self, x) } else { D::linear(self, x, true) }
+    }
+}
+
+/// Training, from an input that has no tape: sampled, without the gradient of the input.
+impl<const I: usize, const O: usize, const BIAS: bool, B: Dim, Q, P, E, D>
+    ModuleMut<Tensor<(B, Const<I>), E, D, NoneTape>> for Layer<LinearMap<I, O, BIAS>, Q, P, E, D>
+where
+    Q: Posterior,
+    P: Prior,
+    E: Elem,
+    D: Backend<E>,
+{
+    type Output = Taped<(B, Const<O>), E, D>;
+    type Error = D::Err;
+
+    fn try_forward_mut(&mut self, x: Tensor<(B, Const<I>), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
+        let x = drop_inputs(&self.posterior, x)?.put_tape(OwnedTape::default());
+        if self.settings.composed { graph::linear(self, x) } else { D::linear(self, x, false) }
+    }
+}
+
+/// Binary dropout of the inputs; any other posterior leaves them alone.
+fn drop_inputs<S: Shape, Q: Posterior, E: Elem, D: Backend<E>, T: Tape<E, D>>(
+    posterior: &Q,
+    x: Tensor<S, E, D, T>,
+) -> Result<Tensor<S, E, D, T>, D::Err> {
+    match posterior.noise() {
+        Noise::Dropout(rate) => x.try_dropout(rate),
+        Noise::None | Noise::Gaussian => Ok(x),
+    }
+}

@@ -1,0 +1,74 @@
+//! Maps: how weights act on an input, linear in the weights.
+
+use std::fmt::Debug;
+
+use dfdx::shapes::{Const, ConstShape, Rank1, Rank2};
+
+/// How the weights of a layer act on its input. It is linear in the weights, so that
+/// `y ~ N(map(x, E w), map(x^2, Var w))`: local reparameterisation works for every map.
+pub trait Map: Clone + Debug + Default + Send + Sync + 'static {
+    /// The shape of the weights, outputs first.
+    type Weight: ConstShape;
+    /// The shape of the bias: one number per output.
+    type Bias: ConstShape;
+    /// Whether there is a bias. It is deterministic and carries no KL.
+    const BIAS: bool;
+    /// Output neurons or channels.
+    const OUTPUTS: usize;
+    /// Input features or channels that one output reads.
+    const INPUTS: usize;
+    /// Weights between one input and one output: 1 for a dense layer, the kernel's area for a convolution.
+    const AREA: usize;
+
+    /// The weights as a matrix.
+    fn grid() -> Grid {
+        Grid { rows: Self::OUTPUTS, cols: Self::INPUTS * Self::AREA, area: Self::AREA }
+    }
+}
+
+/// The weights of a layer seen as a matrix: a row per output, a column per weight into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Grid {
+    /// Outputs.
+    pub rows: usize,
+    /// Weights into one output.
+    pub cols: usize,
+    /// Neighbouring columns that belong to one input.
+    pub area: usize,
+}
+
+impl Grid {
+    /// How many weights there are.
+    pub fn len(&self) -> usize {
+        self.rows * self.cols
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many inputs an output reads.
+    pub fn inputs(&self) -> usize {
+        self.cols / self.area
+    }
+}
+
+/// `y = W x + b`, from `I` features to `O`; `BIAS = false` leaves `b` out.
+///
+/// # Shapes
+/// input `(batch, I)`, weights `(O, I)`, output `(batch, O)`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinearMap<const I: usize, const O: usize, const BIAS: bool = true>;
+
+impl<const I: usize, const O: usize, const BIAS: bool> Map for LinearMap<I, O, BIAS> {
+    type Weight = Rank2<O, I>;
+    type Bias = (Const<O>,);
+    const BIAS: bool = BIAS;
+    const OUTPUTS: usize = O;
+    const INPUTS: usize = I;
+    const AREA: usize = 1;
+}
+
+/// A shape of one number.
+pub(crate) type One = Rank1<1>;

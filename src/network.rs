@@ -1,0 +1,322 @@
+//! Networks: any module in which variational layers can be found.
+
+use dfdx::nn::modules as dfdx_modules;
+use dfdx::prelude::*;
+use sparsevd_priors::{Normal, Prior};
+
+use crate::backend::{Backend, Elem, Taped};
+use crate::error::{Error, setting};
+use crate::fused::noise;
+use crate::layer::{Layer, Settings, fill};
+use crate::map::{Grid, Map};
+use crate::posterior::{Noise, Posterior};
+use crate::sparsity::Sparsity;
+
+/// Which weights a network's `forward` computes with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weights {
+    /// The posterior means: the default.
+    Mean,
+    /// The posterior means, with those whose log alpha reaches this threshold set to zero.
+    Pruned(f64),
+    /// One draw from the posterior, the same for this seed. A layer with binary dropout draws one mask over its inputs.
+    Sample(u64),
+}
+
+/// A variational layer, whatever its map, posterior and prior.
+pub trait VariationalLayer<E: Elem, D: Backend<E>> {
+    /// The weights seen as a matrix.
+    fn grid(&self) -> Grid;
+    /// The device.
+    fn device(&self) -> D;
+    /// The summed KL in nats, on a tape.
+    #[allow(clippy::missing_errors_doc, reason = "the device's")]
+    fn kl(&self) -> Result<Taped<Rank0, E, D>, Error>;
+    /// The means, row by row of the [`grid`](VariationalLayer::grid).
+    fn theta(&self) -> Vec<f64>;
+    /// log alpha of every weight, in the same order.
+    fn log_alpha(&self) -> Vec<f64>;
+    /// Chooses the weights of `forward`.
+    #[allow(clippy::missing_errors_doc, reason = "the device's")]
+    fn use_weights(&mut self, weights: Weights) -> Result<(), Error>;
+    /// Replaces the means.
+    #[allow(clippy::missing_errors_doc, reason = "the device's")]
+    fn set_theta(&mut self, theta: &[f64]) -> Result<(), Error>;
+    /// Gives every weight the same spread (log sigma^2 or log alpha, as the posterior has it).
+    #[allow(clippy::missing_errors_doc, reason = "the device's")]
+    fn set_spread(&mut self, spread: f64) -> Result<(), Error>;
+    /// How the layer trains.
+    fn settings(&mut self) -> &mut Settings;
+    /// The prior, to be downcast.
+    fn prior(&mut self) -> &mut dyn std::any::Any;
+    /// The first parameter that holds a NaN or an infinity, with it.
+    fn not_finite(&self) -> Option<(&'static str, f64)>;
+}
+
+impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E, D> for Layer<M, Q, P, E, D> {
+    fn grid(&self) -> Grid {
+        M::grid()
+    }
+
+    fn device(&self) -> D {
+        self.theta.device().clone()
+    }
+
+    fn kl(&self) -> Result<Taped<Rank0, E, D>, Error> {
+        self.kl().map_err(Error::device)
+    }
+
+    fn theta(&self) -> Vec<f64> {
+        floats(&self.theta)
+    }
+
+    fn log_alpha(&self) -> Vec<f64> {
+        self.marginals().iter().map(Normal::log_alpha).collect()
+    }
+
+    fn use_weights(&mut self, weights: Weights) -> Result<(), Error> {
+        self.evaluated = match weights {
+            Weights::Mean => None,
+            Weights::Pruned(threshold) => Some(self.weights_from(|_, q| if q.log_alpha() < threshold { q.mean } else { 0.0 })?),
+            Weights::Sample(seed) => self.draw(seed)?,
+        };
+        Ok(())
+    }
+
+    fn set_theta(&mut self, theta: &[f64]) -> Result<(), Error> {
+        let theta = theta.iter().map(|x| E::of(*x)).collect::<Vec<_>>();
+        if theta.len() != M::grid().len() {
+            let problem = format!("{} means for a layer of {} weights", theta.len(), M::grid().len());
+            return Err(Error::Mismatch(vec![problem]));
+        }
+        self.theta.copy_from(&theta);
+        Ok(())
+    }
+
+    fn set_spread(&mut self, spread: f64) -> Result<(), Error> {
+        setting(spread.is_finite(), Q::SPREAD, spread, "finite")?;
+        fill(&mut self.spread, spread).map_err(Error::device)
+    }
+
+    fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
+    fn prior(&mut self) -> &mut dyn std::any::Any {
+        &mut self.prior
+    }
+
+    fn not_finite(&self) -> Option<(&'static str, f64)> {
+        let first = |name, values: Vec<f64>| values.into_iter().find(|x| !x.is_finite()).map(|x| (name, x));
+        first("weight", floats(&self.theta))
+            .or_else(|| first(Q::SPREAD, floats(&self.spread)))
+            .or_else(|| first("bias", floats(&self.bias)))
+    }
+}
+
+impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D> {
+    /// The posterior of every weight, in `f64`.
+    pub(crate) fn marginals(&self) -> Vec<Normal<f64>> {
+        let (spread, grid) = (floats(&self.spread), M::grid());
+        let of = |i: usize| match Q::SHARED {
+            sparsevd_priors::Shared::None => spread[i],
+            sparsevd_priors::Shared::PerOutput => spread[i / grid.cols],
+            sparsevd_priors::Shared::PerInput => spread[i % grid.cols],
+            sparsevd_priors::Shared::PerLayer => spread[0],
+        };
+        floats(&self.theta).into_iter().enumerate().map(|(i, theta)| self.posterior.q(theta, of(i))).collect()
+    }
+
+    /// Weights computed one by one from their posterior.
+    fn weights_from(&self, f: impl Fn(usize, Normal<f64>) -> f64) -> Result<Tensor<M::Weight, E, D>, Error> {
+        let weights = self.marginals().into_iter().enumerate().map(|(i, q)| E::of(f(i, q))).collect();
+        self.theta.device().try_tensor_from_vec(weights, M::Weight::default()).map_err(Error::device)
+    }
+
+    /// One draw from the posterior; `None` where there is no noise.
+    fn draw(&self, seed: u64) -> Result<Option<Tensor<M::Weight, E, D>>, Error> {
+        let grid = M::grid();
+        match self.posterior.noise() {
+            Noise::None => Ok(None),
+            Noise::Gaussian => {
+                let mut eps = vec![0.0_f64; grid.len()];
+                noise::fill(seed, &mut eps);
+                self.weights_from(|i, q| q.mean + q.std() * eps[i]).map(Some)
+            }
+            Noise::Dropout(rate) => {
+                use rand::{Rng, SeedableRng};
+                let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
+                let keep: Vec<f64> = (0..grid.inputs()).map(|_| f64::from(rng.gen_bool(1.0 - rate)) / (1.0 - rate)).collect();
+                self.weights_from(|i, q| q.mean * keep[i % grid.cols / grid.area]).map(Some)
+            }
+        }
+    }
+}
+
+fn floats<S: Shape, E: Elem, D: Backend<E>>(tensor: &Tensor<S, E, D>) -> Vec<f64> {
+    tensor.as_vec().into_iter().map(Elem::f64).collect()
+}
+
+/// The layers of a network, each with its path, such as `"0"` or `"2.0"`.
+pub type Layers<'a, E, D> = Vec<(String, &'a dyn VariationalLayer<E, D>)>;
+/// The same, to change them.
+pub type LayersMut<'a, E, D> = Vec<(String, &'a mut dyn VariationalLayer<E, D>)>;
+
+/// A module in which variational layers can be found: a layer, a tuple, any of dfdx's modules, or your own.
+///
+/// A module of yours with layers inside hands the visit on to each of its fields; one without them needs nothing:
+///
+/// ```
+/// # use sparsevd::prelude::*;
+/// struct Scale(f64);
+/// impl<E: Elem, D: Backend<E>> Network<E, D> for Scale {}
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not known as part of a network",
+    note = "a module without variational layers says so with `impl<E: Elem, D: Backend<E>> Network<E, D> for {Self} {{}}`",
+    note = "one with layers hands `visit` and `visit_mut` on to each of its fields"
+)]
+pub trait Network<E: Elem, D: Backend<E>> {
+    /// Adds the layers inside to `found`, in order, their paths starting with `path`.
+    fn visit<'a>(&'a self, _path: &str, _found: &mut Layers<'a, E, D>) {}
+
+    /// The same, to change them.
+    fn visit_mut<'a>(&'a mut self, _path: &str, _found: &mut LayersMut<'a, E, D>) {}
+
+    /// The variational layers, in order.
+    fn layers(&self) -> Layers<'_, E, D> {
+        let mut found = Vec::new();
+        self.visit("", &mut found);
+        found
+    }
+
+    /// The same, to change them.
+    fn layers_mut(&mut self) -> LayersMut<'_, E, D> {
+        let mut found = Vec::new();
+        self.visit_mut("", &mut found);
+        found
+    }
+
+    /// The summed KL of all layers, in nats, on a tape.
+    ///
+    /// # Errors
+    /// [`Error::NoLayer`], or the device's.
+    fn kl(&self) -> Result<Taped<Rank0, E, D>, Error> {
+        let mut layers = self.layers().into_iter().map(|(_, layer)| layer.kl());
+        let first = layers.next().ok_or(Error::NoLayer)??;
+        layers.try_fold(first, |sum, kl| sum.try_add(kl?).map_err(Error::device))
+    }
+
+    /// Chooses the weights that `forward` computes with, until it is called again. Training does not look at them, and
+    /// they do not follow it.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a threshold that is NaN; the device's.
+    fn use_weights(&mut self, weights: Weights) -> Result<(), Error> {
+        if let Weights::Pruned(threshold) = weights {
+            setting(!threshold.is_nan(), "threshold", threshold, "a number")?;
+        }
+        for (i, (_, layer)) in self.layers_mut().into_iter().enumerate() {
+            layer.use_weights(match weights {
+                Weights::Sample(seed) => Weights::Sample(seed.wrapping_add((i as u64) << 32)),
+                other => other,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Sets how every layer trains.
+    fn configure(&mut self, settings: Settings) {
+        self.layers_mut().into_iter().for_each(|(_, layer)| *layer.settings() = settings);
+    }
+
+    /// Gives all layers with a prior of this type the hyper-parameters of `prior`; returns how many there were.
+    fn set_prior<P: Prior>(&mut self, prior: P) -> usize
+    where
+        Self: Sized,
+    {
+        let mut count = 0;
+        for (_, layer) in self.layers_mut() {
+            if let Some(to) = layer.prior().downcast_mut() {
+                *to = prior.clone();
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// What pruning at this threshold on log alpha keeps, layer by layer. The paper prunes at 3.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a threshold that is NaN; [`Error::NoLayer`].
+    fn sparsity(&self, threshold: f64) -> Result<Sparsity, Error> {
+        Sparsity::of(self.layers(), threshold)
+    }
+}
+
+impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Network<E, D> for Layer<M, Q, P, E, D> {
+    fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
+        found.push((path.to_string(), self));
+    }
+    fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
+        found.push((path.to_string(), self));
+    }
+}
+
+/// The path of a part: `"2"` in `""`, `"2.0"` in `"2"`.
+fn within(path: &str, part: usize) -> String {
+    if path.is_empty() { part.to_string() } else { format!("{path}.{part}") }
+}
+
+/// Tuples visit their parts in order. A macro because Rust has no way to say "tuples of every length".
+macro_rules! tuple {
+    ($($part:ident $index:tt),+) => {
+        impl<E: Elem, D: Backend<E>, $($part: Network<E, D>),+> Network<E, D> for ($($part,)+) {
+            fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
+                $(self.$index.visit(&within(path, $index), found);)+
+            }
+            fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
+                $(self.$index.visit_mut(&within(path, $index), found);)+
+            }
+        }
+    };
+}
+tuple!(A 0);
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, F 3);
+tuple!(A 0, B 1, C 2, F 3, G 4);
+tuple!(A 0, B 1, C 2, F 3, G 4, H 5);
+
+impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Residual<N> {
+    fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
+        self.0.visit(path, found);
+    }
+    fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
+        self.0.visit_mut(path, found);
+    }
+}
+
+impl<N: Network<E, D>, const TIMES: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Repeated<N, TIMES> {
+    fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
+        self.modules.iter().enumerate().for_each(|(i, part)| part.visit(&within(path, i), found));
+    }
+    fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
+        self.modules.iter_mut().enumerate().for_each(|(i, part)| part.visit_mut(&within(path, i), found));
+    }
+}
+
+/// dfdx's own modules hold no layer of ours and cost no KL.
+macro_rules! without_layers {
+    ($($module:ident),+) => { $(impl<E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::$module {})+ };
+}
+without_layers!(ReLU, GeLU, FastGeLU, Sin, Cos, Ln, Exp, Sigmoid, Tanh, Square, Sqrt, Abs, Softmax, LogSoftmax, Dropout);
+without_layers!(AvgPoolGlobal, MaxPoolGlobal, MinPoolGlobal);
+impl<E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::LeakyReLU<E> {}
+impl<const N: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::DropoutOneIn<N> {}
+impl<const I: usize, const O: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Linear<I, O, E, D> {}
+impl<const I: usize, const O: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::UnbiasedLinear<I, O, E, D> {}
+impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::BatchNorm1D<C, E, D> {}
+impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::BatchNorm2D<C, E, D> {}
+impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Bias2D<C, E, D> {}
+impl<const M: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::LayerNorm1D<M, E, D> {}

@@ -1,0 +1,30 @@
+//! The deterministic posterior: an ordinary network.
+
+use sparsevd_priors::{Normal, Real, Shared};
+
+use super::{Noise, Posterior};
+use crate::map::{Map, One};
+
+/// All mass on theta: the layer is an ordinary deterministic one, so that baselines run the same code.
+///
+/// Its KL is infinite by a constant that training cannot change, and counts as zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Delta;
+
+impl Posterior for Delta {
+    const SPREAD: &'static str = "unused";
+    const SHARED: Shared = Shared::PerLayer;
+    type Spread<M: Map> = One;
+    const TRAINED: bool = false;
+    const INITIAL: f64 = 0.0;
+
+    fn noise(&self) -> Noise {
+        Noise::None
+    }
+
+    /// A variance of 1e-30, so that alpha is as good as zero for every weight that is not.
+    #[inline(always)]
+    fn q<R: Real>(&self, theta: R, unused: R) -> Normal<R> {
+        Normal::new(theta, unused.scale(0.0).shift(1e-30_f64.ln()))
+    }
+}

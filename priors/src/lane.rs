@@ -236,6 +236,10 @@ impl Real for Lanes {
     fn lift(self, f: impl Fn(f64) -> (f64, f64)) -> Self {
         self.map(|x| f(x).0)
     }
+    #[inline(always)]
+    fn detached(self) -> Self {
+        self
+    }
 }
 
 impl Lane for Lanes {

@@ -74,6 +74,11 @@ pub trait Real:
     /// ```
     fn lift(self, f: impl Fn(f64) -> (f64, f64)) -> Self;
 
+    /// The same number, taken as a constant: its derivative is 0.
+    fn detached(self) -> Self {
+        self.lift(|x| (x, 0.0))
+    }
+
     /// The error function, `2/sqrt(pi) int_0^x e^(-t^2) dt`.
     fn erf(self) -> Self {
         self.lift(|x| (erf(x), std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp()))
@@ -125,6 +130,9 @@ impl<F: num_traits::Float> Real for F {
     }
     fn lift(self, f: impl Fn(f64) -> (f64, f64)) -> Self {
         constant(f(self.to_f64().unwrap_or(f64::NAN)).0)
+    }
+    fn detached(self) -> Self {
+        self
     }
 }
 

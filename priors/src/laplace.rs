@@ -1,0 +1,52 @@
+//! The Laplace prior: an L1 penalty with its noise.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, positive};
+use crate::normal::Normal;
+use crate::prior::Prior;
+use crate::real::Real;
+
+/// `p(w) = e^(-|w| / b) / (2b)`, `b > 0` in the units of the weights; its variance is `2 b^2`. Closed form, exact:
+///
+/// ```text
+/// KL    = ln(2b) + E|w| / b - 0.5 ln(2 pi e sigma^2)                                      nats, one weight
+/// E|w|  = sigma sqrt(2/pi) e^(-x^2) + theta erf(x),    x = theta / (sigma sqrt 2)
+/// ```
+///
+/// Source: textbook (the mean of a folded normal). It does not prune: its KL grows as sigma -> 0 and as sigma -> inf.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Laplace {
+    b: f64,
+}
+
+impl Laplace {
+    /// A fixed scale b.
+    ///
+    /// # Errors
+    /// [`Error::NotPositive`] unless `b` is positive and finite.
+    pub fn new(b: f64) -> Result<Self, Error> {
+        Ok(Laplace { b: positive("Laplace", "b", b)? })
+    }
+
+    /// `ln p(w) = -|w| / b - ln(2b)`, in nats.
+    #[inline(always)]
+    pub fn ln_pdf<R: Real>(&self, w: R) -> R {
+        w.abs().scale(-self.b.recip()).shift(-(2.0 * self.b).ln())
+    }
+}
+
+/// `0.5 ln(2 pi e) - ln 2`: what the entropy of a standard normal exceeds `ln 2` by.
+const ENTROPY_LESS_LN_2: f64 = 0.725_791_352_644_727_4;
+
+impl Prior for Laplace {
+    #[inline(always)]
+    fn kl<R: Real>(&self, q: Normal<R>) -> R {
+        let q = q.in_units_of(self.b);
+        let std = q.std();
+        let x = (q.mean.clone() / std.clone()).scale(std::f64::consts::FRAC_1_SQRT_2);
+        let near = std * (-x.clone().square()).exp().scale((2.0 / std::f64::consts::PI).sqrt());
+        let mean_abs = near + q.mean * x.erf();
+        (mean_abs - q.log_var.scale(0.5)).shift(-ENTROPY_LESS_LN_2)
+    }
+}

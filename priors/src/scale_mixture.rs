@@ -1,0 +1,59 @@
+//! The scale mixture of two Gaussians: a spike and a slab.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, fraction, positive};
+use crate::normal::Normal;
+use crate::prior::Prior;
+use crate::real::Real;
+
+/// `p(w) = pi N(w; 0, sigma1^2) + (1 - pi) N(w; 0, sigma2^2)`, `0 < pi < 1`, both scales positive, in any order.
+///
+/// ```text
+/// ln p(w) = ln p_wide(w) + softplus(ln p_narrow(w) - ln p_wide(w))        nats, each p with its weight pi or 1 - pi
+/// ```
+///
+/// In this order nothing cancels: far out the softplus goes to 0, near zero it holds the spike.
+/// The KL has no closed form; [`Normal::kl_to`] computes it. MIXTURE_ERRORS
+/// Source: Blundell et al. 2015, "Weight Uncertainty in Neural Networks", eq. 7 (they sample the KL).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScaleMixture {
+    pi: f64,
+    sigma1: f64,
+    sigma2: f64,
+}
+
+impl ScaleMixture {
+    /// The weight of the first component, then both standard deviations.
+    ///
+    /// # Errors
+    /// [`Error::NotAFraction`] unless `0 < pi < 1`; [`Error::NotPositive`] unless both scales are positive and finite.
+    pub fn new(pi: f64, sigma1: f64, sigma2: f64) -> Result<Self, Error> {
+        Ok(ScaleMixture {
+            pi: fraction("ScaleMixture", "pi", pi)?,
+            sigma1: positive("ScaleMixture", "sigma1", sigma1)?,
+            sigma2: positive("ScaleMixture", "sigma2", sigma2)?,
+        })
+    }
+
+    /// `ln p(w)`, in nats.
+    #[inline(always)]
+    pub fn ln_pdf<R: Real>(&self, w: R) -> R {
+        let (one, two) = ((self.pi, self.sigma1), (1.0 - self.pi, self.sigma2));
+        let ((p_wide, wide), (p_narrow, narrow)) = if self.sigma1 > self.sigma2 { (one, two) } else { (two, one) };
+        let square = w.square();
+        let excess = 0.5 * (wide.powi(-2) - narrow.powi(-2));
+        let ln_ratio = square.clone().scale(excess).shift((p_narrow * wide / (p_wide * narrow)).ln());
+        square.scale(-0.5 * wide.powi(-2)).shift((p_wide / wide).ln() - HALF_LN_2_PI) + ln_ratio.softplus()
+    }
+}
+
+/// `0.5 ln(2 pi)`.
+const HALF_LN_2_PI: f64 = 0.918_938_533_204_672_8;
+
+impl Prior for ScaleMixture {
+    #[inline(always)]
+    fn kl<R: Real>(&self, q: Normal<R>) -> R {
+        q.kl_to(|w| self.ln_pdf(w))
+    }
+}

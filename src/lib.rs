@@ -1,1 +1,2 @@
-//! x
+//! Scaffold: declares the modules.
+pub mod data;

@@ -1,2 +1,3 @@
 //! Scaffold: declares the modules.
 pub mod data;
+pub mod metrics;

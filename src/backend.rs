@@ -49,9 +49,10 @@ pub trait Backend<E: Elem>: Device<E> {
     fn linear<B: Dim, Q: Posterior, P: Prior, const I: usize, const O: usize, const BIAS: bool>(
         layer: &Layer<LinearMap<I, O, BIAS>, Q, P, E, Self>,
         x: Taped<(B, Const<I>), E, Self>,
+        seed: u64,
         _input_grad: bool,
     ) -> Result<Taped<(B, Const<O>), E, Self>, Self::Err> {
-        graph::linear(layer, x)
+        graph::linear(layer, x, seed)
     }
 }
 

@@ -129,6 +129,7 @@ where
 pub(crate) fn linear<const I: usize, const O: usize, const BIAS: bool, B: Dim, Q, P, E, D>(
     layer: &Layer<LinearMap<I, O, BIAS>, Q, P, E, D>,
     x: Taped<(B, Const<I>), E, D>,
+    seed: u64,
 ) -> Result<Taped<(B, Const<O>), E, D>, D::Err>
 where
     Q: Posterior,
@@ -146,10 +147,10 @@ where
             let squares = x.with_empty_tape().try_square()?;
             let spread = squares.try_matmul(variance.try_permute::<Rank2<I, O>, Axes2<1, 0>>()?)?;
             let mean = affine(layer, x, theta)?;
-            sample(mean, spread, layer.draw_seed())
+            sample(mean, spread, seed)
         }
         Estimator::WeightSampling => {
-            let weights = sample(theta, variance, layer.draw_seed())?;
+            let weights = sample(theta, variance, seed)?;
             affine(layer, x, weights)
         }
     }

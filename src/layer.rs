@@ -4,11 +4,11 @@ use std::marker::PhantomData;
 
 use dfdx::nn::modules::*;
 use dfdx::prelude::*;
-use dfdx::tensor::RandomU64;
 use rand_distr::Uniform;
 use sparsevd_priors::Prior;
 
 use crate::backend::{Backend, Elem, Taped};
+use crate::fused::noise;
 use crate::graph;
 use crate::map::{LinearMap, Map};
 use crate::posterior::{Noise, Posterior};
@@ -73,6 +73,8 @@ pub struct Layer<M: Map, Q: Posterior, P, E: Dtype, D: Storage<E>> {
     pub prior: P,
     /// How it trains.
     pub settings: Settings,
+    /// Where the next pass's noise comes from; drawn from the device when it is first needed.
+    pub(crate) stream: Option<u64>,
     /// What `forward` uses instead of theta.
     pub(crate) evaluated: Option<Tensor<M::Weight, E, D>>,
 }
@@ -100,6 +102,7 @@ impl<M: Map, Q: Posterior, P: Prior + Default, E: Elem, D: Device<E>> TensorColl
                 posterior: Q::default(),
                 prior: P::default(),
                 settings: Settings::default(),
+                stream: None,
                 evaluated: None,
             },
         )
@@ -137,9 +140,11 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
         self.evaluated.as_ref().unwrap_or(&self.theta).clone()
     }
 
-    /// A seed for the noise of one pass, from the device's generator.
-    pub(crate) fn draw_seed(&self) -> u64 {
-        self.theta.device().random_u64()
+    /// A seed for the noise of one pass.
+    fn draw_seed(&mut self) -> u64 {
+        let seed = self.stream.unwrap_or_else(|| self.theta.device().random_u64());
+        self.stream = Some(seed.wrapping_add(0x9E37_79B9_7F4A_7C15));
+        seed
     }
 }
 
@@ -173,8 +178,9 @@ where
     type Error = D::Err;
 
     fn try_forward_mut(&mut self, x: Taped<(B, Const<I>), E, D>) -> Result<Self::Output, D::Err> {
-        let x = drop_inputs(&self.posterior, x)?;
-        if self.settings.composed { graph::linear(self, x) } else { D::linear(self, x, true) }
+        let seed = self.draw_seed();
+        let x = drop_inputs(&self.posterior, x, seed)?;
+        if self.settings.composed { graph::linear(self, x, seed) } else { D::linear(self, x, seed, true) }
     }
 }
 
@@ -191,8 +197,9 @@ where
     type Error = D::Err;
 
     fn try_forward_mut(&mut self, x: Tensor<(B, Const<I>), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
-        let x = drop_inputs(&self.posterior, x)?.put_tape(OwnedTape::default());
-        if self.settings.composed { graph::linear(self, x) } else { D::linear(self, x, false) }
+        let seed = self.draw_seed();
+        let x = drop_inputs(&self.posterior, x, seed)?.put_tape(OwnedTape::default());
+        if self.settings.composed { graph::linear(self, x, seed) } else { D::linear(self, x, seed, false) }
     }
 }
 
@@ -200,9 +207,11 @@ where
 fn drop_inputs<S: Shape, Q: Posterior, E: Elem, D: Backend<E>, T: Tape<E, D>>(
     posterior: &Q,
     x: Tensor<S, E, D, T>,
+    seed: u64,
 ) -> Result<Tensor<S, E, D, T>, D::Err> {
-    match posterior.noise() {
-        Noise::Dropout(rate) => x.try_dropout(rate),
-        Noise::None | Noise::Gaussian => Ok(x),
-    }
+    let Noise::Dropout(rate) = posterior.noise() else { return Ok(x) };
+    let (mut mask, shape) = (vec![E::default(); x.shape().num_elements()], *x.shape());
+    noise::fill_mask(seed, rate, &mut mask);
+    let mask = x.device().try_tensor_from_vec(mask, shape)?;
+    x.try_mul(mask)
 }

@@ -1,22 +1,72 @@
-//! Variational Bayesian layers with pluggable priors, on dfdx.
-#![allow(unused)]
+#![doc = include_str!("../README.md")]
 
 mod backend;
+pub mod data;
+mod elbo;
+mod error;
 mod fused;
 mod graph;
 mod layer;
+mod likelihood;
 mod map;
+pub mod metrics;
+mod network;
 mod posterior;
+mod predict;
+mod schedule;
+mod sparsity;
 mod taped;
+mod trainer;
+mod transfer;
 
 pub use sparsevd_priors as priors;
-pub use backend::{Backend, Elem, Taped};
-pub use layer::{Estimator, Layer, VARIANCE_FLOOR, Variational};
-pub use map::{Grid, LinearMap, Map};
-pub use posterior::*;
-pub use priors::{Ard, Flat, Gaussian, LogUniform};
 
-/// Sparse VD
-pub type SparseVdLinear<const I: usize, const O: usize> = Variational<LinearMap<I, O>, Additive, LogUniform>;
-/// ARD
-pub type ArdLinear<const I: usize, const O: usize> = Variational<LinearMap<I, O>, Additive, Ard>;
+pub use backend::{Backend, Elem, Taped};
+pub use elbo::{Elbo, Loss};
+pub use error::Error;
+pub use layer::{Estimator, Layer, Settings, VARIANCE_FLOOR, Variational};
+pub use likelihood::{GaussianLikelihood, GaussianNoise, categorical};
+pub use map::{Grid, LinearMap, Map};
+pub use network::{Layers, LayersMut, Network, VariationalLayer, Weights};
+pub use posterior::{
+    Additive, AlphaPer, Bernoulli, Delta, Fixed, Multiplicative, Noise, PerLayer, PerOutput, PerWeight, Posterior,
+    RateError,
+};
+pub use predict::{Classifier, Evaluate, predict};
+pub use schedule::Schedule;
+pub use sparsity::{LayerSparsity, Sparsity, THRESHOLD, mask};
+pub use trainer::{Epoch, History, Trainer};
+pub use transfer::copy_means;
+
+use priors::{Ard, Flat, Gaussian, LogUniform};
+
+/// A dense layer with the additive posterior and any prior.
+pub type VariationalLinear<const I: usize, const O: usize, P> = Variational<LinearMap<I, O>, Additive, P>;
+/// Sparse Variational Dropout: the additive posterior with the log-uniform prior (Molchanov et al. 2017).
+pub type SparseVdLinear<const I: usize, const O: usize> = VariationalLinear<I, O, LogUniform>;
+/// Automatic relevance determination by empirical Bayes (Kharitonov et al. 2018).
+pub type ArdLinear<const I: usize, const O: usize> = VariationalLinear<I, O, Ard>;
+/// The usual Bayesian layer: a Gaussian prior, its scale learned per layer.
+pub type GaussianLinear<const I: usize, const O: usize> = VariationalLinear<I, O, Gaussian>;
+/// Gaussian dropout with a fixed alpha.
+pub type GaussianDropoutLinear<const I: usize, const O: usize> =
+    Variational<LinearMap<I, O>, Multiplicative<Fixed>, Flat>;
+/// Binary dropout on the inputs of a dense layer.
+pub type DropoutLinear<const I: usize, const O: usize> = Variational<LinearMap<I, O>, Bernoulli, Flat>;
+/// An ordinary dense layer.
+pub type DenseLinear<const I: usize, const O: usize> = Variational<LinearMap<I, O>, Delta, Flat>;
+
+/// What a program that trains a network needs, dfdx included: `use sparsevd::prelude::*`.
+pub mod prelude {
+    pub use crate::data::{Dataset, Split};
+    pub use crate::metrics::{Metrics, Predictions};
+    pub use crate::priors::{Ard, Flat, Gaussian, Laplace, LogUniform, Normal, Prior, Real, ScaleMixture, StudentT};
+    pub use crate::*;
+    // `Tape`, `Error` and `Gaussian` here are this library's.
+    pub use dfdx::nn::BuildOnDevice;
+    pub use dfdx::nn::builders::*;
+    pub use dfdx::optim::{Adam, AdamConfig, Optimizer};
+    pub use dfdx::shapes::*;
+    pub use dfdx::tensor::*;
+    pub use dfdx::tensor_ops::*;
+}

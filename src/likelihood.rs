@@ -26,7 +26,10 @@ pub fn categorical<const C: usize, E: Elem, D: Backend<E>>(
     let mut one_hot = vec![E::default(); batch * C];
     for (i, &label) in labels.iter().enumerate() {
         if label >= C {
-            return Err(Error::Input(format!("label {label} of datum {i}; the network has {C} outputs, 0 to {}", C - 1)));
+            return Err(Error::Input(format!(
+                "label {label} of datum {i}; the network has {C} outputs, 0 to {}",
+                C - 1
+            )));
         }
         one_hot[i * C + label] = E::ONE;
     }

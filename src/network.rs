@@ -45,6 +45,8 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     /// Gives every weight the same spread (log sigma^2 or log alpha, as the posterior has it).
     #[allow(clippy::missing_errors_doc, reason = "the device's")]
     fn set_spread(&mut self, spread: f64) -> Result<(), Error>;
+    /// Fixes the noise of the training passes that follow.
+    fn seed_noise(&mut self, seed: u64);
     /// How the layer trains.
     fn settings(&mut self) -> &mut Settings;
     /// The prior, to be downcast.
@@ -77,7 +79,9 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
     fn use_weights(&mut self, weights: Weights) -> Result<(), Error> {
         self.evaluated = match weights {
             Weights::Mean => None,
-            Weights::Pruned(threshold) => Some(self.weights_from(|_, q| if q.log_alpha() < threshold { q.mean } else { 0.0 })?),
+            Weights::Pruned(threshold) => {
+                Some(self.weights_from(|_, q| if q.log_alpha() < threshold { q.mean } else { 0.0 })?)
+            }
             Weights::Sample(seed) => self.draw(seed)?,
         };
         Ok(())
@@ -96,6 +100,10 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
     fn set_spread(&mut self, spread: f64) -> Result<(), Error> {
         setting(spread.is_finite(), Q::SPREAD, spread, "finite")?;
         fill(&mut self.spread, spread).map_err(Error::device)
+    }
+
+    fn seed_noise(&mut self, seed: u64) {
+        self.stream = Some(seed);
     }
 
     fn settings(&mut self) -> &mut Settings {
@@ -144,9 +152,8 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
                 self.weights_from(|i, q| q.mean + q.std() * eps[i]).map(Some)
             }
             Noise::Dropout(rate) => {
-                use rand::{Rng, SeedableRng};
-                let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
-                let keep: Vec<f64> = (0..grid.inputs()).map(|_| f64::from(rng.gen_bool(1.0 - rate)) / (1.0 - rate)).collect();
+                let mut keep = vec![0.0_f64; grid.inputs()];
+                noise::fill_mask(seed, rate, &mut keep);
                 self.weights_from(|i, q| q.mean * keep[i % grid.cols / grid.area]).map(Some)
             }
         }
@@ -310,12 +317,15 @@ impl<N: Network<E, D>, const TIMES: usize, E: Elem, D: Backend<E>> Network<E, D>
 macro_rules! without_layers {
     ($($module:ident),+) => { $(impl<E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::$module {})+ };
 }
-without_layers!(ReLU, GeLU, FastGeLU, Sin, Cos, Ln, Exp, Sigmoid, Tanh, Square, Sqrt, Abs, Softmax, LogSoftmax, Dropout);
+without_layers!(ReLU, FastGeLU, Sin, Cos, Ln, Exp, Sigmoid, Tanh, Square, Sqrt, Abs, Softmax, LogSoftmax, Dropout);
 without_layers!(AvgPoolGlobal, MaxPoolGlobal, MinPoolGlobal);
 impl<E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::LeakyReLU<E> {}
 impl<const N: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::DropoutOneIn<N> {}
 impl<const I: usize, const O: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Linear<I, O, E, D> {}
-impl<const I: usize, const O: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::UnbiasedLinear<I, O, E, D> {}
+impl<const I: usize, const O: usize, E: Elem, D: Backend<E>> Network<E, D>
+    for dfdx_modules::UnbiasedLinear<I, O, E, D>
+{
+}
 impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::BatchNorm1D<C, E, D> {}
 impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::BatchNorm2D<C, E, D> {}
 impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Bias2D<C, E, D> {}

@@ -101,9 +101,14 @@ impl Sparsity {
 /// A table, one line a layer.
 impl fmt::Display for Sparsity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:8} {:>9} {:>9} {:>9} {:>12} {:>12}", "layer", "weights", "kept", "sparse %", "dead inputs", "dead outputs")?;
+        writeln!(
+            f,
+            "{:8} {:>9} {:>9} {:>9} {:>12} {:>12}",
+            "layer", "weights", "kept", "sparse %", "dead inputs", "dead outputs"
+        )?;
         for l in &self.layers {
-            let (inputs, outputs) = (format!("{}/{}", l.dead_inputs, l.inputs), format!("{}/{}", l.dead_outputs, l.outputs));
+            let (inputs, outputs) =
+                (format!("{}/{}", l.dead_inputs, l.inputs), format!("{}/{}", l.dead_outputs, l.outputs));
             let percent = 100.0 * l.sparsity();
             writeln!(f, "{:8} {:>9} {:>9} {percent:>9.2} {inputs:>12} {outputs:>12}", l.layer, l.weights, l.kept)?;
         }

@@ -15,13 +15,14 @@ use crate::posterior::{Noise, Posterior};
 pub(super) fn linear<B: Dim, Q: Posterior, P: Prior, E: Elem, const I: usize, const O: usize, const BIAS: bool>(
     layer: &Layer<LinearMap<I, O, BIAS>, Q, P, E, Cpu>,
     x: Taped<(B, Const<I>), E, Cpu>,
+    seed: u64,
     input_grad: bool,
 ) -> Result<Taped<(B, Const<O>), E, Cpu>, CpuError>
 where
     Cpu: Device<E>,
 {
     let (x, mut tape) = x.try_contiguous()?.split_tape();
-    let pass = Pass::new(layer, numbers(&x));
+    let pass = Pass::new(layer, numbers(&x), seed);
     let y = x.device().try_tensor_from_vec(pass.output(&numbers(&layer.bias)), (x.shape().0, Const::<O>))?;
 
     let (theta, spread, bias) = (layer.theta.clone(), layer.spread.clone(), layer.bias.clone());
@@ -71,7 +72,7 @@ struct Sampling<E> {
 }
 
 impl<Q: Posterior, E: Elem> Pass<Q, E> {
-    fn new<M: Map, P: Prior>(layer: &Layer<M, Q, P, E, Cpu>, x: Vec<E>) -> Self
+    fn new<M: Map, P: Prior>(layer: &Layer<M, Q, P, E, Cpu>, x: Vec<E>, seed: u64) -> Self
     where
         Cpu: Device<E>,
     {
@@ -95,7 +96,7 @@ impl<Q: Posterior, E: Elem> Pass<Q, E> {
             pass.kept = Some(kept);
         }
         if pass.posterior.noise() == Noise::Gaussian {
-            pass.sampling = Some(pass.sampling(layer.draw_seed()));
+            pass.sampling = Some(pass.sampling(seed));
         }
         pass
     }
@@ -148,7 +149,8 @@ impl<Q: Posterior, E: Elem> Pass<Q, E> {
     /// The gradient with respect to the variance of each output: `g eps / (2 std)`.
     fn variance_gradient(&self, g: &[E]) -> Option<Vec<E>> {
         let half = E::of(0.5);
-        let h = |s: &Sampling<E>| g.iter().zip(&s.eps).zip(&s.std).map(|((g, eps), std)| half * *g * *eps / *std).collect();
+        let h =
+            |s: &Sampling<E>| g.iter().zip(&s.eps).zip(&s.std).map(|((g, eps), std)| half * *g * *eps / *std).collect();
         self.sampling.as_ref().map(h)
     }
 
@@ -166,7 +168,12 @@ impl<Q: Posterior, E: Elem> Pass<Q, E> {
         }
         let (Some(s), Some(h)) = (&self.sampling, h) else { return };
         let mut d_variance = vec![E::default(); self.grid.len()];
-        multiply(&mut d_variance, false, Matrix::new(h, self.batch(), rows).t(), Matrix::new(&s.x2, self.batch(), cols));
+        multiply(
+            &mut d_variance,
+            false,
+            Matrix::new(h, self.batch(), rows).t(),
+            Matrix::new(&s.x2, self.batch(), cols),
+        );
         self.weights().pull_back(d_theta, d_spread, |r, row, i| {
             let (theta, spread) = row.duals(i);
             let d = E::Lanes::load(&d_variance[r * cols + i..(r + 1) * cols]);

@@ -30,11 +30,12 @@ where
     fn linear<B: Dim, Q: Posterior, P: Prior, const I: usize, const O: usize, const BIAS: bool>(
         layer: &Layer<LinearMap<I, O, BIAS>, Q, P, E, Self>,
         x: Taped<(B, Const<I>), E, Self>,
+        seed: u64,
         input_grad: bool,
     ) -> Result<Taped<(B, Const<O>), E, Self>, Self::Err> {
         match layer.settings.estimator {
-            Estimator::LocalReparameterisation => linear::linear(layer, x, input_grad),
-            Estimator::WeightSampling => graph::linear(layer, x),
+            Estimator::LocalReparameterisation => linear::linear(layer, x, seed, input_grad),
+            Estimator::WeightSampling => graph::linear(layer, x, seed),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Standard normal noise, reproducible whatever the number of threads.
 
 use rayon::prelude::*;
+use sparsevd_priors::{Lanes, Real};
 use wide::{f32x8, u32x8};
 
 use super::PARALLEL;
@@ -11,23 +12,32 @@ const BLOCK: usize = 1024;
 
 /// Fills `out` with draws from N(0, 1) that depend on `seed` alone.
 ///
-/// Single precision throughout: 24 bits of resolution, `|eps| <= 6.7`.
+/// Single precision throughout: 24 bits of resolution, `|eps| <= 6.0`.
 pub(crate) fn fill<E: Elem>(seed: u64, out: &mut [E]) {
-    if out.len() < PARALLEL {
-        out.chunks_mut(BLOCK).enumerate().for_each(|(i, block)| fill_block(seed, i, block));
-    } else {
-        out.par_chunks_mut(BLOCK).with_min_len(4).enumerate().for_each(|(i, block)| fill_block(seed, i, block));
-    }
+    fill_pairs(seed, out, |generator| box_muller(unit(generator.next()), unit(generator.next())));
 }
 
-fn fill_block<E: Elem>(seed: u64, index: usize, block: &mut [E]) {
-    let mut generator = Xoshiro::new(seed ^ (index as u64).wrapping_mul(0xD1B5_4A32_D192_ED03));
-    for pair in block.chunks_mut(16) {
-        let normals = box_muller(generator.next(), generator.next());
-        for (to, from) in pair.chunks_mut(8).zip(normals) {
-            let from = from.to_array();
-            to.iter_mut().zip(from).for_each(|(to, x)| *to = E::of(f64::from(x)));
+/// Fills `out` with a dropout mask: 0 with probability `rate`, otherwise `1 / (1 - rate)`.
+pub(crate) fn fill_mask<E: Elem>(seed: u64, rate: f64, out: &mut [E]) {
+    let (rate, kept) = (f32x8::splat(rate as f32), f32x8::splat((1.0 - rate).recip() as f32));
+    let keep = move |generator: &mut Xoshiro| unit(generator.next()).simd_gt(rate).select(kept, f32x8::splat(0.0));
+    fill_pairs(seed, out, move |generator| [keep(generator), keep(generator)]);
+}
+
+/// Fills `out` sixteen numbers at a time.
+fn fill_pairs<E: Elem>(seed: u64, out: &mut [E], draw: impl Fn(&mut Xoshiro) -> [f32x8; 2] + Sync) {
+    let block = |(index, block): (usize, &mut [E])| {
+        let mut generator = Xoshiro::new(seed ^ (index as u64).wrapping_mul(0xD1B5_4A32_D192_ED03));
+        for pair in block.chunks_mut(16) {
+            for (to, from) in pair.chunks_mut(8).zip(draw(&mut generator)) {
+                to.iter_mut().zip(from.to_array()).for_each(|(to, x)| *to = E::of(f64::from(x)));
+            }
         }
+    };
+    if out.len() < PARALLEL {
+        out.chunks_mut(BLOCK).enumerate().for_each(block);
+    } else {
+        out.par_chunks_mut(BLOCK).with_min_len(4).enumerate().for_each(block);
     }
 }
 
@@ -58,12 +68,11 @@ impl Xoshiro {
     }
 }
 
-/// Two standard normals from two uniform words: `sqrt(-2 ln u) (cos 2 pi v, sin 2 pi v)`.
+/// Two standard normals from two uniforms: `sqrt(-2 ln u) (cos 2 pi v, sin 2 pi v)`.
 #[inline(always)]
-fn box_muller(u: u32x8, v: u32x8) -> [f32x8; 2] {
-    use sparsevd_priors::{Lanes, Real};
-    let radius = (Lanes(unit(u)).ln().0 * f32x8::splat(-2.0)).sqrt();
-    let angle = (unit(v) - f32x8::splat(0.5)) * f32x8::splat(std::f32::consts::TAU);
+fn box_muller(u: f32x8, v: f32x8) -> [f32x8; 2] {
+    let radius = (Lanes(u).ln().0 * f32x8::splat(-2.0)).sqrt();
+    let angle = (v - f32x8::splat(0.5)) * f32x8::splat(std::f32::consts::TAU);
     let (sin, cos) = angle.sin_cos();
     [radius * cos, radius * sin]
 }

@@ -1,0 +1,182 @@
+//! A set of labelled images.
+
+use super::DataError;
+
+/// Labelled images: `n` examples of `channels x height x width` values, each with a class.
+///
+/// Once built it is sound: at least one example, finite pixels, every label a class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    name: String,
+    dims: [usize; 3],
+    classes: usize,
+    inputs: Vec<f32>,
+    labels: Vec<usize>,
+}
+
+impl Dataset {
+    /// `dims` are channels, height, width; `inputs` holds one image after another, row by row, channel by channel.
+    ///
+    /// # Errors
+    /// [`DataError::Empty`], [`DataError::Dims`], [`DataError::Counts`], [`DataError::Label`] or [`DataError::NonFinite`].
+    pub fn new(
+        name: impl Into<String>,
+        dims: [usize; 3],
+        classes: usize,
+        inputs: Vec<f32>,
+        labels: Vec<usize>,
+    ) -> Result<Self, DataError> {
+        let name = name.into();
+        let product = dims.iter().try_fold(1_usize, |product, side| product.checked_mul(*side));
+        let Some(pixels @ 1..) = product else { return Err(DataError::Dims { name, dims }) };
+        if labels.is_empty() {
+            return Err(DataError::Empty { name });
+        }
+        if labels.len().checked_mul(pixels) != Some(inputs.len()) {
+            return Err(DataError::Counts { name, inputs: inputs.len(), labels: labels.len(), pixels });
+        }
+        if let Some((index, &label)) = labels.iter().enumerate().find(|(_, label)| **label >= classes) {
+            return Err(DataError::Label { name, index, label, classes });
+        }
+        if let Some((at, &value)) = inputs.iter().enumerate().find(|(_, value)| !value.is_finite()) {
+            return Err(DataError::NonFinite { name, index: at / pixels, pixel: at % pixels, value });
+        }
+        Ok(Self { name, dims, classes, inputs, labels })
+    }
+
+    /// What the data set is called in tables and figures.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Channels, height, width of one image.
+    pub fn dims(&self) -> [usize; 3] {
+        self.dims
+    }
+
+    /// Number of classes; labels are `0..classes`.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Values in one image: channels x height x width.
+    pub fn pixels(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Number of examples, at least 1.
+    #[allow(clippy::len_without_is_empty)] // it never is
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// All images, one after another.
+    pub fn inputs(&self) -> &[f32] {
+        &self.inputs
+    }
+
+    /// All labels.
+    pub fn labels(&self) -> &[usize] {
+        &self.labels
+    }
+
+    /// The pixels of example `i`.
+    ///
+    /// # Panics
+    /// When `i >= len()`, as a slice does.
+    pub fn input(&self, i: usize) -> &[f32] {
+        let pixels = self.pixels();
+        &self.inputs[i * pixels..(i + 1) * pixels]
+    }
+
+    /// The class of example `i`.
+    ///
+    /// # Panics
+    /// When `i >= len()`, as a slice does.
+    pub fn label(&self, i: usize) -> usize {
+        self.labels[i]
+    }
+
+    /// The first `n` examples.
+    ///
+    /// # Errors
+    /// [`DataError::Take`] when `n` is 0 or more than there are, so that no run is quietly smaller than asked.
+    pub fn take(mut self, n: usize) -> Result<Self, DataError> {
+        if n == 0 || n > self.len() {
+            return Err(DataError::Take { name: self.name, asked: n, have: self.labels.len() });
+        }
+        self.inputs.truncate(n * self.pixels());
+        self.labels.truncate(n);
+        Ok(self)
+    }
+
+    /// The mean of each pixel over all examples, summed in `f64`.
+    pub fn mean_image(&self) -> Vec<f32> {
+        let mut sums = vec![0.0_f64; self.pixels()];
+        for image in self.inputs.chunks_exact(self.pixels()) {
+            sums.iter_mut().zip(image).for_each(|(sum, value)| *sum += f64::from(*value));
+        }
+        sums.iter().map(|sum| (sum / self.len() as f64) as f32).collect()
+    }
+
+    /// The same data under another name.
+    pub(super) fn renamed(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// `x - image` for every example `x`; extra or missing pixels of `image` are ignored.
+    pub(super) fn subtract(&mut self, image: &[f32]) {
+        let pixels = self.pixels();
+        for x in self.inputs.chunks_exact_mut(pixels) {
+            x.iter_mut().zip(image).for_each(|(x, mean)| *x -= mean);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two() -> Dataset {
+        Dataset::new("two", [1, 1, 3], 2, vec![0.0, 0.25, 0.5, 1.0, 0.25, 0.0], vec![1, 0]).unwrap()
+    }
+
+    #[test]
+    fn examples_come_back_as_given() {
+        let data = two();
+        assert_eq!((data.name(), data.dims(), data.classes(), data.len(), data.pixels()), ("two", [1, 1, 3], 2, 2, 3));
+        assert_eq!((data.input(1), data.label(1)), (&[1.0, 0.25, 0.0][..], 0));
+        assert_eq!((data.input(0), data.label(0)), (&[0.0, 0.25, 0.5][..], 1));
+        assert_eq!(data.mean_image(), [0.5, 0.25, 0.25]);
+    }
+
+    #[test]
+    fn take_keeps_the_first_and_refuses_what_it_cannot_give() {
+        let one = two().take(1).unwrap();
+        assert_eq!((one.len(), one.inputs(), one.labels(), one.classes()), (1, &[0.0, 0.25, 0.5][..], &[1][..], 2));
+        assert!(matches!(two().take(0), Err(DataError::Take { asked: 0, have: 2, .. })));
+        assert!(matches!(two().take(3), Err(DataError::Take { asked: 3, have: 2, .. })));
+    }
+
+    #[test]
+    fn what_is_unsound_is_refused_where_it_is() {
+        let new = |dims, classes, inputs: &[f32], labels: &[usize]| {
+            Dataset::new("x", dims, classes, inputs.to_vec(), labels.to_vec()).unwrap_err()
+        };
+        assert!(matches!(new([1, 1, 1], 2, &[], &[]), DataError::Empty { .. }));
+        assert!(matches!(new([1, 0, 1], 2, &[], &[0]), DataError::Dims { .. }));
+        assert!(matches!(new([usize::MAX, 2, 1], 2, &[0.0], &[0]), DataError::Dims { .. }));
+        assert!(matches!(new([usize::MAX, 1, 1], 2, &[0.0], &[0, 1]), DataError::Counts { .. }));
+        assert!(matches!(
+            new([1, 1, 2], 2, &[0.0; 3], &[0, 1]),
+            DataError::Counts { inputs: 3, labels: 2, pixels: 2, .. }
+        ));
+        assert!(matches!(new([1, 1, 1], 2, &[0.0; 2], &[0, 2]), DataError::Label { index: 1, label: 2, .. }));
+        assert!(matches!(new([1, 1, 1], 0, &[0.0], &[0]), DataError::Label { classes: 0, .. }));
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let inputs = [0.0, 0.0, 0.0, bad];
+            assert!(matches!(new([1, 1, 2], 2, &inputs, &[0, 1]), DataError::NonFinite { index: 1, pixel: 1, .. }));
+        }
+    }
+}

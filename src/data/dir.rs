@@ -1,0 +1,114 @@
+//! A folder in the layout of MNIST: four IDX files.
+
+use super::{DataError, Dataset, Split, idx};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The four parts, with the stems of their file names; the first stem that is there wins.
+const TRAIN_IMAGES: Part = Part { role: "training images", stems: &["train-images"], kind: "idx3-ubyte" };
+const TRAIN_LABELS: Part = Part { role: "training labels", stems: &["train-labels"], kind: "idx1-ubyte" };
+const TEST_IMAGES: Part = Part { role: "test images", stems: &["t10k-images", "test-images"], kind: "idx3-ubyte" };
+const TEST_LABELS: Part = Part { role: "test labels", stems: &["t10k-labels", "test-labels"], kind: "idx1-ubyte" };
+const PARTS: [Part; 4] = [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS];
+
+struct Part {
+    role: &'static str,
+    stems: &'static [&'static str],
+    kind: &'static str,
+}
+
+impl Part {
+    /// Names without a prefix, the preferred first.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let spelled = |stem: &&str| ['-', '.'].map(|dot| format!("{stem}{dot}{}", self.kind));
+        self.stems.iter().flat_map(spelled)
+    }
+
+    /// What stands before this part's name in `file`: empty, or ending in `-` or `_`.
+    fn prefix<'a>(&self, file: &'a str) -> Option<&'a str> {
+        let file = file.strip_suffix(".gz").unwrap_or(file);
+        let prefix = self.names().find_map(|name| file.strip_suffix(name.as_str()))?;
+        (prefix.is_empty() || prefix.ends_with(['-', '_'])).then_some(prefix)
+    }
+
+    fn find(&self, dir: &Path, files: &[String], prefix: &str) -> Result<PathBuf, DataError> {
+        let plain_then_gz = self.names().flat_map(|name| [format!("{prefix}{name}"), format!("{prefix}{name}.gz")]);
+        let found = plain_then_gz.into_iter().find(|name| files.contains(name));
+        found.map(|name| dir.join(name)).ok_or_else(|| DataError::Missing {
+            dir: dir.into(),
+            role: self.role,
+            looked_for: self.names().map(|name| format!("{prefix}{name}")).collect(),
+        })
+    }
+}
+
+impl Split {
+    /// Reads the four files of MNIST, Fashion-MNIST, or another set in their format, plain or gzipped.
+    ///
+    /// Accepted are `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
+    /// `t10k-labels-idx1-ubyte` (or `test-` for `t10k-`), each also written `.idx3-ubyte`, ended by `.gz`, and with one
+    /// prefix shared by all, as in `optdigits-train-images-idx3-ubyte`. Of a plain and a gzipped file the plain one is read.
+    ///
+    /// Pixels are divided by 255, or by 16 when the prefix begins with `optdigits`. The data set is called after the folder.
+    /// Its classes are `0..=` the largest label.
+    ///
+    /// # Errors
+    /// [`DataError::Missing`] with the names looked for, [`DataError::Ambiguous`], or what is wrong with a file.
+    pub fn from_dir(dir: impl AsRef<Path>) -> Result<Self, DataError> {
+        let dir = dir.as_ref();
+        let files = list(dir).map_err(|source| DataError::Read { path: dir.into(), source })?;
+        let prefix = prefix(dir, &files)?;
+        let full_scale = if prefix.starts_with("optdigits") { 16 } else { 255 };
+        let read = |images: &Part, labels: &Part| -> Result<_, DataError> {
+            let (images, labels) = (images.find(dir, &files, prefix)?, labels.find(dir, &files, prefix)?);
+            Ok((images.display().to_string(), idx::read_images(&images)?, idx::read_labels(&labels)?))
+        };
+        let train = read(&TRAIN_IMAGES, &TRAIN_LABELS)?;
+        let test = read(&TEST_IMAGES, &TEST_LABELS)?;
+        assemble(&name(dir), full_scale, train, test)
+    }
+}
+
+/// A file's name for errors, its images, and their labels.
+pub(super) type Half = (String, idx::Images, Vec<u8>);
+
+/// Bytes to a [`Split`]: pixels divided by `full_scale`, classes `0..=` the largest label of both halves.
+pub(super) fn assemble(name: &str, full_scale: u8, train: Half, test: Half) -> Result<Split, DataError> {
+    let classes = train.2.iter().chain(&test.2).max().map_or(0, |label| usize::from(*label) + 1);
+    let half = |(file, images, labels): Half, role| {
+        let pixels = images.height * images.width;
+        if let Some((at, &value)) = images.pixels.iter().enumerate().find(|(_, value)| **value > full_scale) {
+            return Err(DataError::TooBright { file, index: at / pixels, pixel: at % pixels, value, full_scale });
+        }
+        let inputs = images.pixels.iter().map(|value| f32::from(*value) / f32::from(full_scale)).collect();
+        let labels = labels.into_iter().map(usize::from).collect();
+        let dims = [1, images.height, images.width];
+        Ok(Dataset::new(format!("{name} ({role})"), dims, classes, inputs, labels)?.renamed(name))
+    };
+    Split::new(half(train, "train")?, half(test, "test")?)
+}
+
+fn list(dir: &Path) -> std::io::Result<Vec<String>> {
+    std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+/// The one prefix that the folder's data files share; empty when there are none.
+fn prefix<'a>(dir: &Path, files: &'a [String]) -> Result<&'a str, DataError> {
+    let found = |file: &'a String| PARTS.iter().find_map(|part| part.prefix(file));
+    let prefixes: BTreeSet<&str> = files.iter().filter_map(found).collect();
+    if prefixes.len() > 1 {
+        let prefixes = prefixes.into_iter().map(String::from).collect();
+        return Err(DataError::Ambiguous { dir: dir.into(), prefixes });
+    }
+    Ok(prefixes.into_iter().next().unwrap_or(""))
+}
+
+/// The folder's own name, also for `.` and `..`.
+fn name(dir: &Path) -> String {
+    let full = dir.canonicalize().unwrap_or_else(|_| dir.into());
+    full.file_name().map_or_else(|| dir.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+#[path = "dir_tests.rs"]
+mod tests;

@@ -1,0 +1,21 @@
+//! Labelled images, ready to train on.
+//!
+//! | you have | reach for |
+//! |---|---|
+//! | nothing at hand | [`Split::optdigits`]: 5,620 real 8x8 digits, built into the crate |
+//! | a folder with MNIST, Fashion-MNIST or anything in their format | [`Split::from_dir`] |
+//! | one IDX file | [`idx::read_images`], [`idx::read_labels`] |
+//! | numbers of your own | [`Dataset::new`], [`Split::new`] |
+//!
+//! Pixels are `f32` in `[0, 1]`; [`Split::centred`] subtracts the mean image of the training half.
+
+mod dataset;
+mod dir;
+mod error;
+pub mod idx;
+mod optdigits;
+mod split;
+
+pub use dataset::Dataset;
+pub use error::DataError;
+pub use split::Split;

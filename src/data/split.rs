@@ -1,0 +1,100 @@
+//! A training half and a test half.
+
+use super::{DataError, Dataset};
+
+/// Training and test data of the same shape and classes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Split {
+    train: Dataset,
+    test: Dataset,
+}
+
+impl Split {
+    /// # Errors
+    /// [`DataError::Halves`] when dimensions or classes differ.
+    pub fn new(train: Dataset, test: Dataset) -> Result<Self, DataError> {
+        if train.dims() != test.dims() || train.classes() != test.classes() {
+            return Err(DataError::Halves {
+                train: train.name().into(),
+                train_dims: train.dims(),
+                train_classes: train.classes(),
+                test: test.name().into(),
+                test_dims: test.dims(),
+                test_classes: test.classes(),
+            });
+        }
+        Ok(Self { train, test })
+    }
+
+    /// What to learn from.
+    pub fn train(&self) -> &Dataset {
+        &self.train
+    }
+
+    /// What to be judged on.
+    pub fn test(&self) -> &Dataset {
+        &self.test
+    }
+
+    /// `(train, test)`, by value.
+    pub fn into_parts(self) -> (Dataset, Dataset) {
+        (self.train, self.test)
+    }
+
+    /// The first `train` and the first `test` examples: a smaller, quicker problem.
+    ///
+    /// # Errors
+    /// [`DataError::Take`] when either is 0 or more than there are.
+    pub fn take(self, train: usize, test: usize) -> Result<Self, DataError> {
+        Ok(Self { train: self.train.take(train)?, test: self.test.take(test)? })
+    }
+
+    /// Subtracts the mean image of the **training** half from both halves.
+    ///
+    /// ```text
+    /// x_ij <- x_ij - m_j,    m_j = (1/N) sum_{i in train} x_ij        j: one pixel
+    /// ```
+    /// The test half plays no part in the mean. Pixels then lie in `[-1, 1]`.
+    pub fn centred(mut self) -> Self {
+        let mean = self.train.mean_image();
+        self.train.subtract(&mean);
+        self.test.subtract(&mean);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn half(dims: [usize; 3], classes: usize, inputs: &[f32]) -> Dataset {
+        let n = inputs.len() / dims.iter().product::<usize>();
+        Dataset::new("half", dims, classes, inputs.to_vec(), vec![0; n]).unwrap()
+    }
+
+    #[test]
+    fn centring_uses_the_training_mean_on_both_halves() {
+        // Training mean of pixel 0: (0 + 1) / 2 = 0.5; of pixel 1: (0.25 + 1) / 2 = 0.625.
+        let train = half([1, 1, 2], 1, &[0.0, 0.25, 1.0, 1.0]);
+        let test = half([1, 1, 2], 1, &[0.5, 0.0]);
+        let (train, test) = Split::new(train, test).unwrap().centred().into_parts();
+        assert_eq!(train.inputs(), [-0.5, -0.375, 0.5, 0.375]);
+        assert_eq!(test.inputs(), [0.0, -0.625]);
+    }
+
+    #[test]
+    fn halves_that_differ_are_refused() {
+        let a = half([1, 1, 2], 2, &[0.0; 2]);
+        assert!(matches!(Split::new(a.clone(), half([1, 2, 1], 2, &[0.0; 2])), Err(DataError::Halves { .. })));
+        assert!(matches!(Split::new(a.clone(), half([1, 1, 2], 3, &[0.0; 2])), Err(DataError::Halves { .. })));
+        assert!(Split::new(a.clone(), a).is_ok());
+    }
+
+    #[test]
+    fn take_takes_from_each_half() {
+        let split = Split::new(half([1, 1, 1], 1, &[0.0, 1.0, 2.0]), half([1, 1, 1], 1, &[3.0, 4.0])).unwrap();
+        let small = split.clone().take(2, 1).unwrap();
+        assert_eq!((small.train().inputs(), small.test().inputs()), (&[0.0, 1.0][..], &[3.0][..]));
+        assert!(split.take(2, 3).is_err());
+    }
+}

@@ -1,3 +1,5 @@
 //! Scaffold: declares the modules.
 pub mod data;
 pub mod metrics;
+pub mod plots;
+mod text;

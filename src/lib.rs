@@ -2,4 +2,5 @@
 pub mod data;
 pub mod metrics;
 pub mod plots;
+pub mod report;
 mod text;

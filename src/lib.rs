@@ -10,12 +10,16 @@ mod layer;
 mod likelihood;
 mod map;
 pub mod metrics;
+mod nets;
 mod network;
+pub mod plots;
 mod posterior;
 mod predict;
+pub mod report;
 mod schedule;
 mod sparsity;
 mod taped;
+mod text;
 mod trainer;
 mod transfer;
 
@@ -27,6 +31,7 @@ pub use error::Error;
 pub use layer::{Estimator, Layer, Settings, VARIANCE_FLOOR, Variational};
 pub use likelihood::{GaussianLikelihood, GaussianNoise, categorical};
 pub use map::{Grid, LinearMap, Map};
+pub use nets::LeNet300100;
 pub use network::{Layers, LayersMut, Network, VariationalLayer, Weights};
 pub use posterior::{
     Additive, AlphaPer, Bernoulli, Delta, Fixed, Multiplicative, Noise, PerLayer, PerOutput, PerWeight, Posterior,

@@ -1,0 +1,204 @@
+//! Results on one page.
+//!
+//! A [`Report`] is a single HTML file with everything inside it: it opens offline, in light and dark, and prints.
+//! A [`Table`] is the same table in the terminal and on the page.
+
+mod file;
+mod table;
+
+pub use table::{Align, Table};
+
+use crate::text::escape;
+use std::path::{Path, PathBuf};
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// A figure that is not SVG, or that brings a script.
+    #[error("figure `{caption}` is not plain SVG: {reason}; pass the text that a function of `plots` returned")]
+    Figure {
+        /// The figure's caption.
+        caption: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The file could not be written; one that was there before is as it was.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A page of text, tables, figures and data, in the order in which they were added.
+///
+/// ```
+/// use sparsevd::report::{Align, Report, Table};
+///
+/// let mut table = Table::new([("method", Align::Left), ("error [%]", Align::Right)]);
+/// table.row(["SparseVD", "1.82"]);
+///
+/// let dir = tempfile::tempdir()?;
+/// Report::new("Ablation")
+///     .heading("Test error")
+///     .text("Mean of three seeds.")
+///     .table(&table)
+///     .json("settings", &serde_json::json!({ "epochs": 30 }))
+///     .write(dir.path().join("report.html"))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    title: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    Heading(String),
+    Text(String),
+    Table(Table),
+    Figure { svg: String, caption: String },
+    Json { name: String, value: serde_json::Value },
+}
+
+impl Report {
+    /// An empty page with a title.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self { title: title.into(), parts: Vec::new() }
+    }
+
+    /// Adds a heading.
+    pub fn heading(&mut self, text: impl Into<String>) -> &mut Self {
+        self.add(Part::Heading(text.into()))
+    }
+
+    /// Adds text; a blank line begins a new paragraph.
+    pub fn text(&mut self, text: impl Into<String>) -> &mut Self {
+        self.add(Part::Text(text.into()))
+    }
+
+    /// Adds a table.
+    pub fn table(&mut self, table: &Table) -> &mut Self {
+        self.add(Part::Table(table.clone()))
+    }
+
+    /// Adds a figure: SVG text, as from [`plots`](crate::plots), and what it shows.
+    pub fn figure(&mut self, svg: impl Into<String>, caption: impl Into<String>) -> &mut Self {
+        self.add(Part::Figure { svg: svg.into(), caption: caption.into() })
+    }
+
+    /// Adds data, folded away under its name: settings, or every number behind a figure.
+    pub fn json(&mut self, name: impl Into<String>, value: &serde_json::Value) -> &mut Self {
+        self.add(Part::Json { name: name.into(), value: value.clone() })
+    }
+
+    fn add(&mut self, part: Part) -> &mut Self {
+        self.parts.push(part);
+        self
+    }
+
+    /// The page as HTML text.
+    ///
+    /// Everything but the figures is escaped, and the page forbids itself (by a content security policy) to load or to run
+    /// anything.
+    ///
+    /// # Errors
+    /// [`ReportError::Figure`] when a figure is not SVG.
+    pub fn html(&self) -> Result<String, ReportError> {
+        let title = escape(&self.title);
+        let mut html = format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+             <title>{title}</title>\n<style>\n{}</style>\n</head>\n<body>\n<h1>{title}</h1>\n",
+            include_str!("report/style.css")
+        );
+        for part in &self.parts {
+            html.push_str(&part.html()?);
+        }
+        html.push_str("</body>\n</html>\n");
+        Ok(html)
+    }
+
+    /// Writes the page to one file, making its folder where needed.
+    ///
+    /// The text goes to a new file beside it, which then takes the name: a reader never sees half a page, and when writing
+    /// fails, an older page stays.
+    ///
+    /// # Errors
+    /// [`ReportError::Figure`] or [`ReportError::Write`].
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), ReportError> {
+        let path = path.as_ref();
+        let html = self.html()?;
+        file::replace(path, html.as_bytes()).map_err(|source| ReportError::Write { path: path.into(), source })
+    }
+}
+
+/// Writes results as JSON, as carefully as [`Report::write`] writes a page.
+///
+/// # Errors
+/// [`ReportError::Write`].
+pub fn write_json(path: impl AsRef<Path>, results: &impl serde::Serialize) -> Result<(), ReportError> {
+    let path = path.as_ref();
+    let write = || -> std::io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(results)?;
+        text.push(b'\n');
+        file::replace(path, &text)
+    };
+    write().map_err(|source| ReportError::Write { path: path.into(), source })
+}
+
+/// Writes a figure as an SVG file, as carefully as [`Report::write`] writes a page.
+///
+/// # Errors
+/// [`ReportError::Write`].
+pub fn write_svg(path: impl AsRef<Path>, svg: &str) -> Result<(), ReportError> {
+    let path = path.as_ref();
+    file::replace(path, svg.as_bytes()).map_err(|source| ReportError::Write { path: path.into(), source })
+}
+
+impl Part {
+    fn html(&self) -> Result<String, ReportError> {
+        Ok(match self {
+            Self::Heading(text) => format!("<h2>{}</h2>\n", escape(text)),
+            Self::Text(text) => {
+                let text = text.replace("\r\n", "\n");
+                let paragraphs = text.split("\n\n").map(str::trim).filter(|text| !text.is_empty());
+                paragraphs.map(|text| format!("<p>{}</p>\n", escape(text))).collect()
+            }
+            Self::Table(table) => table.html(),
+            Self::Figure { svg, caption } => {
+                let label = escape(caption);
+                let svg = plain_svg(svg).map_err(|reason| ReportError::Figure { caption: caption.clone(), reason })?;
+                let svg = svg.replacen("<svg", &format!("<svg role=\"img\" aria-label=\"{label}\""), 1);
+                format!("<figure>\n{}\n<figcaption>{label}</figcaption>\n</figure>\n", svg.trim())
+            }
+            Self::Json { name, value } => {
+                let name = escape(name);
+                let text = escape(&format!("{value:#}"));
+                format!("<details><summary>{name} (JSON)</summary>\n<pre data-json=\"{name}\">{text}</pre></details>\n")
+            }
+        })
+    }
+}
+
+/// The `<svg>` element, without a prolog before it.
+fn plain_svg(text: &str) -> Result<&str, &'static str> {
+    let start = text.find("<svg").ok_or("it has no <svg> element")?;
+    let svg = text[start..].trim_end();
+    if !svg.ends_with("</svg>") {
+        return Err("it does not end with </svg>");
+    }
+    if svg.to_ascii_lowercase().contains("<script") {
+        return Err("it contains a script");
+    }
+    Ok(svg)
+}
+
+#[cfg(test)]
+#[path = "report/tests.rs"]
+mod tests;

@@ -2,15 +2,16 @@
 
 use super::colour::{BLUE, GREY};
 use super::{PlotError, runs};
-use crate::text::{escape, shorten};
+use crate::text::{escape, grouped, shorten};
 use std::fmt::Write;
 
 /// Width of the figure in pixels, and the room that a layer may take.
 const WIDTH: f64 = 720.0;
 const ROOM: (f64, f64) = (696.0, 260.0);
 const IMAGE_ROOM: f64 = 196.0;
-/// The largest cell, in pixels.
+/// The largest cell of a layer and of an image, in pixels.
 const CELL: f64 = 8.0;
+const IMAGE_CELL: f64 = 20.0;
 /// A layer takes at most this many strokes, of 6 to 9 bytes each; a busier one is drawn in shades of blocks of weights.
 const MOST_STROKES: usize = 30_000;
 /// Shades between none and all.
@@ -93,8 +94,12 @@ fn layer_panel(body: &mut String, y: &mut f64, layer: &Mask) {
     let kept = layer.kept.iter().filter(|kept| **kept).count();
     let percent = 100.0 * kept as f64 / layer.kept.len() as f64;
     let (block, shades) = shades(layer);
-    let mut caption =
-        format!("{}: {rows} × {cols}, {kept} of {} kept ({percent:.2} %)", shorten(&layer.name, 40), rows * cols);
+    let mut caption = format!(
+        "{}: {rows} × {cols}, {} of {} kept ({percent:.2} %)",
+        shorten(&layer.name, 40),
+        grouped(kept),
+        grouped(layer.kept.len())
+    );
     if block > 1 {
         let _ = write!(caption, "; shades: fraction kept of {block} × {block} weights");
     }
@@ -119,7 +124,7 @@ fn image_panel(body: &mut String, y: &mut f64, layer: &Mask, [channels, height, 
         shorten(&layer.name, 30),
         height * width
     );
-    let cell = CELL.min(IMAGE_ROOM / height as f64).min(ROOM.0 / width as f64);
+    let cell = IMAGE_CELL.min(IMAGE_ROOM / height as f64).min(ROOM.0 / width as f64);
     grid(body, y, &caption, (cell * width as f64, cell * height as f64), &shades);
 }
 

@@ -3,6 +3,7 @@
 use super::PlotError;
 use super::axes::{Axis, drawable};
 use super::frame::{self, Words, chart, line, rgb, units};
+use crate::text::grouped;
 use plotters::prelude::*;
 
 /// Points joined by a line, under a name; the name of a method decides its [`colour`](super::colour).
@@ -93,7 +94,7 @@ pub fn curves(series: &[Series], x: &str, y: &str, title: &str, scale: Scale) ->
 pub(super) fn left_out<T>(name: &str, placed: &[Option<T>]) -> String {
     match placed.iter().filter(|p| p.is_none()).count() {
         0 => name.to_string(),
-        n => format!("{name} ({n} of {} not drawn)", placed.len()),
+        n => format!("{name} ({} of {} not drawn)", grouped(n), grouped(placed.len())),
     }
 }
 

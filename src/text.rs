@@ -46,6 +46,14 @@ pub(crate) fn shorten(text: &str, columns: usize) -> String {
     text.chars().take_while(fits).chain(['…']).collect()
 }
 
+/// Digits in groups of three: `235,200`.
+pub(crate) fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let comma =
+        |(i, c): (usize, char)| if i > 0 && (digits.len() - i).is_multiple_of(3) { vec![',', c] } else { vec![c] };
+    digits.chars().enumerate().flat_map(comma).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +66,11 @@ mod tests {
     #[test]
     fn width_counts_columns_not_bytes() {
         assert_eq!(["abc", "é", "e\u{301}", "稀疏", "α²", ""].map(width), [3, 1, 1, 4, 2, 0]);
+    }
+
+    #[test]
+    fn long_numbers_are_grouped() {
+        assert_eq!([0, 999, 1000, 235_200, 1_234_567].map(grouped), ["0", "999", "1,000", "235,200", "1,234,567"]);
     }
 
     #[test]

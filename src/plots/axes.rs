@@ -6,6 +6,9 @@ use std::ops::Range;
 /// Values beyond this are left out as infinite ones are: no figure shows them, and differences of them overflow.
 pub(super) const LARGEST: f64 = 1e30;
 
+/// Values closer than this are one value: a tenth of their difference might be 0.
+const SMALLEST: f64 = 1e-290;
+
 /// Whether a value can have a place on a linear axis.
 pub(super) fn drawable(x: f64) -> bool {
     x.abs() <= LARGEST // false for NaN
@@ -81,8 +84,8 @@ impl ValueFormatter<f64> for Axis {
 fn range(values: impl Iterator<Item = f64>, pad: f64) -> (f64, f64) {
     let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
     let size = low.abs().max(high.abs());
-    if high - low <= 1e-9 * size || high == low {
-        let around = if size > 0.0 { 0.1 * size } else { 1.0 };
+    if high - low <= (1e-9 * size).max(SMALLEST) {
+        let around = if size > SMALLEST { 0.1 * size } else { 1.0 };
         return (low - around, high + around);
     }
     let pad = pad * (high - low);
@@ -165,6 +168,8 @@ mod tests {
         assert_eq!((axis.from, axis.to), (4.5, 5.5));
         let axis = Axis::linear([0.0].into_iter(), 0.05);
         assert_eq!((axis.from, axis.to), (-1.0, 1.0));
+        let axis = Axis::linear([0.0, 5e-324].into_iter(), 0.05);
+        assert_eq!((axis.from, axis.to, axis.ticks.len()), (-1.0, 1.0, 5));
     }
 
     proptest! {

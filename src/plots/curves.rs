@@ -3,6 +3,7 @@
 use super::PlotError;
 use super::axes::{Axis, drawable};
 use super::frame::{self, Words, chart, line, rgb, units};
+use crate::text::grouped;
 use plotters::prelude::*;
 
 /// Points joined by a line, under a name; the name of a method decides its [`colour`](super::colour).
@@ -93,7 +94,7 @@ pub fn curves(series: &[Series], x: &str, y: &str, title: &str, scale: Scale) ->
 pub(super) fn left_out<T>(name: &str, placed: &[Option<T>]) -> String {
     match placed.iter().filter(|p| p.is_none()).count() {
         0 => name.to_string(),
-        n => format!("{name} ({n} of {} not drawn)", placed.len()),
+        n => format!("{name} ({} of {} not drawn)", grouped(n), grouped(placed.len())),
     }
 }
 
@@ -147,10 +148,15 @@ mod tests {
         assert!(draw(&[(3.0, 7.0)], Scale::Log).unwrap().contains("<circle"));
     }
 
+    /// Any bits, and numbers of a size that is drawn.
+    fn number() -> impl Strategy<Value = f64> {
+        prop_oneof![any::<f64>(), -1e3_f64..1e3, (-40_i32..40).prop_map(|e| 10_f64.powi(e))]
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn no_numbers_break_a_figure(points in prop::collection::vec((any::<f64>(), any::<f64>()), 0..12), log: bool) {
+        fn no_numbers_break_a_figure(points in prop::collection::vec((number(), number()), 0..12), log: bool) {
             let scale = if log { Scale::Log } else { Scale::Linear };
             match draw(&points, scale) {
                 Ok(svg) => prop_assert!(!svg.contains("NaN") && !svg.contains("inf") && svg.len() < 100_000),

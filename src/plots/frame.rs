@@ -14,7 +14,7 @@ pub(super) const SIZE: (i32, i32) = (720, 420);
 /// The drawing library rounds to whole units; four to a pixel keep curves smooth.
 pub(super) const UNITS: i32 = 4;
 /// Width of an average letter over the font size, for sans-serif fonts.
-const LETTER: f64 = 0.56;
+const LETTER: f64 = 0.53;
 const TITLE_PX: f64 = 16.0;
 pub(super) const TEXT_PX: f64 = 12.5;
 const LEGEND_ROW: i32 = 20;
@@ -122,7 +122,7 @@ fn draw(
 /// Centred; smaller where long, and cut off at the smallest size.
 fn title(root: &Area, text: &str) -> Result<(), Fail> {
     let room = f64::from(SIZE.0) - 20.0;
-    let px = (TITLE_PX * room / text_px(text, TITLE_PX).max(1.0)).clamp(10.0, TITLE_PX);
+    let px = (TITLE_PX * room / text_px(text, TITLE_PX).max(1.0)).clamp(12.0, TITLE_PX);
     let text = shorten(text, (room / (LETTER * px)) as usize);
     let style = font(px).pos(Pos::new(HPos::Center, VPos::Top));
     root.draw(&Text::new(text, (SIZE.0 * UNITS / 2, units(8.0)), style))
@@ -146,7 +146,7 @@ fn draw_legend(root: &Area, legend: &[(String, Ink)]) -> Result<i32, Fail> {
         }
         let middle = Pos::new(HPos::Left, VPos::Center);
         root.draw(&Text::new(name, at(x + SWATCH + 6, y), font(TEXT_PX).pos(middle)))?;
-        x += needs + 18;
+        x += needs + 14;
     }
     Ok(if legend.is_empty() { 38 } else { y + LEGEND_ROW })
 }

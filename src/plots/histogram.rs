@@ -79,21 +79,23 @@ pub fn histogram(
     let marker = marker.filter(|marker| drawable(marker.at));
     let x_axis = Axis::linear([span.from, span.to].into_iter().chain(marker.map(|marker| marker.at)), 0.02);
     let top = shares.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));
-    let y_axis = Axis::linear([0.0, 1.08 * top].into_iter(), 0.0);
+    let y_axis = Axis::linear([0.0, 1.12 * top].into_iter(), 0.0);
     let inks = frame::inks(series.iter().map(|s| s.name.as_str()));
     let legend = series.iter().zip(&placed).zip(&inks);
     let legend: Vec<_> = legend.map(|((s, placed), ink)| (left_out(&s.name, placed), *ink)).collect();
     let words = Words { title, x, y: "share of values [%]" };
     chart(words, &legend, (&x_axis, &y_axis), |chart| {
-        for (shares, ink) in shares.iter().zip(&inks) {
-            let outline = outline(shares, &span);
+        let outlines: Vec<_> = shares.iter().map(|shares| outline(shares, &span)).collect();
+        for (outline, ink) in outlines.iter().zip(&inks) {
             chart.draw_series(std::iter::once(Polygon::new(outline.clone(), rgb(ink.colour).mix(0.18))))?;
-            line(chart, &outline, *ink)?;
+        }
+        for (outline, ink) in outlines.iter().zip(&inks) {
+            line(chart, outline, *ink)?;
         }
         let Some(marker) = marker else { return Ok(()) };
         let grey = rgb(GREY).stroke_width(units(1.5) as u32);
         let ends = [(marker.at, y_axis.from), (marker.at, y_axis.to)];
-        chart.draw_series(std::iter::once(DashedPathElement::new(ends.into_iter(), units(6.0), units(4.0), grey)))?;
+        chart.draw_series(std::iter::once(DashedPathElement::new(ends, units(6.0), units(4.0), grey)))?;
         // Beside the line, on the side with more room.
         let left = marker.at > (x_axis.from + x_axis.to) / 2.0;
         let (side, gap) = if left { (HPos::Right, units(-6.0)) } else { (HPos::Left, units(6.0)) };

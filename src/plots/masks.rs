@@ -1,21 +1,18 @@
 //! Which weights are left.
 
 use super::colour::{BLUE, GREY};
+use super::shades::{Grid, SHADES, level, shades};
 use super::{PlotError, runs};
-use crate::text::{escape, shorten};
+use crate::text::{escape, grouped, shorten};
 use std::fmt::Write;
 
 /// Width of the figure in pixels, and the room that a layer may take.
 const WIDTH: f64 = 720.0;
 const ROOM: (f64, f64) = (696.0, 260.0);
 const IMAGE_ROOM: f64 = 196.0;
-/// The largest cell, in pixels.
+/// The largest cell of a layer and of an image, in pixels.
 const CELL: f64 = 8.0;
-/// A layer takes at most this many strokes, of 6 to 9 bytes each; a busier one is drawn in shades of blocks of weights.
-const MOST_STROKES: usize = 30_000;
-/// Shades between none and all.
-const SHADES: usize = 8;
-
+const IMAGE_CELL: f64 = 20.0;
 /// Which weights of a layer are kept: `rows x cols` flags, row by row. For a dense layer rows are outputs, columns inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
@@ -92,9 +89,13 @@ fn layer_panel(body: &mut String, y: &mut f64, layer: &Mask) {
     let Mask { rows, cols, .. } = *layer;
     let kept = layer.kept.iter().filter(|kept| **kept).count();
     let percent = 100.0 * kept as f64 / layer.kept.len() as f64;
-    let (block, shades) = shades(layer);
-    let mut caption =
-        format!("{}: {rows} × {cols}, {kept} of {} kept ({percent:.2} %)", shorten(&layer.name, 40), rows * cols);
+    let (block, shades) = shades(layer.rows, layer.cols, &layer.kept);
+    let mut caption = format!(
+        "{}: {rows} × {cols}, {} of {} kept ({percent:.2} %)",
+        shorten(&layer.name, 40),
+        grouped(kept),
+        grouped(layer.kept.len())
+    );
     if block > 1 {
         let _ = write!(caption, "; shades: fraction kept of {block} × {block} weights");
     }
@@ -119,62 +120,8 @@ fn image_panel(body: &mut String, y: &mut f64, layer: &Mask, [channels, height, 
         shorten(&layer.name, 30),
         height * width
     );
-    let cell = CELL.min(IMAGE_ROOM / height as f64).min(ROOM.0 / width as f64);
+    let cell = IMAGE_CELL.min(IMAGE_ROOM / height as f64).min(ROOM.0 / width as f64);
     grid(body, y, &caption, (cell * width as f64, cell * height as f64), &shades);
-}
-
-/// Cells with a shade from 0 (blank) to [`SHADES`] (full).
-struct Grid {
-    rows: usize,
-    cols: usize,
-    level: Vec<usize>,
-}
-
-impl Grid {
-    fn is(&self, level: usize) -> impl Fn(usize, usize) -> bool + '_ {
-        move |row, col| self.level[row * self.cols + col] == level
-    }
-
-    fn strokes(&self) -> usize {
-        (1..=SHADES).map(|level| runs::count(self.rows, self.cols, self.is(level))).sum()
-    }
-}
-
-/// Only nothing is blank, and only everything is full.
-fn level(fraction: f64) -> usize {
-    let inner = (fraction * SHADES as f64).round() as usize;
-    if fraction <= 0.0 {
-        0
-    } else if fraction >= 1.0 {
-        SHADES
-    } else {
-        inner.clamp(1, SHADES - 1)
-    }
-}
-
-/// The smallest blocks of weights that take few enough strokes.
-fn shades(layer: &Mask) -> (usize, Grid) {
-    let mut block = 1;
-    loop {
-        let grid = blocks(layer, block);
-        if grid.strokes() <= MOST_STROKES || block >= layer.rows.max(layer.cols) {
-            return (block, grid);
-        }
-        block += 1;
-    }
-}
-
-fn blocks(layer: &Mask, block: usize) -> Grid {
-    let (rows, cols) = (layer.rows.div_ceil(block), layer.cols.div_ceil(block));
-    let mut tally = vec![(0_usize, 0_usize); rows * cols];
-    for (row, flags) in layer.kept.chunks_exact(layer.cols).enumerate() {
-        for (col, kept) in flags.iter().enumerate() {
-            let (all, some) = &mut tally[row / block * cols + col / block];
-            *all += 1;
-            *some += usize::from(*kept);
-        }
-    }
-    Grid { rows, cols, level: tally.iter().map(|(all, some)| level(*some as f64 / *all as f64)).collect() }
 }
 
 /// A caption, a frame, and the cells in it; moves `y` below.
@@ -247,11 +194,6 @@ mod tests {
         let kept = vec![true, false, true, false, true, false, false, false];
         let svg = masks(&[Mask::new("conv", 2, 4, kept).of_images([2, 1, 2])], "t").unwrap();
         assert!(svg.contains("0 (blank) to 3 of 4 (full); 1 of 2 pixels unused"), "{svg}");
-    }
-
-    #[test]
-    fn shades_keep_none_and_all_apart_from_few_and_most() {
-        assert_eq!([0.0, 1e-9, 0.5, 1.0 - 1e-9, 1.0].map(level), [0, 1, SHADES / 2, SHADES - 1, SHADES]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod frame;
 mod histogram;
 mod masks;
 mod runs;
+mod shades;
 
 pub use colour::{Colour, colour};
 pub use curves::{Scale, Series, curves};

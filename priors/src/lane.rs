@@ -139,7 +139,7 @@ fn exp_parts(x: f32x8) -> (f32x8, f32x8) {
         .mul_add(r, all(8.333_452e-3))
         .mul_add(r, all(4.166_579_6e-2))
         .mul_add(r, all(1.666_666_5e-1))
-        .mul_add(r, all(5.000_000_1e-1));
+        .mul_add(r, all(0.5));
     let power: i32x8 = (cast::<f32x8, i32x8>(rounded) + i32x8::splat(127)) << 23;
     (cast(power), p.mul_add(r * r, r))
 }
@@ -166,7 +166,7 @@ fn ln_of_ordinary(x: f32x8) -> f32x8 {
         .mul_add(r, all(-1.666_805_8e-1))
         .mul_add(r, all(2.000_071_5e-1))
         .mul_add(r, all(-2.499_999_4e-1))
-        .mul_add(r, all(3.333_333_1e-1));
+        .mul_add(r, all(3.333_333e-1));
     let r2 = r * r;
     let y = n.mul_add(all(-2.121_944_4e-4), p * r * r2);
     n.mul_add(all(0.693_359_4), r + r2.mul_add(all(-0.5), y))

@@ -42,7 +42,7 @@ pub enum LogUniform {
     /// KL = 2 int_0^x F(t) dt,    dKL / dlog alpha = -x F(x)
     /// ```
     ///
-    /// Exact to 1e-13 relative in `f64`. Source: paper-notes/kl.md, which derives it.
+    /// Within 1e-14 relative in `f64`, value and derivative. Source: paper-notes/kl.md, which derives it.
     Exact,
 }
 

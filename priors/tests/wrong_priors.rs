@@ -87,6 +87,16 @@ fn a_cancellation_in_single_precision() {
     breaks(Laws::of(Cancels), Law::SinglePrecision);
 }
 
+// Right in single numbers, wrong in vectors of them: no honest formula can do this, so it looks at its type.
+wrong!(WrongInLanes, |q| {
+    let vector = std::mem::size_of::<R>() > 64;
+    q.inv_alpha().ln_1p().scale(if vector { 0.51 } else { 0.5 })
+});
+#[test]
+fn a_kernel_that_differs() {
+    breaks(Laws::of(WrongInLanes), Law::Lanes);
+}
+
 #[test]
 fn a_fixed_scale_is_not_scale_invariant() {
     breaks(Laws::of(Gaussian::new(1.0).unwrap()).scale_invariant(), Law::ScaleInvariant);

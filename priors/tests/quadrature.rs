@@ -47,7 +47,7 @@ fn one_scale() {
     // The finite differences of the gradient law are good to 1e-6, the formulas to better.
     row!(Gauss {}, (5e-8, 1e-6), (2e-7, 1e-6), (1e-7, 1e-6));
     row!(Logistic {}, (2e-8, 1e-6), (3e-8, 1e-6), (2e-7, 2e-6));
-    row!(StudentT::new(1.0, 1.0).unwrap(), (2e-8, 1e-6), (2e-8, 1e-6), (2e-5, 2e-4));
+    row!(StudentT::new(1.0, 1.0).unwrap(), (4e-8, 1e-6), (6e-8, 1e-6), (2e-5, 2e-4));
     row!(StudentT::new(30.0, 1.0).unwrap(), (4e-8, 1e-6), (6e-8, 1e-6), (2e-5, 2e-4));
 }
 

@@ -62,6 +62,7 @@ impl<T: Lane> Sub for Dual<T> {
 
 impl<T: Lane> Mul for Dual<T> {
     type Output = Self;
+    #[expect(clippy::suspicious_arithmetic_impl, reason = "the product rule adds")]
     #[inline(always)]
     fn mul(self, o: Self) -> Self {
         let partial = |i: usize| self.grad[i] * o.value + self.value * o.grad[i];
@@ -71,6 +72,7 @@ impl<T: Lane> Mul for Dual<T> {
 
 impl<T: Lane> Div for Dual<T> {
     type Output = Self;
+    #[expect(clippy::suspicious_arithmetic_impl, reason = "one division serves value and gradient")]
     #[inline(always)]
     fn div(self, o: Self) -> Self {
         self * o.recip()

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use bytemuck::cast;
-use wide::{f32x8, i32x8, u32x8};
+use wide::{f32x8, i32x8};
 
 use crate::real::{Real, SQRT_FLOOR};
 
@@ -70,7 +70,8 @@ impl<F: num_traits::Float + Send + Sync + Debug + 'static> Lane for F {
 
 /// Eight `f32` computed together: SSE2, AVX, NEON or plain code, whatever the build targets.
 ///
-/// `exp` and `ln` are within 2 units in the last place; `exp` saturates at 1.7e38 instead of overflowing.
+/// `exp` and `ln` are within 2 units in the last place. `exp` saturates at 1.7e38 instead of overflowing, and the `ln` of
+/// a subnormal number is that of the smallest normal one, -87.3.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lanes(pub f32x8);
 
@@ -122,35 +123,41 @@ fn all(x: f32) -> f32x8 {
     f32x8::splat(x)
 }
 
-/// `e^x` by `x = n ln 2 + r`, then a polynomial in `r` (Cephes `expf`).
+/// `1.5 * 2^23`: adding it rounds to an integer, and leaves that integer in the last bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// `(2^n, e^r - 1)` with `x = n ln 2 + r`: a polynomial in `r` (Cephes `expf`).
 #[inline(always)]
-fn exp(x: f32x8) -> f32x8 {
+fn exp_parts(x: f32x8) -> (f32x8, f32x8) {
     // In this operand order the processor's max and min hand a NaN on.
     let x = all(88.0).fast_min(all(-87.3).fast_max(x));
-    let n = (x * all(std::f32::consts::LOG2_E)).round();
+    let rounded = x.mul_add(all(std::f32::consts::LOG2_E), all(ROUND));
+    let n = rounded - all(ROUND);
     let r = n.mul_add(all(2.121_944_4e-4), n.mul_add(all(-0.693_359_4), x));
     let p = all(1.987_569_1e-4)
         .mul_add(r, all(1.398_199_9e-3))
         .mul_add(r, all(8.333_452e-3))
         .mul_add(r, all(4.166_579_6e-2))
         .mul_add(r, all(1.666_666_5e-1))
-        .mul_add(r, all(5.000_000_1e-1));
-    let e = p.mul_add(r * r, r) + all(1.0);
-    let power: i32x8 = (n.fast_trunc_int() + i32x8::splat(127)) << 23;
-    e * cast::<i32x8, f32x8>(power)
+        .mul_add(r, all(0.5));
+    let power: i32x8 = (cast::<f32x8, i32x8>(rounded) + i32x8::splat(127)) << 23;
+    (cast(power), p.mul_add(r * r, r))
 }
 
-/// `ln x` by `x = 2^n m`, `m` in `[sqrt(1/2), sqrt 2)`, then a polynomial in `m - 1` (Cephes `logf`).
 #[inline(always)]
-fn ln(x: f32x8) -> f32x8 {
-    let tiny = x.simd_lt(all(f32::MIN_POSITIVE));
-    let scaled = tiny.select(x * all(8_388_608.0), x);
-    let bits: u32x8 = cast(scaled);
-    let exponent: i32x8 = cast::<u32x8, i32x8>(bits >> 23) - i32x8::splat(126);
-    let m = cast::<u32x8, f32x8>((bits & u32x8::splat(0x007f_ffff)) | u32x8::splat(0x3f00_0000));
-    let low = m.simd_lt(all(std::f32::consts::FRAC_1_SQRT_2));
-    let n = f32x8::from_i32x8(exponent) - low.select(all(1.0), all(0.0)) - tiny.select(all(23.0), all(0.0));
-    let r = m + low.select(m, all(0.0)) - all(1.0);
+fn exp(x: f32x8) -> f32x8 {
+    let (power, e) = exp_parts(x);
+    (e + all(1.0)) * power
+}
+
+/// `ln x` for positive, finite, normal `x = 2^n m`, `m` in `[sqrt(1/2), sqrt 2)`: a polynomial in `m - 1` (Cephes `logf`).
+#[inline(always)]
+fn ln_of_ordinary(x: f32x8) -> f32x8 {
+    let bits: i32x8 = cast(x);
+    let sqrt_half = i32x8::splat(0x3f35_04f3);
+    let n: i32x8 = (bits - sqrt_half) >> 23;
+    let r = cast::<i32x8, f32x8>(bits - (n << 23)) - all(1.0);
+    let n = f32x8::from_i32x8(n);
     let p = all(7.037_683_6e-2)
         .mul_add(r, all(-1.151_461e-1))
         .mul_add(r, all(1.167_699_9e-1))
@@ -159,14 +166,33 @@ fn ln(x: f32x8) -> f32x8 {
         .mul_add(r, all(-1.666_805_8e-1))
         .mul_add(r, all(2.000_071_5e-1))
         .mul_add(r, all(-2.499_999_4e-1))
-        .mul_add(r, all(3.333_333_1e-1));
+        .mul_add(r, all(3.333_333e-1));
     let r2 = r * r;
     let y = n.mul_add(all(-2.121_944_4e-4), p * r * r2);
-    let y = n.mul_add(all(0.693_359_4), r + r2.mul_add(all(-0.5), y));
-    let y = x.simd_eq(all(0.0)).select(all(f32::NEG_INFINITY), y);
-    let y = x.simd_eq(all(f32::INFINITY)).select(x, y);
-    // Negative or NaN.
-    (!x.simd_ge(all(0.0))).select(all(f32::NAN), y)
+    n.mul_add(all(0.693_359_4), r + r2.mul_add(all(-0.5), y))
+}
+
+/// `y = ln x` put right where x is infinite, zero, negative or NaN.
+#[inline(always)]
+fn ln_edges(x: f32x8, y: f32x8) -> f32x8 {
+    let y = x.simd_lt(all(f32::INFINITY)).select(y, x);
+    let lowest = x.simd_eq(all(0.0)).select(all(f32::NEG_INFINITY), all(f32::NAN));
+    x.simd_gt(all(0.0)).select(y, lowest)
+}
+
+/// `ln(1 + e)` for `e` in `[0, 1]`, as `2 atanh(e / (2 + e))`: a series in `z^2 <= 1/9`.
+#[inline(always)]
+fn ln_1p_of_fraction(e: f32x8) -> f32x8 {
+    let z = e / (e + all(2.0));
+    let z2 = z * z;
+    let p = all(2.0 / 15.0)
+        .mul_add(z2, all(2.0 / 13.0))
+        .mul_add(z2, all(2.0 / 11.0))
+        .mul_add(z2, all(2.0 / 9.0))
+        .mul_add(z2, all(2.0 / 7.0))
+        .mul_add(z2, all(2.0 / 5.0))
+        .mul_add(z2, all(2.0 / 3.0));
+    (p * z2).mul_add(z, z + z)
 }
 
 impl Real for Lanes {
@@ -198,25 +224,22 @@ impl Real for Lanes {
     fn exp(self) -> Self {
         Lanes(exp(self.0))
     }
-    /// Kahan: `(u - 1) x / ln u` with `u = e^x` cancels the rounding of `u`.
+    /// `2^n (e^r - 1) + (2^n - 1)`: nothing cancels near 0, where n = 0.
     #[inline(always)]
     fn exp_m1(self) -> Self {
-        let u = exp(self.0);
-        let (small, large) = (u.simd_eq(all(1.0)), self.0.abs().simd_gt(all(1.0)));
-        let careful = (u - all(1.0)) * self.0 / ln(u);
-        Lanes(small.select(self.0, large.select(u - all(1.0), careful)))
+        let (power, e) = exp_parts(self.0);
+        Lanes(e.mul_add(power, power - all(1.0)))
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        Lanes(ln(self.0))
+        Lanes(ln_edges(self.0, ln_of_ordinary(self.0.fast_max(all(f32::MIN_POSITIVE)))))
     }
     /// `ln u + (x - (u - 1)) / u` with `u = 1 + x` gives back what the sum rounded off.
     #[inline(always)]
     fn ln_1p(self) -> Self {
         let u = self.0 + all(1.0);
-        let lost = (self.0 - (u - all(1.0))) / u;
-        let lost = self.0.simd_gt(all(1e10)).select(all(0.0), lost);
-        Lanes(ln(u) + lost)
+        let y = (self.0 - (u - all(1.0))).mul_add(all(1.0) / u, ln_of_ordinary(u));
+        Lanes(ln_edges(u, y))
     }
     #[inline(always)]
     fn sigmoid(self) -> Self {
@@ -225,8 +248,7 @@ impl Real for Lanes {
     }
     #[inline(always)]
     fn softplus(self) -> Self {
-        let tail = Lanes(exp(-self.0.abs())).ln_1p();
-        Lanes(all(0.0).fast_max(self.0) + tail.0)
+        Lanes(all(0.0).fast_max(self.0) + ln_1p_of_fraction(exp(-self.0.abs())))
     }
     #[inline(always)]
     fn at_least(self, floor: f64) -> Self {
@@ -331,7 +353,10 @@ mod tests {
         assert_eq!(first(lanes(0.0).ln()), f64::NEG_INFINITY);
         assert!(first(lanes(-1.0).ln()).is_nan());
         assert_eq!(first(lanes(f32::INFINITY).ln()), f64::INFINITY);
-        assert!((first(lanes(1e-40).ln()) - f64::from(1e-40_f32).ln()).abs() < 1e-4);
+        assert_eq!(lanes(1e-40).ln(), lanes(f32::MIN_POSITIVE).ln());
+        assert_eq!(first(lanes(-1.0).ln_1p()), f64::NEG_INFINITY);
+        assert_eq!(first(lanes(f32::INFINITY).ln_1p()), f64::INFINITY);
+        assert!(first(lanes(-2.0).ln_1p()).is_nan());
         for f in [Real::exp, Real::ln, Real::ln_1p, Real::sigmoid, Real::softplus, Real::sqrt, Real::abs] {
             assert!(first(f(lanes(f32::NAN))).is_nan());
         }

@@ -21,6 +21,8 @@ mod flat;
 mod gaussian;
 mod lane;
 mod laplace;
+#[cfg(feature = "laws")]
+pub mod laws;
 mod log_uniform;
 mod normal;
 mod prior;

@@ -14,7 +14,11 @@ use crate::real::Real;
 /// ```
 ///
 /// In this order nothing cancels: far out the softplus goes to 0, near zero it holds the spike.
-/// The KL has no closed form; [`Normal::kl_to`] computes it. MIXTURE_ERRORS
+/// The KL has no closed form; [`Normal::kl_to`] computes it. With the narrow scale n, the value / the
+/// gradient are within 4e-4 / 3e-3 of `1 + |KL|` while sigma <= n, for ratios of the scales up to e^6. For wider
+/// posteriors they are within 2e-3 / 0.05 where the ratio is 10; where it is e^6 the value is within 7e-3, and the
+/// gradient is not to be relied on beyond sigma = 4 n (0.05 up to there, then up to 2).
+///
 /// Source: Blundell et al. 2015, "Weight Uncertainty in Neural Networks", eq. 7 (they sample the KL).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScaleMixture {
@@ -39,12 +43,35 @@ impl ScaleMixture {
     /// `ln p(w)`, in nats.
     #[inline(always)]
     pub fn ln_pdf<R: Real>(&self, w: R) -> R {
+        self.terms().ln_pdf(w)
+    }
+
+    fn terms(&self) -> Terms {
         let (one, two) = ((self.pi, self.sigma1), (1.0 - self.pi, self.sigma2));
         let ((p_wide, wide), (p_narrow, narrow)) = if self.sigma1 > self.sigma2 { (one, two) } else { (two, one) };
+        Terms {
+            wide: -0.5 * wide.powi(-2),
+            ln_wide: (p_wide / wide).ln() - HALF_LN_2_PI,
+            ratio: 0.5 * (wide.powi(-2) - narrow.powi(-2)),
+            ln_ratio: (p_narrow * wide / (p_wide * narrow)).ln(),
+        }
+    }
+}
+
+/// `ln p_wide(w) = wide w^2 + ln_wide`, and `ln(p_narrow / p_wide) = ratio w^2 + ln_ratio`.
+struct Terms {
+    wide: f64,
+    ln_wide: f64,
+    ratio: f64,
+    ln_ratio: f64,
+}
+
+impl Terms {
+    #[inline(always)]
+    fn ln_pdf<R: Real>(&self, w: R) -> R {
         let square = w.square();
-        let excess = 0.5 * (wide.powi(-2) - narrow.powi(-2));
-        let ln_ratio = square.clone().scale(excess).shift((p_narrow * wide / (p_wide * narrow)).ln());
-        square.scale(-0.5 * wide.powi(-2)).shift((p_wide / wide).ln() - HALF_LN_2_PI) + ln_ratio.softplus()
+        let excess = square.clone().scale(self.ratio).shift(self.ln_ratio).softplus();
+        square.scale(self.wide).shift(self.ln_wide) + excess
     }
 }
 
@@ -54,6 +81,7 @@ const HALF_LN_2_PI: f64 = 0.918_938_533_204_672_8;
 impl Prior for ScaleMixture {
     #[inline(always)]
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
-        q.kl_to(|w| self.ln_pdf(w))
+        let terms = self.terms();
+        q.kl_to(|w| terms.ln_pdf(w))
     }
 }

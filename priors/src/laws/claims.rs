@@ -1,0 +1,114 @@
+//! The laws that a prior claims.
+
+use std::ops::RangeInclusive;
+
+use super::points::{PARTS, Point, evaluate, unit};
+use super::{Law, Laws, Violation, reference};
+use crate::normal::Normal;
+use crate::prior::Prior;
+
+/// What rounding and quadrature may cost where a law is exact.
+const EXACT: f64 = 1e-7;
+
+impl<P: Prior> Laws<P> {
+    /// The prior is a probability density: `KL >= 0`.
+    pub fn proper(self) -> Self {
+        self.claim(|prior, at| {
+            let kl = prior.kl(at.posterior());
+            at.agree(Law::Proper, "KL", kl, kl.max(0.0), EXACT)
+        })
+    }
+
+    /// The sign of theta does not matter.
+    pub fn even(self) -> Self {
+        self.claim(|prior, at| {
+            let (kl, mirrored) = (prior.kl(at.posterior()), prior.kl(Normal::new(-at.theta, at.log_var())));
+            at.agree(Law::Even, "KL at -theta", mirrored, kl, EXACT * (1.0 + kl.abs()))
+        })
+    }
+
+    /// `(theta, sigma) -> (c theta, c sigma)` changes nothing.
+    pub fn scale_invariant(self) -> Self {
+        self.claim(|prior, at| {
+            let (kl, scaled) = (prior.kl(at.posterior()), prior.kl(at.posterior().in_units_of(at.factor)));
+            at.agree(Law::ScaleInvariant, "KL of the scaled posterior", scaled, kl, EXACT * (1.0 + kl.abs()))
+        })
+    }
+
+    /// More noise at the same mean never costs more: what makes a prior prune.
+    pub fn decreasing_in_alpha(self) -> Self {
+        self.claim(|prior, at| {
+            let [kl, _, slope] = evaluate::<f64>(prior, at.theta, at.log_var());
+            let noisier = prior.kl(Normal::new(at.theta, at.log_var() + at.factor));
+            at.agree(Law::DecreasingInAlpha, "KL with more noise", noisier, noisier.min(kl), EXACT)?;
+            at.agree(Law::DecreasingInAlpha, PARTS[2], slope, slope.min(0.0), EXACT)
+        })
+    }
+
+    /// The KL is that of this log-density, within `bound * (1 + |KL|)`; its gradient within
+    /// [`gradient_within`](Laws::gradient_within); and the density integrates to one.
+    ///
+    /// The kit integrates with some 4,000 points that crowd around w = 0 on every scale down to 1e-9 sigma.
+    pub fn ln_pdf(mut self, ln_pdf: impl Fn(f64) -> f64 + Clone + 'static, bound: f64) -> Self {
+        let gradient_bound = self.gradient_bound;
+        self.density = Some(Box::new(ln_pdf.clone()));
+        self.claim(move |prior, at| {
+            let found = evaluate::<f64>(prior, at.theta, at.log_var());
+            let [value, slope, spread] = reference::kl(&ln_pdf, at.theta, at.sigma);
+            let size = 1.0 + value.abs();
+            at.agree(Law::LnPdf, PARTS[0], found[0], value, bound * size)?;
+            // In units of sigma: the reference divides by it, and could not do better.
+            let in_sigma = found[1] * at.sigma / unit(at.theta, at.log_var());
+            at.agree(Law::LnPdfGradient, "sigma dKL/dtheta", in_sigma, slope, gradient_bound * size)?;
+            at.agree(Law::LnPdfGradient, PARTS[2], found[2], spread, gradient_bound * size)
+        })
+    }
+
+    /// For priors that see only alpha: the value stays within `bound` nats of `exact` for log alpha in this range.
+    pub fn against<Q: Prior>(self, exact: Q, bound: f64, log_alpha: RangeInclusive<f64>) -> Self {
+        self.exceeds(exact, -bound..=bound, log_alpha)
+    }
+
+    /// The value exceeds that of `other` by an amount in `nats`, for log alpha in this range.
+    pub fn exceeds<Q: Prior>(self, other: Q, nats: RangeInclusive<f64>, log_alpha: RangeInclusive<f64>) -> Self {
+        self.claim(move |prior, at| {
+            let q = at.with_log_alpha(&log_alpha);
+            let (found, other) = (prior.kl(q.posterior()), other.kl(q.posterior()));
+            let expected = found.clamp(other + nats.start(), other + nats.end());
+            q.agree(Law::Against, "KL", found, expected, 1e-9)
+        })
+    }
+
+    /// The derivative in log alpha stays within `bound` of that of `exact`, for log alpha in this range.
+    pub fn slope_against<Q: Prior>(self, exact: Q, bound: f64, log_alpha: RangeInclusive<f64>) -> Self {
+        self.claim(move |prior, at| {
+            let q = at.with_log_alpha(&log_alpha);
+            let [_, _, found] = evaluate::<f64>(prior, q.theta, q.log_var());
+            let [_, _, expected] = evaluate::<f64>(&exact, q.theta, q.log_var());
+            q.agree(Law::SlopeAgainst, PARTS[2], found, expected, bound)
+        })
+    }
+
+    /// `ln_pdf` integrates to one within 1e-6.
+    pub(super) fn normalised(&self, ln_pdf: &dyn Fn(f64) -> f64) -> Result<(), Violation> {
+        let nowhere = Point { theta: 0.0, sigma: 1.0, factor: 1.0 };
+        let mass = reference::mass(ln_pdf);
+        let outcome = nowhere.agree(Law::Normalised, "the integral of e^ln_pdf", mass, 1.0, 1e-6);
+        outcome.map_err(|violation| violation.by(format!("{:?}", self.prior)))
+    }
+
+    fn claim(mut self, law: impl Fn(&P, &Point) -> Result<(), Violation> + 'static) -> Self {
+        let prior = self.prior.clone();
+        self.claims.push((self.sigma.clone(), Box::new(move |at| law(&prior, at))));
+        self
+    }
+}
+
+impl Point {
+    /// The same sigma with a mean of `sigma e^(-log_alpha / 2)`, where the factor picks log alpha from the range.
+    fn with_log_alpha(&self, range: &RangeInclusive<f64>) -> Point {
+        let fraction = (self.factor.log10() + 3.0) / 6.0;
+        let log_alpha = range.start() + fraction * (range.end() - range.start());
+        Point { theta: self.sigma * (-0.5 * log_alpha).exp(), ..*self }
+    }
+}

@@ -1,0 +1,85 @@
+//! Where laws are tried, and how a formula is evaluated there.
+
+use std::ops::RangeInclusive;
+
+use proptest::prelude::*;
+
+use super::violation::{Law, Violation};
+use crate::dual::Dual;
+use crate::lane::Lane;
+use crate::normal::Normal;
+use crate::prior::Prior;
+
+/// A posterior, and a factor for laws that compare two of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point {
+    pub theta: f64,
+    pub sigma: f64,
+    pub factor: f64,
+}
+
+/// sigma from 1e-15 to 1e3, theta from -5 to 5.
+pub(super) fn anywhere() -> impl Strategy<Value = Point> {
+    with_sigma(1e-15..=1e3)
+}
+
+/// Means of every size: zero, comparable with sigma, and free of it.
+pub(super) fn with_sigma(sigma: RangeInclusive<f64>) -> impl Strategy<Value = Point> {
+    let mean = prop_oneof![
+        1 => Just((0.0, 0.0)),
+        5 => (0.0..8.0_f64).prop_map(|ratio| (ratio, 0.0)),
+        2 => (-4.0..0.0_f64).prop_map(|p| (10_f64.powf(p), 0.0)),
+        4 => (0.0..5.0_f64).prop_map(|theta| (0.0, theta)),
+        2 => (-12.0..0.0_f64).prop_map(|p| (0.0, 10_f64.powf(p))),
+    ];
+    let log_sigma = sigma.start().log10()..=sigma.end().log10();
+    (log_sigma, mean, any::<bool>(), -3.0..3.0_f64).prop_map(|(log_sigma, (ratio, theta), negative, log_factor)| {
+        let sigma = 10_f64.powf(log_sigma);
+        let size = f64::min(ratio * sigma, 5.0) + theta;
+        Point { theta: if negative { -size } else { size }, sigma, factor: 10_f64.powf(log_factor) }
+    })
+}
+
+/// Weights that share a scale.
+pub(super) fn groups() -> impl Strategy<Value = Vec<Point>> {
+    prop::collection::vec(with_sigma(1e-3..=10.0), 1..20)
+}
+
+impl Point {
+    pub fn log_var(&self) -> f64 {
+        2.0 * self.sigma.ln()
+    }
+
+    pub fn posterior(&self) -> Normal<f64> {
+        Normal::new(self.theta, self.log_var())
+    }
+
+    /// The same point with these numbers rounded to single precision, so that rounding the input is not held
+    /// against a formula.
+    pub fn rounded(&self) -> (f64, f64) {
+        (f64::from(self.theta as f32), f64::from(self.log_var() as f32))
+    }
+
+    /// `found = expected` within `within`; anything that is not a number breaks it.
+    pub fn agree(&self, law: Law, what: &'static str, found: f64, expected: f64, within: f64) -> Result<(), Violation> {
+        if (found - expected).abs() <= within {
+            return Ok(());
+        }
+        let prior = String::new();
+        Err(Violation { prior, law, theta: self.theta, sigma: self.sigma, what, found, expected, within })
+    }
+}
+
+/// Names for the three numbers of [`evaluate`].
+pub(super) const PARTS: [&str; 3] = ["KL", "max(|theta|, sigma) dKL/dtheta", "dKL/dlog_var"];
+
+/// The value and the gradient, the first derivative in units of max(|theta|, sigma).
+pub(super) fn evaluate<L: Lane>(prior: &impl Prior, theta: f64, log_var: f64) -> [f64; 3] {
+    let (mean, log_variance) = Dual::inputs(L::splat(theta), L::splat(log_var));
+    let kl = prior.kl(Normal::new(mean, log_variance));
+    [kl.value.sum(1), kl.grad[0].sum(1) * unit(theta, log_var), kl.grad[1].sum(1)]
+}
+
+pub(super) fn unit(theta: f64, log_var: f64) -> f64 {
+    theta.abs().max((0.5 * log_var).exp())
+}

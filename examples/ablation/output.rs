@@ -161,7 +161,7 @@ fn figures(args: &Args, split: &Split, runs: &[Run]) -> Result<Vec<Figure>, spar
     }
     let alphas: Vec<Values> = pruning
         .iter()
-        .map(|r| Values::new(r.method.name(), r.log_alpha.iter().map(|a| a.clamp(-15.0, 15.0))))
+        .map(|r| Values::new(r.method.name(), r.log_alpha.iter().map(|a| a.clamp(-10.0, 10.0))))
         .collect();
     let marker = Marker::new(args.threshold, "threshold");
     let thresholds: Vec<Series> = pruning
@@ -176,7 +176,7 @@ fn figures(args: &Args, split: &Split, runs: &[Run]) -> Result<Vec<Figure>, spar
         ),
         (
             "log-alpha",
-            histogram(&alphas, 60, Some(&marker), "log alpha, cut at +-15", "log alpha of all weights")?,
+            histogram(&alphas, 60, Some(&marker), "log alpha, cut at +-10", "log alpha of all weights")?,
             "log alpha after training. Where two modes stand apart, the threshold hardly matters.".to_string(),
         ),
         (

@@ -23,9 +23,11 @@ const GREEN: Colour = Colour(0x00, 0x9e, 0x73);
 const PURPLE: Colour = Colour(0xcc, 0x79, 0xa7);
 const ORANGE: Colour = Colour(0xe6, 0x9f, 0x00);
 const SKY: Colour = Colour(0x56, 0xb4, 0xe9);
+/// Not of that palette; it is the darkest of the seven and lies apart from them in lightness.
+const BROWN: Colour = Colour(0x8c, 0x56, 0x4b);
 
 /// Beginnings of method names, letters and digits only; the longest that fits decides.
-const METHODS: [(&str, Colour); 10] = [
+const METHODS: [(&str, Colour); 12] = [
     ("sparsevd", BLUE),
     ("sparsevariationaldropout", BLUE),
     ("ard", VERMILLION),
@@ -36,6 +38,8 @@ const METHODS: [(&str, Colour); 10] = [
     ("binarydropout", ORANGE),
     ("bernoulli", ORANGE),
     ("deterministic", SKY),
+    ("dense", SKY),
+    ("magnitude", BROWN),
 ];
 
 /// The colour of a method, the same in every figure.

@@ -73,8 +73,8 @@ impl<F: num_traits::Float + Send + Sync + Debug + 'static> Lane for F {
 /// `exp` and `ln` are within 2 units in the last place. `exp` saturates at 1.7e38 instead of overflowing, and the `ln` of
 /// a subnormal number is that of the smallest normal one, -87.3.
 ///
-/// A formula is one long chain of operations, so a loop is a quarter faster when it computes two independent `Lanes` in
-/// each round.
+/// A closed formula is one long chain of operations, so a loop that computes two independent `Lanes` in each round was
+/// measured 12 to 24 % faster on an AMD EPYC; with the 44 points of [`Normal::kl_to`](crate::Normal::kl_to) it took 1.5 times as long.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lanes(pub f32x8);
 

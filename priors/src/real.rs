@@ -24,6 +24,12 @@ pub const SQRT_FLOOR: f64 = 1e-30;
 /// assert!((ln_pdf(1.0) - (-1.418_938_533)).abs() < 1e-9);
 /// ```
 ///
+/// | instead of | write | or rustc says |
+/// |---|---|---|
+/// | `2.0 * x`, `x * 2.0` | `x.scale(2.0)` | cannot multiply `{float}` by `R`; expected type parameter `R` |
+/// | `x + 1.0` | `x.shift(1.0)` | expected type parameter `R`, found floating-point number |
+/// | `x * x` | `x.square()` | use of moved value (do not follow its advice to ask for `Copy`) |
+///
 /// There are no comparisons: a formula must mean the same thing for one number, for eight lanes at once and for a
 /// tensor. [`abs`](Real::abs), [`at_least`](Real::at_least) and [`softplus`](Real::softplus) express the usual branches.
 #[diagnostic::on_unimplemented(

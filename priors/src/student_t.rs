@@ -19,6 +19,7 @@ use crate::real::Real;
 ///
 /// Source: textbook.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+// So that a file cannot hold what `new` refuses.
 #[serde(try_from = "Parameters", into = "Parameters")]
 pub struct StudentT {
     nu: f64,

@@ -1,0 +1,56 @@
+//! What a training step costs, fused against composed from dfdx's own operations, interleaved in one run.
+//!
+//! `cargo bench --bench steps`
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
+use sparsevd::prelude::*;
+
+const BATCH: usize = 100;
+
+/// KL value and gradient of 784 x 300 weights, for a prior.
+fn kl<P: Prior + Default>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, prior: P) {
+    let mut layer = Cpu::seed_from_u64(0).build_module::<VariationalLinear<784, 300, P>, f32>();
+    layer.set_prior(prior);
+    for composed in [false, true] {
+        layer.settings.composed = composed;
+        let path = if composed { "composed" } else { "fused" };
+        group.bench_function(format!("{name}/{path}"), |b| {
+            b.iter(|| black_box(layer.kl().expect("memory").backward()));
+        });
+    }
+}
+
+fn kls(c: &mut Criterion) {
+    let mut group = c.benchmark_group("kl 784x300");
+    kl(&mut group, "log-uniform fit", LogUniform::Fit);
+    kl(&mut group, "log-uniform exact", LogUniform::Exact);
+    kl(&mut group, "ard", Ard::per_weight());
+    kl(&mut group, "ard per input", Ard::per_input());
+    kl(&mut group, "gaussian learned", Gaussian::learned());
+}
+
+/// One step of LeNet-300-100 at batch 100: forward, KL, backward, Adam.
+fn steps(c: &mut Criterion) {
+    let device = Cpu::seed_from_u64(0);
+    let mut group = c.benchmark_group("LeNet-300-100 step, batch 100");
+    for composed in [false, true] {
+        let mut net = device.build_module::<LeNet300100, f32>();
+        net.configure(Settings { composed, ..Settings::default() });
+        let mut adam = Adam::new(&net, AdamConfig::default());
+        let elbo = Elbo::new(60_000).expect("n > 0");
+        let x: Tensor<(usize, Const<784>), f32, Cpu> = device.sample_normal_like(&(BATCH, Const));
+        let labels: Vec<usize> = (0..BATCH).map(|i| i % 10).collect();
+        group.bench_function(if composed { "composed" } else { "fused" }, |b| {
+            b.iter(|| {
+                let nll = categorical(net.forward_mut(x.clone()), &labels).expect("labels below 10");
+                let loss = elbo.loss(&net, nll, 0.0).expect("a network with layers");
+                adam.update(&mut net, &loss.objective.backward()).expect("gradients for every tensor");
+            });
+        });
+    }
+}
+
+criterion_group!(benches, kls, steps);
+criterion_main!(benches);

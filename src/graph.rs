@@ -29,6 +29,7 @@ pub(crate) fn kl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
 }
 
 /// theta and the spread of every weight, as matrices that belong to one formula.
+#[allow(clippy::type_complexity, reason = "a pair")]
 fn parameters<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>, T: Tape<E, D>>(
     layer: &Layer<M, Q, P, E, D>,
 ) -> Result<(Node<E, D, T>, Node<E, D, T>), D::Err> {

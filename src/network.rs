@@ -349,8 +349,8 @@ impl<N: Network<E, D>, const TIMES: usize, E: Elem, D: Backend<E>> Network<E, D>
         self.modules.iter_mut().enumerate().for_each(|(i, part)| part.visit_mut(&within(path, i), found));
     }
     fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
-        let parts = self.modules.iter().enumerate();
-        parts.fold(Ok(Some(input.to_vec())), |shape, (i, part)| match shape? {
+        let mut parts = self.modules.iter().enumerate();
+        parts.try_fold(Some(input.to_vec()), |shape, (i, part)| match shape {
             Some(shape) => part.output_shape(&within(path, i), &shape),
             None => Ok(None),
         })

@@ -71,7 +71,8 @@ impl<
         assert!(K > 0, "Conv2dMap: the kernel K must be at least 1");
         assert!(STRIDE > 0, "Conv2dMap: STRIDE must be at least 1");
         assert!(DILATION > 0, "Conv2dMap: DILATION must be at least 1");
-        assert!(GROUPS > 0 && IN % GROUPS == 0 && OUT % GROUPS == 0, "Conv2dMap: GROUPS must divide IN and OUT");
+        assert!(GROUPS > 0, "Conv2dMap: GROUPS must be at least 1");
+        assert!(IN.is_multiple_of(GROUPS) && OUT.is_multiple_of(GROUPS), "Conv2dMap: GROUPS must divide IN and OUT");
         assert!(PER_GROUP * GROUPS == IN, "Conv2dMap: PER_GROUP must be IN / GROUPS");
         OUT
     };

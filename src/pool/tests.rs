@@ -42,7 +42,7 @@ proptest! {
     #[test]
     fn own_operations_equal_the_graph(
         size in [1_usize..8, 1_usize..8], kernel in 1_usize..5, stride in 1_usize..4, pad in 0_usize..4,
-        pixels in prop::collection::vec(prop_oneof![8 => (-3_i8..3).prop_map(f64::from), 1 => Just(f64::NEG_INFINITY), 1 => Just(f64::NAN)], 2 * 49),
+        pixels in prop::collection::vec(prop_oneof![8 => (-3_i8..3).prop_map(f64::from), 1 => Just(-1e30), 1 => Just(f64::NAN)], 2 * 49),
     ) {
         let window = Window { kernel, stride, pad: pad % kernel, dilation: 1 };
         let pixels = &pixels[..2 * size[0] * size[1]];

@@ -24,6 +24,7 @@ macro_rules! every_map {
 }
 
 type Conv<M, Q, E = f64> = Layer<M, Q, Flat, E, Cpu>;
+type Set<'a, M, Q> = &'a dyn Fn(&mut Conv<M, Q>, &mut Batch<M>, &[f64]);
 type Batch<M, E = f64> = Tensor<(usize, <M as Convolution>::In, usize, usize), E, Cpu>;
 
 /// A layer whose numbers are all different.
@@ -148,22 +149,21 @@ fn finite_differences<M: Convolution, Q: Posterior>(size: [usize; 2], settings: 
     let grads = loss(&mut net, input.clone()).backward();
 
     let step = 1e-5;
-    let check =
-        |what: &str, numbers: &[f64], gradient: Vec<f64>, set: &dyn Fn(&mut Conv<M, Q>, &mut Batch<M>, &[f64])| {
-            let difference = |i: usize| {
-                let at = |to: f64| {
-                    let (mut net, mut input, mut moved) = (net.clone(), input.clone(), numbers.to_vec());
-                    moved[i] += to;
-                    set(&mut net, &mut input, &moved);
-                    loss(&mut net, input).array()
-                };
-                (at(step) - at(-step)) / (2.0 * step)
+    let check = |what: &str, numbers: &[f64], gradient: Vec<f64>, set: Set<M, Q>| {
+        let difference = |i: usize| {
+            let at = |to: f64| {
+                let (mut net, mut input, mut moved) = (net.clone(), input.clone(), numbers.to_vec());
+                moved[i] += to;
+                set(&mut net, &mut input, &moved);
+                loss(&mut net, input).array()
             };
-            let expected: Vec<f64> = (0..numbers.len()).map(difference).collect();
-            let what = format!("{what} of {:?} with {:?}, {settings:?}", net.map, net.posterior);
-            assert_close(&gradient, &expected, 2e-8, &what);
-            expected
+            (at(step) - at(-step)) / (2.0 * step)
         };
+        let expected: Vec<f64> = (0..numbers.len()).map(difference).collect();
+        let what = format!("{what} of {:?} with {:?}, {settings:?}", net.map, net.posterior);
+        assert_close(&gradient, &expected, 2e-8, &what);
+        expected
+    };
     let theta =
         check("theta", &floats(&net.theta), grads.get(&net.theta).as_vec(), &|net, _, to| net.theta.copy_from(to));
     assert!(theta.iter().all(|g| *g != 0.0) || net.posterior.noise() == Noise::Dropout(0.5));

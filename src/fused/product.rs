@@ -5,13 +5,20 @@ use gemm::Parallelism;
 use crate::backend::Elem;
 
 /// A row-major matrix, or its transpose.
-#[derive(Clone, Copy)]
 pub(super) struct Matrix<'a, E> {
     numbers: &'a [E],
     rows: usize,
     cols: usize,
     transposed: bool,
 }
+
+impl<E> Clone for Matrix<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Matrix<'_, E> {}
 
 impl<'a, E> Matrix<'a, E> {
     /// Views `numbers` as `rows` rows of `cols`.
@@ -23,6 +30,21 @@ impl<'a, E> Matrix<'a, E> {
     /// The transpose, without moving anything.
     pub(super) fn t(self) -> Self {
         Matrix { rows: self.cols, cols: self.rows, transposed: !self.transposed, ..self }
+    }
+
+    /// The numbers, row by row of what was viewed.
+    pub(super) fn numbers(&self) -> &'a [E] {
+        self.numbers
+    }
+
+    /// Rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns.
+    pub(super) fn cols(&self) -> usize {
+        self.cols
     }
 
     /// Steps in memory to the next column and the next row.

@@ -1,7 +1,7 @@
 //! A dense layer's sampled output as one operation: two products, noise and bias forward; their pull-back backward.
 
 use dfdx::prelude::*;
-use sparsevd_priors::{Dual, Lane, Prior, Real};
+use sparsevd_priors::{Dual, Lane, Prior};
 
 use super::product::{Matrix, multiply};
 use super::weights::{Weights, splat};
@@ -89,8 +89,8 @@ impl<Q: Posterior, E: Elem> Pass<Q, E> {
         };
         if let Some(threshold) = layer.settings.threshold {
             let kept = pass.map_weights(|q, theta, spread| {
-                let log_alpha = q.q(theta, spread).log_alpha();
-                log_alpha.above(threshold).scale(-1.0).shift(1.0)
+                // log alpha < threshold
+                (-q.q(theta, spread).log_alpha()).above(-threshold)
             });
             pass.means.iter_mut().zip(&kept).for_each(|(mean, kept)| *mean *= *kept);
             pass.kept = Some(kept);

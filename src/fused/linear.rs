@@ -23,7 +23,8 @@ where
 {
     let (x, mut tape) = x.try_contiguous()?.split_tape();
     let pass = Pass::new(layer, numbers(&x), seed);
-    let y = x.device().try_tensor_from_vec(pass.output(&numbers(&layer.bias)), (x.shape().0, Const::<O>))?;
+    let bias = if BIAS { numbers(&layer.bias) } else { Vec::new() };
+    let y = x.device().try_tensor_from_vec(pass.output(&bias), (x.shape().0, Const::<O>))?;
 
     let (theta, spread, bias) = (layer.theta.clone(), layer.spread.clone(), layer.bias.clone());
     let out = y.clone();

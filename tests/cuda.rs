@@ -7,13 +7,14 @@ use sparsevd::prelude::*;
 type Net = (SparseVdLinear<64, 30>, ReLU, DropoutLinear<30, 20>, ReLU, ArdLinear<20, 10>);
 
 /// One training step by hand, then training and evaluation, on any device.
-fn whole_path<E: Elem, D: Backend<E>>(dev: &D, data: &Dataset) -> Result<f64, Error> {
+fn whole_path<E: Elem, D: Backend<E> + DeviceBuildExt>(dev: &D, data: &Dataset) -> Result<f64, Error> {
     let mut net = dev.build_module::<Net, E>();
     net.configure(Settings { estimator: Estimator::WeightSampling, ..Settings::default() });
     net.set_prior(Ard::per_output());
     let mut adam = Adam::new(&net, AdamConfig::default());
     let x: Tensor<(usize, Const<64>), E, D> = dev.tensor_from_vec(vec![E::of(0.5); 64], (1, Const));
-    let loss = Elbo::new(1)?.loss(&net, categorical(net.forward_mut(x), &[0])?, 0.0)?;
+    let nll = categorical(net.forward_mut(x), &[0])?;
+    let loss = Elbo::new(1)?.loss(&net, nll, 0.0)?;
     adam.update(&mut net, &loss.objective.backward()).map_err(|e| Error::Input(format!("{e:?}")))?;
 
     Trainer::default().fit(&mut net, data)?;

@@ -34,9 +34,7 @@ where
     if Q::TRAINED || Q::SPREAD == "log_alpha" {
         put(&mut layer.spread, &case.spread);
     }
-    if BIAS {
-        put(&mut layer.bias, &case.bias);
-    }
+    put(&mut layer.bias, &case.bias); // without BIAS it must not matter
     layer.settings = Settings { composed, ..case.settings };
     layer.seed_noise(case.seed);
     let x = batch::<I, E>(case.rows, &case.input);

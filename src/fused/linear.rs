@@ -28,7 +28,9 @@ where
     let input = Matrix::new(numbers(&x), x.shape().0.size(), I);
     let mut y = vec![E::default(); x.shape().0.size() * O];
     multiply(&mut y, false, input, acting.means().t());
-    y.chunks_mut(O).for_each(|y| y.iter_mut().zip(numbers(&layer.bias)).for_each(|(y, b)| *y += *b));
+    if BIAS {
+        y.chunks_mut(O).for_each(|y| y.iter_mut().zip(numbers(&layer.bias)).for_each(|(y, b)| *y += *b));
+    }
     let noise = acting.variance().map(|variance| Noisy::add(&mut y, input, variance, seed));
     let y = x.device().try_tensor_from_vec(y, (x.shape().0, Const::<O>))?;
 

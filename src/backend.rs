@@ -7,7 +7,8 @@ use sparsevd_priors::{Lane, Lanes, Prior};
 use crate::fused::Pool;
 use crate::graph;
 use crate::layer::Layer;
-use crate::map::{LinearMap, Map};
+use crate::map::{Convolution, LinearMap, Map};
+use crate::pool::Pooling;
 use crate::posterior::Posterior;
 
 /// A number that weights are made of: `f32` or `f64`.
@@ -54,7 +55,7 @@ pub(crate) type Numbers<E, D> = <D as Storage<E>>::Vec;
 
 /// A dfdx device that variational layers run on. The CPU has fused kernels; any other device runs the same formulas as
 /// a dfdx graph.
-pub trait Backend<E: Elem>: Device<E> {
+pub trait Backend<E: Elem>: Pooling<E> {
     /// Whether [`adam`](Backend::adam) leaves the gradient at zero.
     #[doc(hidden)]
     const ADAM_CLEARS: bool = false;
@@ -85,7 +86,19 @@ pub trait Backend<E: Elem>: Device<E> {
         seed: u64,
         _input_grad: bool,
     ) -> Result<Taped<(B, Const<O>), E, Self>, Self::Err> {
-        graph::linear(layer, x, seed)
+        graph::sampled(layer, x, seed)
+    }
+
+    /// A convolutional layer's sampled output. `input_grad` is false where nobody needs the gradient of `x`.
+    #[doc(hidden)]
+    #[allow(clippy::type_complexity, reason = "a shape")]
+    fn conv2d<M: Convolution, B: Dim, Q: Posterior, P: Prior>(
+        layer: &Layer<M, Q, P, E, Self>,
+        x: Taped<(B, M::In, usize, usize), E, Self>,
+        seed: u64,
+        _input_grad: bool,
+    ) -> Result<Taped<(B, M::Out, usize, usize), E, Self>, Self::Err> {
+        graph::sampled(layer, x, seed)
     }
 }
 

@@ -41,6 +41,16 @@ pub enum Error {
     /// Data that the network cannot take.
     #[error("{0}")]
     Input(String),
+    /// A part of a network that cannot read what it would be given.
+    #[error("layer {layer} reads {expected}; it would be given {}", dims(found))]
+    Shape {
+        /// The path of the part, such as `2.0`.
+        layer: String,
+        /// What it reads.
+        expected: String,
+        /// The shape of one datum as it arrives there: a number of features, or channels, height, width.
+        found: Vec<usize>,
+    },
     /// A network without any variational layer.
     #[error("the network has no layer of this library, so there is nothing to train, prune or report")]
     NoLayer,
@@ -62,6 +72,16 @@ impl Error {
     /// Any device's error.
     pub(crate) fn device(error: impl std::fmt::Debug) -> Self {
         Error::Device(format!("{error:?}"))
+    }
+}
+
+/// A shape in words.
+fn dims(shape: &[usize]) -> String {
+    let sides = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
+    match shape.len() {
+        1 => format!("{sides} numbers"),
+        3 => format!("{sides} (channels, height, width)"),
+        _ => sides,
     }
 }
 

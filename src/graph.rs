@@ -6,9 +6,10 @@ use sparsevd_priors::{Moments, Normal, Prior, Real, Shared};
 use crate::backend::{Backend, Elem, Taped};
 use crate::fused::noise;
 use crate::layer::{Estimator, Layer, VARIANCE_FLOOR};
-use crate::map::{LinearMap, Map};
+use crate::map::{Convolution, LinearMap, Map};
 use crate::posterior::{Noise, Posterior};
 use crate::taped::{Matrix, Node};
+use crate::unfold::{Sliding, columns, gather, images};
 
 /// The summed KL of a layer, in nats.
 pub(crate) fn kl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
@@ -105,38 +106,92 @@ fn by_input<E: Elem>(columns: Vec<E>, area: usize) -> Vec<E> {
     columns.chunks(area).map(mean).collect()
 }
 
-/// `x W^T + b` for an input on any tape.
-pub(crate) fn affine<const I: usize, const O: usize, const BIAS: bool, B: Dim, Q, P, E, D, T>(
-    layer: &Layer<LinearMap<I, O, BIAS>, Q, P, E, D>,
-    x: Tensor<(B, Const<I>), E, D, T>,
-    weights: Tensor<Rank2<O, I>, E, D, T>,
-) -> Result<Tensor<(B, Const<O>), E, D, T>, D::Err>
-where
-    Q: Posterior,
-    E: Elem,
-    D: Backend<E>,
-    T: Tape<E, D>,
-{
-    let y = x.try_matmul(weights.try_permute::<Rank2<I, O>, Axes2<1, 0>>()?)?;
-    if !BIAS {
+/// A map as a dfdx graph, for inputs of shape `X`.
+pub(crate) trait Apply<X: Shape>: Map {
+    /// The shape of the output.
+    type Output: Shape;
+
+    /// The map, without bias.
+    fn apply<E: Elem, D: Backend<E>, T: Tape<E, D>>(
+        x: Tensor<X, E, D, T>,
+        weights: Tensor<Self::Weight, E, D, T>,
+    ) -> Result<Tensor<Self::Output, E, D, T>, D::Err>;
+
+    /// The bias at every position of an output.
+    fn spread_bias<E: Elem, D: Backend<E>, T: Tape<E, D>>(
+        bias: Tensor<Self::Bias, E, D, T>,
+        shape: &Self::Output,
+    ) -> Result<Tensor<Self::Output, E, D, T>, D::Err>;
+}
+
+/// `x W^T`.
+impl<B: Dim, const I: usize, const O: usize, const BIAS: bool> Apply<(B, Const<I>)> for LinearMap<I, O, BIAS> {
+    type Output = (B, Const<O>);
+
+    fn apply<E: Elem, D: Backend<E>, T: Tape<E, D>>(
+        x: Tensor<(B, Const<I>), E, D, T>,
+        weights: Tensor<Rank2<O, I>, E, D, T>,
+    ) -> Result<Tensor<Self::Output, E, D, T>, D::Err> {
+        x.try_matmul(weights.try_permute::<Rank2<I, O>, Axes2<1, 0>>()?)
+    }
+
+    fn spread_bias<E: Elem, D: Backend<E>, T: Tape<E, D>>(
+        bias: Tensor<Self::Bias, E, D, T>,
+        shape: &Self::Output,
+    ) -> Result<Tensor<Self::Output, E, D, T>, D::Err> {
+        bias.try_broadcast_like::<_, Axis<0>>(shape)
+    }
+}
+
+/// The product of the kernels with the pixels that each output reads.
+impl<M: Convolution, B: Dim> Apply<(B, M::In, usize, usize)> for M {
+    type Output = (B, M::Out, usize, usize);
+
+    fn apply<E: Elem, D: Backend<E>, T: Tape<E, D>>(
+        x: Tensor<(B, M::In, usize, usize), E, D, T>,
+        weights: Tensor<Self::Weight, E, D, T>,
+    ) -> Result<Tensor<Self::Output, E, D, T>, D::Err> {
+        let (shape, grid) = (*x.shape(), M::grid());
+        let sliding = Sliding::new(M::WINDOW, &shape).ok_or_else(D::shape_error)?;
+        let rows = |channel| M::WINDOW.taps().flat_map(move |tap| sliding.rows(channel, tap));
+        let columns = gather(columns(x, E::default())?, (0..sliding.channels).flat_map(rows))?;
+        let outputs = sliding.positions() * shape.0.size();
+        let columns = columns.try_reshape_like(&(M::GROUPS, grid.cols, outputs))?;
+        let weights = weights.try_reshape_like(&(M::GROUPS, grid.rows / M::GROUPS, grid.cols))?;
+        let y = weights.try_matmul(columns)?;
+        let y = y.try_reshape_like(&(grid.rows * sliding.positions(), shape.0.size()))?;
+        images(y, (shape.0, M::Out::default(), sliding.outputs[0], sliding.outputs[1]))
+    }
+
+    fn spread_bias<E: Elem, D: Backend<E>, T: Tape<E, D>>(
+        bias: Tensor<Self::Bias, E, D, T>,
+        shape: &Self::Output,
+    ) -> Result<Tensor<Self::Output, E, D, T>, D::Err> {
+        bias.try_reshape_like(&(M::Out::default(),))?.try_broadcast_like::<_, Axes3<0, 2, 3>>(shape)
+    }
+}
+
+/// The map and its bias, for an input on any tape.
+pub(crate) fn affine<X: Shape, M: Apply<X>, Q: Posterior, P, E: Elem, D: Backend<E>, T: Tape<E, D>>(
+    layer: &Layer<M, Q, P, E, D>,
+    x: Tensor<X, E, D, T>,
+    weights: Tensor<M::Weight, E, D, T>,
+) -> Result<Tensor<M::Output, E, D, T>, D::Err> {
+    let y = M::apply(x, weights)?;
+    if !M::BIAS {
         return Ok(y);
     }
-    let bias = layer.bias.retaped::<T>().try_broadcast_like::<_, Axis<0>>(y.shape())?;
+    let bias = M::spread_bias(layer.bias.retaped::<T>(), y.shape())?;
     y.try_add(bias)
 }
 
-/// A dense layer's sampled output, composed.
-pub(crate) fn linear<const I: usize, const O: usize, const BIAS: bool, B: Dim, Q, P, E, D>(
-    layer: &Layer<LinearMap<I, O, BIAS>, Q, P, E, D>,
-    x: Taped<(B, Const<I>), E, D>,
+/// A layer's sampled output, composed: local reparameterisation, `y ~ N(map(x, E w) + b, map(x^2, Var w))`, or one draw
+/// of the weights.
+pub(crate) fn sampled<X: Shape, M: Apply<X>, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
+    layer: &Layer<M, Q, P, E, D>,
+    x: Taped<X, E, D>,
     seed: u64,
-) -> Result<Taped<(B, Const<O>), E, D>, D::Err>
-where
-    Q: Posterior,
-    P: Prior,
-    E: Elem,
-    D: Backend<E>,
-{
+) -> Result<Taped<M::Output, E, D>, D::Err> {
     let theta = means(layer)?;
     if layer.posterior.noise() != Noise::Gaussian {
         return affine(layer, x, theta);
@@ -144,8 +199,7 @@ where
     let variance = variance(layer)?;
     match layer.settings.estimator {
         Estimator::LocalReparameterisation => {
-            let squares = x.with_empty_tape().try_square()?;
-            let spread = squares.try_matmul(variance.try_permute::<Rank2<I, O>, Axes2<1, 0>>()?)?;
+            let spread = M::apply(x.with_empty_tape().try_square()?, variance)?;
             let mean = affine(layer, x, theta)?;
             sample(mean, spread, seed)
         }
@@ -155,6 +209,7 @@ where
         }
     }
 }
+pub(crate) use sampled as linear;
 
 /// theta on a new tape, with the means that the trained-in threshold switches off set to zero.
 fn means<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(

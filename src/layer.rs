@@ -10,7 +10,7 @@ use sparsevd_priors::Prior;
 use crate::backend::{Backend, Elem, Taped};
 use crate::fused::noise;
 use crate::graph;
-use crate::map::{LinearMap, Map};
+use crate::map::{Convolution, LinearMap, Map};
 use crate::posterior::{Noise, Posterior};
 
 /// Added to the variance of an output under its square root; it keeps the gradient finite where all inputs are zero and
@@ -205,7 +205,7 @@ where
     fn try_forward_mut(&mut self, x: Taped<(B, Const<I>), E, D>) -> Result<Self::Output, D::Err> {
         let seed = self.draw_seed();
         let x = drop_inputs(&self.posterior, x, seed)?;
-        if self.settings.composed { graph::linear(self, x, seed) } else { D::linear(self, x, seed, true) }
+        if self.settings.composed { graph::sampled(self, x, seed) } else { D::linear(self, x, seed, true) }
     }
 }
 
@@ -224,7 +224,67 @@ where
     fn try_forward_mut(&mut self, x: Tensor<(B, Const<I>), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
         let seed = self.draw_seed();
         let x = drop_inputs(&self.posterior, x, seed)?.put_tape(OwnedTape::default());
-        if self.settings.composed { graph::linear(self, x, seed) } else { D::linear(self, x, seed, false) }
+        if self.settings.composed { graph::sampled(self, x, seed) } else { D::linear(self, x, seed, false) }
+    }
+}
+
+/// Evaluation: deterministic.
+///
+/// # Errors
+/// A device error for an image, padding included, that is smaller than the kernel's reach.
+impl<M: Convolution, B: Dim, Q, P, E, D> Module<Tensor<(B, M::In, usize, usize), E, D, NoneTape>>
+    for Layer<M, Q, P, E, D>
+where
+    Q: Posterior,
+    P: Prior,
+    E: Elem,
+    D: Backend<E>,
+{
+    type Output = Tensor<(B, M::Out, usize, usize), E, D, NoneTape>;
+    type Error = D::Err;
+
+    fn try_forward(&self, x: Tensor<(B, M::In, usize, usize), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
+        graph::affine(self, x, self.weights())
+    }
+}
+
+/// Training: sampled.
+impl<M: Convolution, B: Dim, Q, P, E, D> ModuleMut<Taped<(B, M::In, usize, usize), E, D>> for Layer<M, Q, P, E, D>
+where
+    Q: Posterior,
+    P: Prior,
+    E: Elem,
+    D: Backend<E>,
+{
+    type Output = Taped<(B, M::Out, usize, usize), E, D>;
+    type Error = D::Err;
+
+    fn try_forward_mut(&mut self, x: Taped<(B, M::In, usize, usize), E, D>) -> Result<Self::Output, D::Err> {
+        let seed = self.draw_seed();
+        let x = drop_inputs(&self.posterior, x, seed)?;
+        if self.settings.composed { graph::sampled(self, x, seed) } else { D::conv2d(self, x, seed, true) }
+    }
+}
+
+/// Training, from an input that has no tape: sampled, without the gradient of the input.
+impl<M: Convolution, B: Dim, Q, P, E, D> ModuleMut<Tensor<(B, M::In, usize, usize), E, D, NoneTape>>
+    for Layer<M, Q, P, E, D>
+where
+    Q: Posterior,
+    P: Prior,
+    E: Elem,
+    D: Backend<E>,
+{
+    type Output = Taped<(B, M::Out, usize, usize), E, D>;
+    type Error = D::Err;
+
+    fn try_forward_mut(
+        &mut self,
+        x: Tensor<(B, M::In, usize, usize), E, D, NoneTape>,
+    ) -> Result<Self::Output, D::Err> {
+        let seed = self.draw_seed();
+        let x = drop_inputs(&self.posterior, x, seed)?.put_tape(OwnedTape::default());
+        if self.settings.composed { graph::sampled(self, x, seed) } else { D::conv2d(self, x, seed, false) }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod metrics;
 mod nets;
 mod network;
 pub mod plots;
+mod pool;
 mod posterior;
 mod predict;
 pub mod report;
@@ -23,6 +24,7 @@ mod taped;
 mod text;
 mod trainer;
 mod transfer;
+mod unfold;
 
 pub use sparsevd_priors as priors;
 
@@ -32,9 +34,10 @@ pub use elbo::{Elbo, Loss};
 pub use error::Error;
 pub use layer::{Estimator, Layer, Settings, VARIANCE_FLOOR, Variational};
 pub use likelihood::{GaussianLikelihood, GaussianNoise, categorical};
-pub use map::{Grid, LinearMap, Map};
+pub use map::{Conv2dMap, Convolution, Grid, LinearMap, Map, Window};
 pub use nets::LeNet300100;
 pub use network::{Layers, LayersMut, Network, VariationalLayer, Weights};
+pub use pool::{AvgPool2d, Flatten, MaxPool2d, Pooling, Traced};
 pub use posterior::{
     Additive, AlphaPer, Bernoulli, Delta, Fixed, Multiplicative, Noise, PerLayer, PerOutput, PerWeight, Posterior,
     RateError,

@@ -190,6 +190,19 @@ pub trait Network<E: Elem, D: Backend<E>> {
     /// The same, to change them.
     fn visit_mut<'a>(&'a mut self, _path: &str, _found: &mut LayersMut<'a, E, D>) {}
 
+    /// The shape of the output for one datum of shape `input`, without running anything: what a training checks first,
+    /// so that an image of the wrong size is a sentence that names the layer. `None`, the default, where it is not
+    /// known; nothing after it is checked then.
+    ///
+    /// # Shapes
+    /// Without the batch: `[features]`, or `[channels, height, width]`. `path` is the path of this part, `""` at the top.
+    ///
+    /// # Errors
+    /// [`Error::Shape`].
+    fn output_shape(&self, _path: &str, _input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
+        Ok(None)
+    }
+
     /// The variational layers, in order.
     fn layers(&self) -> Layers<'_, E, D> {
         let mut found = Vec::new();
@@ -262,6 +275,9 @@ pub trait Network<E: Elem, D: Backend<E>> {
 }
 
 impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Network<E, D> for Layer<M, Q, P, E, D> {
+    fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
+        M::output_shape(input).map(Some).map_err(|expected| misfit(path, expected, input))
+    }
     fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
         found.push((path.to_string(), self));
     }
@@ -275,6 +291,11 @@ fn within(path: &str, part: usize) -> String {
     if path.is_empty() { part.to_string() } else { format!("{path}.{part}") }
 }
 
+/// A part of a network that cannot read its input.
+pub(crate) fn misfit(path: &str, expected: impl Into<String>, found: &[usize]) -> Error {
+    Error::Shape { layer: path.into(), expected: expected.into(), found: found.into() }
+}
+
 /// Tuples visit their parts in order. A macro because Rust has no way to say "tuples of every length".
 macro_rules! tuple {
     ($($part:ident $index:tt),+) => {
@@ -284,6 +305,14 @@ macro_rules! tuple {
             }
             fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
                 $(self.$index.visit_mut(&within(path, $index), found);)+
+            }
+            fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
+                let shape = Some(input.to_vec());
+                $(
+                    let Some(shape) = shape else { return Ok(None) };
+                    let shape = self.$index.output_shape(&within(path, $index), &shape)?;
+                )+
+                Ok(shape)
             }
         }
     };
@@ -302,6 +331,14 @@ impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::R
     fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
         self.0.visit_mut(path, found);
     }
+    fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
+        match self.0.output_shape(path, input)? {
+            Some(output) if output != input => {
+                Err(misfit(path, format!("what it gives, {output:?}, because it is residual"), input))
+            }
+            same => Ok(same),
+        }
+    }
 }
 
 impl<N: Network<E, D>, const TIMES: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Repeated<N, TIMES> {
@@ -311,22 +348,56 @@ impl<N: Network<E, D>, const TIMES: usize, E: Elem, D: Backend<E>> Network<E, D>
     fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
         self.modules.iter_mut().enumerate().for_each(|(i, part)| part.visit_mut(&within(path, i), found));
     }
+    fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
+        let parts = self.modules.iter().enumerate();
+        parts.fold(Ok(Some(input.to_vec())), |shape, (i, part)| match shape? {
+            Some(shape) => part.output_shape(&within(path, i), &shape),
+            None => Ok(None),
+        })
+    }
 }
 
-/// dfdx's own modules hold no layer of ours and cost no KL.
+/// dfdx's own modules hold no layer of ours and cost no KL. Each says what it makes of a shape, or what it reads.
 macro_rules! without_layers {
-    ($($module:ident),+) => { $(impl<E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::$module {})+ };
+    ($($shape:expr => $([$($generic:tt)*] $module:ident $(<$($arg:ident),+>)?),+;)+) => { $($(
+        impl<$($generic)* E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::$module $(<$($arg),+>)? {
+            fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
+                let shape: Result<Vec<usize>, String> = $shape(input);
+                shape.map(Some).map_err(|expected| misfit(path, expected, input))
+            }
+        }
+    )+)+ };
 }
-without_layers!(ReLU, FastGeLU, Sin, Cos, Ln, Exp, Sigmoid, Tanh, Square, Sqrt, Abs, Softmax, LogSoftmax, Dropout);
-without_layers!(AvgPoolGlobal, MaxPoolGlobal, MinPoolGlobal);
-impl<E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::LeakyReLU<E> {}
-impl<const N: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::DropoutOneIn<N> {}
-impl<const I: usize, const O: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Linear<I, O, E, D> {}
-impl<const I: usize, const O: usize, E: Elem, D: Backend<E>> Network<E, D>
-    for dfdx_modules::UnbiasedLinear<I, O, E, D>
-{
+without_layers! {
+    same => [] ReLU, [] FastGeLU, [] Sin, [] Cos, [] Ln, [] Exp, [] Sigmoid, [] Tanh, [] Square, [] Sqrt, [] Abs,
+        [] Softmax, [] LogSoftmax, [] Dropout, [] LeakyReLU<E>, [const N: usize,] DropoutOneIn<N>;
+    pooled => [] AvgPoolGlobal, [] MaxPoolGlobal, [] MinPoolGlobal;
+    features::<I, O> => [const I: usize, const O: usize,] Linear<I, O, E, D>,
+        [const I: usize, const O: usize,] UnbiasedLinear<I, O, E, D>;
+    features::<M, M> => [const M: usize,] LayerNorm1D<M, E, D>;
+    channels::<C> => [const C: usize,] BatchNorm1D<C, E, D>, [const C: usize,] BatchNorm2D<C, E, D>,
+        [const C: usize,] Bias2D<C, E, D>;
 }
-impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::BatchNorm1D<C, E, D> {}
-impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::BatchNorm2D<C, E, D> {}
-impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Bias2D<C, E, D> {}
-impl<const M: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::LayerNorm1D<M, E, D> {}
+
+/// Any shape, unchanged.
+fn same(input: &[usize]) -> Result<Vec<usize>, String> {
+    Ok(input.to_vec())
+}
+
+/// An image to one number a channel.
+fn pooled(input: &[usize]) -> Result<Vec<usize>, String> {
+    if let [channels, _, _] = *input { Ok(vec![channels]) } else { Err("images".into()) }
+}
+
+/// `I` features, in the last dimension, to `O`.
+fn features<const I: usize, const O: usize>(input: &[usize]) -> Result<Vec<usize>, String> {
+    match input {
+        [others @ .., features] if *features == I => Ok([others, &[O]].concat()),
+        _ => Err(format!("{I} numbers")),
+    }
+}
+
+/// `C` channels, in the first dimension, unchanged.
+fn channels<const C: usize>(input: &[usize]) -> Result<Vec<usize>, String> {
+    if input.first() == Some(&C) { Ok(input.to_vec()) } else { Err(format!("{C} channels")) }
+}

@@ -1,8 +1,16 @@
 //! Maps: how weights act on an input, linear in the weights.
 
+mod conv2d;
+mod linear;
+mod window;
+
 use std::fmt::Debug;
 
-use dfdx::shapes::{Const, ConstShape, Rank1, Rank2};
+use dfdx::shapes::{ConstShape, Rank1};
+
+pub use conv2d::{Conv2dMap, Convolution};
+pub use linear::LinearMap;
+pub use window::Window;
 
 /// How the weights of a layer act on its input. It is linear in the weights, so that
 /// `y ~ N(map(x, E w), map(x^2, Var w))`: local reparameterisation works for every map.
@@ -24,6 +32,12 @@ pub trait Map: Clone + Debug + Default + Send + Sync + 'static {
     fn grid() -> Grid {
         Grid { rows: Self::OUTPUTS, cols: Self::INPUTS * Self::AREA, area: Self::AREA }
     }
+
+    /// The shape of one output for the shape of one input, both without the batch.
+    ///
+    /// # Errors
+    /// What the map reads, in words, if it cannot read this.
+    fn output_shape(input: &[usize]) -> Result<Vec<usize>, String>;
 }
 
 /// The weights of a layer seen as a matrix: a row per output, a column per weight into it.
@@ -52,22 +66,6 @@ impl Grid {
     pub fn inputs(&self) -> usize {
         self.cols / self.area
     }
-}
-
-/// `y = W x + b`, from `I` features to `O`; `BIAS = false` leaves `b` out.
-///
-/// # Shapes
-/// input `(batch, I)`, weights `(O, I)`, output `(batch, O)`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LinearMap<const I: usize, const O: usize, const BIAS: bool = true>;
-
-impl<const I: usize, const O: usize, const BIAS: bool> Map for LinearMap<I, O, BIAS> {
-    type Weight = Rank2<O, I>;
-    type Bias = (Const<O>,);
-    const BIAS: bool = BIAS;
-    const OUTPUTS: usize = O;
-    const INPUTS: usize = I;
-    const AREA: usize = 1;
 }
 
 /// A shape of one number.

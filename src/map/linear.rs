@@ -1,0 +1,25 @@
+//! The dense map.
+
+use dfdx::shapes::{Const, Rank2};
+
+use super::Map;
+
+/// `y = W x + b`, from `I` features to `O`; `BIAS = false` leaves `b` out.
+///
+/// # Shapes
+/// input `(batch, I)`, weights `(O, I)`, output `(batch, O)`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LinearMap<const I: usize, const O: usize, const BIAS: bool = true>;
+
+impl<const I: usize, const O: usize, const BIAS: bool> Map for LinearMap<I, O, BIAS> {
+    type Weight = Rank2<O, I>;
+    type Bias = (Const<O>,);
+    const BIAS: bool = BIAS;
+    const OUTPUTS: usize = O;
+    const INPUTS: usize = I;
+    const AREA: usize = 1;
+
+    fn output_shape(input: &[usize]) -> Result<Vec<usize>, String> {
+        if input == [I] { Ok(vec![O]) } else { Err(format!("{I} numbers")) }
+    }
+}

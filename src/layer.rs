@@ -278,10 +278,7 @@ where
     type Output = Taped<(B, M::Out, usize, usize), E, D>;
     type Error = D::Err;
 
-    fn try_forward_mut(
-        &mut self,
-        x: Tensor<(B, M::In, usize, usize), E, D, NoneTape>,
-    ) -> Result<Self::Output, D::Err> {
+    fn try_forward_mut(&mut self, x: Tensor<(B, M::In, usize, usize), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
         let seed = self.draw_seed();
         let x = drop_inputs(&self.posterior, x, seed)?.put_tape(OwnedTape::default());
         if self.settings.composed { graph::sampled(self, x, seed) } else { D::conv2d(self, x, seed, false) }

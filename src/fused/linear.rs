@@ -5,11 +5,12 @@ use rayon::prelude::*;
 use sparsevd_priors::Prior;
 
 use super::acting::{Acting, piece};
+use super::conv2d::add_noise;
 use super::memory::{Buffer, numbers};
 use super::product::{Matrix, multiply};
 use super::{gradient, noise};
 use crate::backend::{Elem, Taped};
-use crate::layer::{Layer, VARIANCE_FLOOR};
+use crate::layer::Layer;
 use crate::map::LinearMap;
 use crate::posterior::Posterior;
 
@@ -84,14 +85,9 @@ impl<E: Elem> Noisy<E> {
         multiply(&mut var, false, Matrix::new(&x2, x.rows(), x.cols()), variance.t());
         let mut slope = Buffer::any(y.len());
         noise::fill(seed, &mut slope);
-        let (half, floor, n) = (E::of(0.5), E::of(VARIANCE_FLOOR), piece(y.len()));
-        y.par_chunks_mut(n).zip(var.par_chunks(n)).zip(slope.par_chunks_mut(n)).for_each(|((y, var), slope)| {
-            for ((y, var), slope) in y.iter_mut().zip(var).zip(slope) {
-                let std = num_traits::Float::sqrt(*var + floor);
-                *y += std * *slope;
-                *slope = half * *slope / std;
-            }
-        });
+        let n = piece(y.len());
+        let pieces = y.par_chunks_mut(n).zip(slope.par_chunks_mut(n)).zip(var.par_chunks(n));
+        pieces.for_each(|((y, slope), var)| add_noise(y, slope, var));
         Noisy { x2, slope }
     }
 

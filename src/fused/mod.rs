@@ -3,11 +3,13 @@
 
 mod acting;
 mod adam;
+mod conv2d;
 mod kl;
 mod linear;
 mod memory;
 pub(crate) mod noise;
 mod product;
+mod unfold;
 mod weights;
 
 use dfdx::prelude::*;
@@ -18,7 +20,7 @@ use sparsevd_priors::Prior;
 use crate::backend::{Backend, Elem, Numbers, Taped};
 use crate::graph;
 use crate::layer::{Estimator, Layer};
-use crate::map::{LinearMap, Map};
+use crate::map::{Convolution, LinearMap, Map};
 use crate::posterior::Posterior;
 
 pub use memory::Pool;
@@ -58,6 +60,19 @@ where
         match layer.settings.estimator {
             Estimator::LocalReparameterisation => linear::linear(layer, x, seed, input_grad),
             Estimator::WeightSampling => graph::linear(layer, x, seed),
+        }
+    }
+
+    #[allow(clippy::type_complexity, reason = "a shape")]
+    fn conv2d<M: Convolution, B: Dim, Q: Posterior, P: Prior>(
+        layer: &Layer<M, Q, P, E, Self>,
+        x: Taped<(B, M::In, usize, usize), E, Self>,
+        seed: u64,
+        input_grad: bool,
+    ) -> Result<Taped<(B, M::Out, usize, usize), E, Self>, Self::Err> {
+        match layer.settings.estimator {
+            Estimator::LocalReparameterisation => conv2d::conv2d(layer, x, seed, input_grad),
+            Estimator::WeightSampling => graph::sampled(layer, x, seed),
         }
     }
 }

@@ -6,7 +6,6 @@ use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use dfdx::optim::{Adam, AdamConfig, Optimizer};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use rand_distr::{StandardNormal, Uniform};
 use serde::Deserialize;
@@ -54,7 +53,7 @@ where
     let batches: Vec<(Tensor<(usize, Const<I>), f32, Cpu>, Vec<usize>)> = (0..POOL)
         .map(|_| (device.sample_normal_like(&(batch, Const)), (0..batch).map(|_| rng.gen_range(0..10)).collect()))
         .collect();
-    let mut adam = Adam::new(&net, AdamConfig { lr: LEARNING_RATE, ..AdamConfig::default() });
+    let mut adam = Adam::new(LEARNING_RATE);
     let elbo = Elbo::new(n)?;
     let mut turn = (0..POOL).cycle();
     Ok(Box::new(move || {
@@ -62,8 +61,7 @@ where
         let nll = categorical(net.forward_mut(x.clone()), labels)?;
         let loss = elbo.loss(&net, nll, 0.0)?;
         let value = loss.nll + loss.kl * loss.beta / n as f64;
-        let gradients = loss.objective.backward();
-        adam.update(&mut net, &gradients).map_err(|error| Error::Device(format!("{error:?}")))?;
+        adam.step(&mut net, loss.objective)?;
         Ok(value)
     }))
 }

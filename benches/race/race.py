@@ -195,8 +195,9 @@ def race_text(result):
         best = max(peers, key=lambda r: r["ours_to_it"]["median"])
         ratio = best["ours_to_it"]["median"]
         lines += [f"Fastest peer: {LABELS[best['impl']]}; this library takes {ratio:.2f} of its time.", ""]
-    lines += [f"{result['rounds']} rounds; meanwhile {result['cores_used_by_others']:.2f} cores were busy with other work.", ""]
-    return lines
+    disturbed = result["cores_used_by_others"]
+    verdict = ": too many for a fair race" if disturbed > 0.1 else ""
+    return [*lines, f"{result['rounds']} rounds; meanwhile other programs kept {disturbed:.2f} cores busy{verdict}.", ""]
 
 
 def memory_text(result):

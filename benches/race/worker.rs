@@ -4,6 +4,7 @@
 
 use std::hint::black_box;
 use std::io::{BufRead, Write};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -134,7 +135,17 @@ fn say(line: &Value) -> std::io::Result<()> {
     out.flush()
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("race_worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [verb, spec] = &args[..] else { return Err("usage: race_worker worker SUITE/NET/ours".into()) };
     if verb != "worker" {

@@ -82,16 +82,20 @@ impl<E: Elem> Weights<'_, E> {
         let run = |r: usize, d_theta: &mut [E], d_spread: &mut [E]| -> [f64; 2] {
             let (row, width) = (self.row(r), E::Lanes::WIDTH);
             let (mut value, mut shared) = (0.0, 0.0);
-            let mut lanes = |i: usize, count: usize| {
-                let dual = f(r, &row, i);
+            let mut take = |dual: Dual<E::Lanes>, i: usize, count: usize| {
                 value += dual.value.sum(count);
                 write.to(&mut d_theta[i..], dual.grad[0]);
                 if own { write.to(&mut d_spread[i..], dual.grad[1]) } else { shared += dual.grad[1].sum(count) }
             };
-            let whole = cols - cols % width;
-            (0..whole).step_by(width).for_each(|i| lanes(i, width));
-            if whole < cols {
-                lanes(whole, cols - whole);
+            // Two at a time: a formula is a chain of dependent operations, and two chains fill the processor better.
+            let pairs = cols - cols % (2 * width);
+            for i in (0..pairs).step_by(2 * width) {
+                let (first, second) = (f(r, &row, i), f(r, &row, i + width));
+                take(first, i, width);
+                take(second, i + width, width);
+            }
+            for i in (pairs..cols).step_by(width) {
+                take(f(r, &row, i), i, width.min(cols - i));
             }
             [value, shared]
         };

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use dfdx::optim::{Adam, AdamConfig, Optimizer};
+use dfdx::optim::{Adam, AdamConfig, Optimizer, OptimizerUpdateError};
 use dfdx::prelude::*;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
@@ -176,7 +176,7 @@ impl Trainer {
             check_finite(network, &loss, epoch, step)?;
             (nll, last_kl, seen) = (nll + loss.nll, loss.kl, seen + 1);
             let gradients = loss.objective.try_backward().map_err(Error::device)?;
-            adam.update(network, &gradients).map_err(Error::device)?;
+            adam.update(network, &gradients).map_err(update)?;
         }
         Ok(Epoch {
             epoch,
@@ -222,6 +222,18 @@ fn show(bar: &ProgressBar, epoch: &Epoch) {
         "nll {:.3}  kl {:.0}  train error {error:.2} %  sparse {sparse:.1} %",
         epoch.nll, epoch.kl
     ));
+}
+
+/// Adam refuses a network in which some parameters get no gradient.
+fn update(error: OptimizerUpdateError<impl std::fmt::Debug>) -> Error {
+    match error {
+        OptimizerUpdateError::DeviceError(error) => Error::device(error),
+        OptimizerUpdateError::UnusedParams(unused) => Error::Input(format!(
+            "{} tensors of the network get no gradient; its first part must be a layer of this library, \
+             or every part before it without parameters",
+            unused.ids.len()
+        )),
+    }
 }
 
 /// A seed from a seed and a number.

@@ -2,6 +2,7 @@
 
 use dfdx::nn::ZeroGrads;
 use dfdx::nn::tensor_collection::*;
+use dfdx::optim::{Optimizer, OptimizerUpdateError, Sgd, SgdConfig};
 use dfdx::prelude::*;
 use dfdx::tensor_ops::AdamConfig;
 
@@ -46,32 +47,25 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
     /// One step: the gradient of `objective`, then the update of every trained tensor of `network`.
     ///
     /// # Errors
-    /// The device's.
+    /// [`Error::Input`] at the first step if some tensor gets no gradient; the device's.
     pub fn step<N: TensorCollection<E, D>>(
         &mut self,
         network: &mut N,
         objective: Taped<Rank0, E, D>,
     ) -> Result<(), Error> {
-        self.try_step(network, objective).map_err(Error::device)
-    }
-
-    fn try_step<N: TensorCollection<E, D>>(
-        &mut self,
-        network: &mut N,
-        objective: Taped<Rank0, E, D>,
-    ) -> Result<(), D::Err> {
-        let memory = match self.gradients.take() {
-            Some(memory) => memory,
-            None => network.try_alloc_grads()?,
+        let mut gradients = match self.gradients.take() {
+            Some(memory) => with_memory(objective, memory).map_err(Error::device)?,
+            None => {
+                let gradients = objective.try_backward().map_err(Error::device)?;
+                every_tensor_has_one(network, &gradients)?;
+                gradients
+            }
         };
-        // A zero whose tape carries the memory: adding it hands the memory to the objective's tape.
-        let zero: Tensor<Rank0, E, D> = objective.device().try_zeros()?;
-        let mut gradients = objective.try_add(zero.traced(memory))?.try_backward()?;
         self.steps += 1;
         let mut update = Update { adam: self, gradients: &mut gradients, tensor: 0 };
-        N::iter_tensors(&mut RecursiveWalker { m: &mut *network, f: &mut update })?;
-        if !D::ADAM_CLEARS {
-            network.try_zero_grads(&mut gradients)?;
+        N::iter_tensors(&mut RecursiveWalker { m: &mut *network, f: &mut update }).map_err(Error::device)?;
+        if self.steps == 1 || !D::ADAM_CLEARS {
+            network.try_zero_grads(&mut gradients).map_err(Error::device)?;
         }
         self.gradients = Some(gradients);
         Ok(())
@@ -79,6 +73,33 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
 
     fn config(&self) -> AdamConfig {
         AdamConfig { lr: self.learning_rate, betas: self.betas, eps: self.eps, weight_decay: None }
+    }
+}
+
+/// The gradient of `objective`, added to what is in `memory`.
+fn with_memory<E: Elem, D: Backend<E>>(
+    objective: Taped<Rank0, E, D>,
+    memory: Gradients<E, D>,
+) -> Result<Gradients<E, D>, D::Err> {
+    // A zero whose tape carries the memory: adding it hands the memory to the objective's tape.
+    let zero: Tensor<Rank0, E, D> = objective.device().try_zeros()?;
+    objective.try_add(zero.traced(memory))?.try_backward()
+}
+
+/// dfdx's optimisers notice tensors without a gradient; a step of length zero makes one of them look.
+fn every_tensor_has_one<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &mut N,
+    gradients: &Gradients<E, D>,
+) -> Result<(), Error> {
+    let mut still = Sgd::new(&*network, SgdConfig { lr: 0.0, ..SgdConfig::default() });
+    match still.update(network, gradients) {
+        Ok(()) => Ok(()),
+        Err(OptimizerUpdateError::DeviceError(error)) => Err(Error::device(error)),
+        Err(OptimizerUpdateError::UnusedParams(unused)) => Err(Error::Input(format!(
+            "{} tensors of the network get no gradient; its first part must be a layer of this library, \
+             or every part before it without parameters",
+            unused.ids.len()
+        ))),
     }
 }
 
@@ -118,7 +139,6 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Update<'_, E, D> {
 mod tests {
     use super::*;
     use crate::VariationalLinear;
-    use dfdx::optim::Optimizer;
 
     /// Ours is held against dfdx's over a few steps of the same network; both are single precision.
     #[test]

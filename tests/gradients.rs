@@ -10,14 +10,12 @@ use sparsevd::prelude::*;
 const ROWS: usize = 5;
 const LABELS: [usize; ROWS] = [0, 2, 1, 1, 2];
 
+type Input<T = dfdx::prelude::NoneTape> = Tensor<(usize, Const<3>), f64, Cpu, T>;
 type Net<Q, P> = (Variational<LinearMap<3, 4>, Q, P>, Tanh, Variational<LinearMap<4, 3>, Q, P>);
 type Built<Q, P> = (Layer<LinearMap<3, 4>, Q, P, f64, Cpu>, Tanh, Layer<LinearMap<4, 3>, Q, P, f64, Cpu>);
 
 /// A network with random parameters, and an input.
-fn setting<Q: Posterior, P: Prior + Default>(
-    settings: Settings,
-    prior: P,
-) -> (Built<Q, P>, Tensor<(usize, Const<3>), f64, Cpu>) {
+fn setting<Q: Posterior, P: Prior + Default>(settings: Settings, prior: P) -> (Built<Q, P>, Input) {
     let mut random = StdRng::seed_from_u64(4);
     let mut numbers = |low: f64, high: f64| -> Vec<f64> { (0..16).map(|_| random.gen_range(low..high)).collect() };
     let mut net = Cpu::seed_from_u64(0).build_module::<Net<Q, P>, f64>();
@@ -33,13 +31,10 @@ fn setting<Q: Posterior, P: Prior + Default>(
 }
 
 /// `NLL + beta KL / N`, whose KL counts about as much as the NLL.
-fn objective<Q: Posterior, P: Prior + Default, T>(
-    net: &mut Built<Q, P>,
-    x: Tensor<(usize, Const<3>), f64, Cpu, T>,
-) -> Taped<Rank0, f64, Cpu>
+fn objective<Q: Posterior, P: Prior + Default, T>(net: &mut Built<Q, P>, x: Input<T>) -> Taped<Rank0, f64, Cpu>
 where
     T: dfdx::prelude::Tape<f64, Cpu>,
-    Built<Q, P>: ModuleMut<Tensor<(usize, Const<3>), f64, Cpu, T>, Output = Taped<(usize, Const<3>), f64, Cpu>>,
+    Built<Q, P>: ModuleMut<Input<T>, Output = Taped<(usize, Const<3>), f64, Cpu>>,
 {
     net.0.seed_noise(21);
     net.2.seed_noise(22);

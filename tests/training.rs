@@ -153,6 +153,15 @@ fn data_that_does_not_fit_is_named() {
     assert!(matches!(predict(&mut net(), &data(16, 10), Evaluate::Mean), Err(Error::Input(_))));
 }
 
+/// dfdx's own layers start no tape, so the gradient ends behind them.
+#[test]
+fn a_layer_that_cannot_be_trained_is_not_passed_over() {
+    let mut net = Cpu::seed_from_u64(2).build_module::<(Linear<64, 20>, ReLU, ArdLinear<20, 10>), f32>();
+    let result = trainer().fit(&mut net, &few());
+    let Err(Error::Input(message)) = result else { panic!("{result:?}") };
+    assert!(message.contains("2 tensors") && message.contains("first part"), "{message}");
+}
+
 /// `y = 2 x - 1 + 0.3 eps`, 400 data: the standard error of the noise level is 0.3 / sqrt(800) = 0.011.
 #[test]
 fn regression_learns_the_noise_level() {

@@ -35,7 +35,7 @@ pub use error::Error;
 pub use layer::{Estimator, Layer, Settings, VARIANCE_FLOOR, Variational};
 pub use likelihood::{GaussianLikelihood, GaussianNoise, categorical};
 pub use map::{Conv2dMap, Convolution, Grid, LinearMap, Map, Window};
-pub use nets::LeNet300100;
+pub use nets::{LeNet5, LeNet300100, VggConv, VggHalf, VggLike, VggQuarter};
 pub use network::{Layers, LayersMut, Network, VariationalLayer, Weights};
 pub use pool::{AvgPool2d, Flatten, MaxPool2d, Pooling, Traced};
 pub use posterior::{
@@ -54,6 +54,9 @@ use priors::{Ard, Flat, Gaussian, LogUniform};
 pub type VariationalLinear<const I: usize, const O: usize, P> = Variational<LinearMap<I, O>, Additive, P>;
 /// Sparse Variational Dropout: the additive posterior with the log-uniform prior (Molchanov et al. 2017).
 pub type SparseVdLinear<const I: usize, const O: usize> = VariationalLinear<I, O, LogUniform>;
+/// Sparse Variational Dropout of a convolution, with stride 1 and no padding; [`Conv2dMap`] has the rest.
+pub type SparseVdConv2d<const IN: usize, const OUT: usize, const K: usize> =
+    Variational<Conv2dMap<IN, OUT, K>, Additive, LogUniform>;
 /// Automatic relevance determination by empirical Bayes (Kharitonov et al. 2018).
 pub type ArdLinear<const I: usize, const O: usize> = VariationalLinear<I, O, Ard>;
 /// The usual Bayesian layer: a Gaussian prior, its scale learned per layer.

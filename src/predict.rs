@@ -5,30 +5,31 @@ use dfdx::nn::{Module, ModuleMut};
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, Elem, Taped};
-use crate::data::Dataset;
+use crate::data::{Dataset, Layout, Vectors};
 use crate::error::{Error, setting};
 use crate::metrics::Predictions;
 use crate::network::{Network, Weights};
 
-/// A network that maps `I` numbers to `C` class scores, on a device: everything that training and evaluating one needs.
-/// Implemented by every module that can.
+/// A network that maps `I` numbers, or images of `I` channels, to `C` class scores, on a device: everything that training
+/// and evaluating one needs. Implemented by every module that can.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be trained as a classifier",
-    note = "its first part must be a variational layer, each part must read as many numbers as the one before it gives, and the last gives `(batch, classes)` scores"
+    note = "its first part must be a variational layer or `Traced`, each part must read as many numbers as the one before it gives, and the last gives `(batch, classes)` scores",
+    note = "a convolutional network reads images: give it `split.images()`"
 )]
-pub trait Classifier<const I: usize, const C: usize, E: Elem, D: Backend<E>>:
+pub trait Classifier<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout = Vectors>:
     Network<E, D>
     + TensorCollection<E, D>
-    + Module<Tensor<(usize, Const<I>), E, D>, Output = Tensor<(usize, Const<C>), E, D>>
-    + ModuleMut<Tensor<(usize, Const<I>), E, D>, Output = Taped<(usize, Const<C>), E, D>>
+    + Module<Tensor<L::Shape<I>, E, D>, Output = Tensor<(usize, Const<C>), E, D>>
+    + ModuleMut<Tensor<L::Shape<I>, E, D>, Output = Taped<(usize, Const<C>), E, D>>
 {
 }
 
-impl<N, const I: usize, const C: usize, E: Elem, D: Backend<E>> Classifier<I, C, E, D> for N where
+impl<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout> Classifier<I, C, E, D, L> for N where
     N: Network<E, D>
         + TensorCollection<E, D>
-        + Module<Tensor<(usize, Const<I>), E, D>, Output = Tensor<(usize, Const<C>), E, D>>
-        + ModuleMut<Tensor<(usize, Const<I>), E, D>, Output = Taped<(usize, Const<C>), E, D>>
+        + Module<Tensor<L::Shape<I>, E, D>, Output = Tensor<(usize, Const<C>), E, D>>
+        + ModuleMut<Tensor<L::Shape<I>, E, D>, Output = Taped<(usize, Const<C>), E, D>>
 {
 }
 
@@ -54,13 +55,15 @@ const BATCH: usize = 1000;
 /// The network's predictions for a data set. Afterwards `forward` uses the posterior means again.
 ///
 /// # Errors
-/// [`Error::Input`] if the images do not have `I` pixels; [`Error::Setting`] for a threshold of NaN or no samples;
+/// [`Error::Input`] if the images do not have `I` pixels, or channels; [`Error::Shape`] if a later part of the network
+/// cannot read what it would be given; [`Error::Setting`] for a threshold of NaN or no samples;
 /// [`Error::Metrics`] if an output is NaN; the device's.
-pub fn predict<const I: usize, const C: usize, E: Elem, D: Backend<E>>(
-    network: &mut impl Classifier<I, C, E, D>,
-    data: &Dataset,
+pub fn predict<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
+    network: &mut impl Classifier<I, C, E, D, L>,
+    data: &Dataset<L>,
     how: Evaluate,
 ) -> Result<Predictions, Error> {
+    fits(network, data)?;
     let mut pass = |weights: Weights| {
         network.use_weights(weights)?;
         let logits = logits(network, data);
@@ -78,9 +81,9 @@ pub fn predict<const I: usize, const C: usize, E: Elem, D: Backend<E>>(
     }
 }
 
-fn logits<const I: usize, const C: usize, E: Elem, D: Backend<E>>(
-    network: &impl Classifier<I, C, E, D>,
-    data: &Dataset,
+fn logits<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
+    network: &impl Classifier<I, C, E, D, L>,
+    data: &Dataset<L>,
 ) -> Result<Vec<f32>, Error> {
     let device = network.layers().first().ok_or(Error::NoLayer)?.1.device();
     let mut logits = Vec::with_capacity(data.len() * C);
@@ -92,19 +95,29 @@ fn logits<const I: usize, const C: usize, E: Elem, D: Backend<E>>(
     Ok(logits)
 }
 
+/// Whether the network can read the data, all the way through.
+pub(crate) fn fits<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
+    network: &impl Classifier<I, C, E, D, L>,
+    data: &Dataset<L>,
+) -> Result<(), Error> {
+    shape::<I, L>(data, 1)?;
+    network.output_shape("", &L::dims(data.dims())).map(drop)
+}
+
+/// The shape of a batch.
+fn shape<const I: usize, L: Layout>(data: &Dataset<L>, batch: usize) -> Result<L::Shape<I>, Error> {
+    L::shape(batch, data.dims()).ok_or_else(|| {
+        let ([c, h, w], name, pixels, reads) = (data.dims(), data.name(), data.pixels(), L::reads(I));
+        Error::Input(format!("the network reads {reads}, an image of {name} has {c} x {h} x {w} = {pixels}"))
+    })
+}
+
 /// Some of the images, as a batch.
-pub(crate) fn inputs<const I: usize, E: Elem, D: Backend<E>>(
+pub(crate) fn inputs<const I: usize, E: Elem, D: Backend<E>, L: Layout>(
     device: &D,
-    data: &Dataset,
+    data: &Dataset<L>,
     which: &[usize],
-) -> Result<Tensor<(usize, Const<I>), E, D>, Error> {
-    if data.pixels() != I {
-        let ([c, h, w], name) = (data.dims(), data.name());
-        let pixels = data.pixels();
-        return Err(Error::Input(format!(
-            "the network reads {I} numbers, an image of {name} has {c} x {h} x {w} = {pixels}"
-        )));
-    }
+) -> Result<Tensor<L::Shape<I>, E, D>, Error> {
     let numbers = which.iter().flat_map(|&i| data.input(i)).map(|x| E::of(f64::from(*x))).collect();
-    device.try_tensor_from_vec(numbers, (which.len(), Const::<I>)).map_err(Error::device)
+    device.try_tensor_from_vec(numbers, shape::<I, L>(data, which.len())?).map_err(Error::device)
 }

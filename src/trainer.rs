@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::adam::Adam;
 use crate::backend::{Backend, Elem, Taped};
-use crate::data::Dataset;
+use crate::data::{Dataset, Layout};
 use crate::elbo::{Elbo, Loss};
 use crate::error::{Error, setting};
 use crate::likelihood::categorical;
 use crate::network::Network;
-use crate::predict::{Classifier, inputs};
+use crate::predict::{Classifier, fits, inputs};
 use crate::schedule::Schedule;
 use crate::sparsity::THRESHOLD;
 
@@ -97,15 +97,15 @@ impl Trainer {
     /// Trains `network` on `data`.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a setting out of range; [`Error::Input`] for data the network cannot take;
+    /// [`Error::Setting`] for a setting out of range; [`Error::Input`] or [`Error::Shape`] for data the network cannot take;
     /// [`Error::NotFinite`] as soon as the objective is NaN or infinite, naming layer, epoch and step.
-    pub fn fit<N, const I: usize, const C: usize, E: Elem, D: Backend<E>>(
+    pub fn fit<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
         &self,
         network: &mut N,
-        data: &Dataset,
+        data: &Dataset<L>,
     ) -> Result<History, Error>
     where
-        N: Classifier<I, C, E, D>,
+        N: Classifier<I, C, E, D, L>,
     {
         self.fit_with(network, data, |_, _| ControlFlow::Continue(()))
     }
@@ -115,16 +115,17 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`fit`](Trainer::fit).
-    pub fn fit_with<N, const I: usize, const C: usize, E: Elem, D: Backend<E>>(
+    pub fn fit_with<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
         &self,
         network: &mut N,
-        data: &Dataset,
+        data: &Dataset<L>,
         mut after_epoch: impl FnMut(&mut N, &mut Epoch) -> ControlFlow<()>,
     ) -> Result<History, Error>
     where
-        N: Classifier<I, C, E, D>,
+        N: Classifier<I, C, E, D, L>,
     {
         let elbo = self.check(data)?;
+        fits(network, data)?;
         let mut adam = Adam::new(self.learning_rate);
         let mut history = History { sparsity_at_start: network.sparsity(THRESHOLD)?.sparsity(), ..History::default() };
         let bar = self.bar();
@@ -143,7 +144,7 @@ impl Trainer {
         Ok(history)
     }
 
-    fn check(&self, data: &Dataset) -> Result<Elbo, Error> {
+    fn check<L: Layout>(&self, data: &Dataset<L>) -> Result<Elbo, Error> {
         setting(self.batch > 0, "batch", 0.0, "at least 1")?;
         setting(self.batch <= data.len(), "batch", self.batch as f64, "no larger than the data set")?;
         let rate = self.learning_rate;
@@ -152,16 +153,16 @@ impl Trainer {
         Elbo::new(data.len())?.beta(self.beta)?.warm_up(self.warm_up.0, self.warm_up.1)
     }
 
-    fn epoch<N, const I: usize, const C: usize, E: Elem, D: Backend<E>>(
+    fn epoch<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
         &self,
         network: &mut N,
-        data: &Dataset,
+        data: &Dataset<L>,
         elbo: &Elbo,
         adam: &mut Adam<E, D>,
         epoch: usize,
     ) -> Result<Epoch, Error>
     where
-        N: Classifier<I, C, E, D>,
+        N: Classifier<I, C, E, D, L>,
     {
         let start = Instant::now();
         let device = network.layers().first().ok_or(Error::NoLayer)?.1.device();
@@ -170,7 +171,7 @@ impl Trainer {
         for (step, batch) in order.chunks_exact(self.batch).enumerate() {
             self.seed_noise(network, epoch, step);
             let labels: Vec<usize> = batch.iter().map(|&i| data.label(i)).collect();
-            let logits = network.try_forward_mut(inputs::<I, E, D>(&device, data, batch)?).map_err(Error::device)?;
+            let logits = network.try_forward_mut(inputs::<I, E, D, L>(&device, data, batch)?).map_err(Error::device)?;
             wrong += misclassified(&logits, &labels);
             let loss = elbo.loss(network, categorical(logits, &labels)?, epoch as f64)?;
             check_finite(network, &loss, epoch, step)?;

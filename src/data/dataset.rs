@@ -1,17 +1,21 @@
 //! A set of labelled images.
 
-use super::DataError;
+use std::marker::PhantomData;
+
+use super::{DataError, Images, Layout, Vectors};
 
 /// Labelled images: `n` examples of `channels x height x width` values, each with a class.
 ///
-/// Once built it is sound: at least one example, finite pixels, every label a class.
+/// Once built it is sound: at least one example, finite pixels, every label a class. `L` says how a network gets to see an
+/// image: as [`Vectors`], or after [`images`](Dataset::images) as [`Images`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Dataset {
+pub struct Dataset<L = Vectors> {
     name: String,
     dims: [usize; 3],
     classes: usize,
     inputs: Vec<f32>,
     labels: Vec<usize>,
+    layout: PhantomData<L>,
 }
 
 impl Dataset {
@@ -41,7 +45,24 @@ impl Dataset {
         if let Some((at, &value)) = inputs.iter().enumerate().find(|(_, value)| !value.is_finite()) {
             return Err(DataError::NonFinite { name, index: at / pixels, pixel: at % pixels, value });
         }
-        Ok(Self { name, dims, classes, inputs, labels })
+        Ok(Self { name, dims, classes, inputs, labels, layout: PhantomData })
+    }
+}
+
+impl<L: Layout> Dataset<L> {
+    /// For convolutional networks: every datum with its channels, height and width.
+    pub fn images(self) -> Dataset<Images> {
+        self.laid_out()
+    }
+
+    /// For dense networks: every datum as one vector.
+    pub fn vectors(self) -> Dataset<Vectors> {
+        self.laid_out()
+    }
+
+    fn laid_out<M>(self) -> Dataset<M> {
+        let Dataset { name, dims, classes, inputs, labels, .. } = self;
+        Dataset { name, dims, classes, inputs, labels, layout: PhantomData }
     }
 
     /// What the data set is called in tables and figures.

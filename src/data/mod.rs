@@ -9,6 +9,9 @@
 //!
 //! Pixels are `f32` in `[0, 1]`; [`Split::centred`] subtracts the mean image of the training half, and
 //! [`Split::standardised`] brings each channel to mean 0 and variance 1. [`Augment`] shifts and mirrors.
+//!
+//! A dense network reads each image as one vector; for a convolutional one, [`Split::images`] keeps channels, height and
+//! width.
 
 mod augment;
 pub mod cifar;
@@ -16,10 +19,12 @@ mod dataset;
 mod dir;
 mod error;
 pub mod idx;
+mod layout;
 mod optdigits;
 mod split;
 
 pub use augment::Augment;
 pub use dataset::Dataset;
 pub use error::DataError;
+pub use layout::{Images, Layout, Vectors};
 pub use split::Split;

@@ -1,18 +1,18 @@
 //! A training half and a test half.
 
-use super::{DataError, Dataset};
+use super::{DataError, Dataset, Images, Layout, Vectors};
 
 /// Training and test data of the same shape and classes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Split {
-    train: Dataset,
-    test: Dataset,
+pub struct Split<L = Vectors> {
+    train: Dataset<L>,
+    test: Dataset<L>,
 }
 
-impl Split {
+impl<L: Layout> Split<L> {
     /// # Errors
     /// [`DataError::Halves`] when dimensions or classes differ.
-    pub fn new(train: Dataset, test: Dataset) -> Result<Self, DataError> {
+    pub fn new(train: Dataset<L>, test: Dataset<L>) -> Result<Self, DataError> {
         if train.dims() != test.dims() || train.classes() != test.classes() {
             return Err(DataError::Halves {
                 train: train.name().into(),
@@ -27,17 +27,17 @@ impl Split {
     }
 
     /// What to learn from.
-    pub fn train(&self) -> &Dataset {
+    pub fn train(&self) -> &Dataset<L> {
         &self.train
     }
 
     /// What to be judged on.
-    pub fn test(&self) -> &Dataset {
+    pub fn test(&self) -> &Dataset<L> {
         &self.test
     }
 
     /// `(train, test)`, by value.
-    pub fn into_parts(self) -> (Dataset, Dataset) {
+    pub fn into_parts(self) -> (Dataset<L>, Dataset<L>) {
         (self.train, self.test)
     }
 
@@ -47,6 +47,25 @@ impl Split {
     /// [`DataError::Take`] when either is 0 or more than there are.
     pub fn take(self, train: usize, test: usize) -> Result<Self, DataError> {
         Ok(Self { train: self.train.take(train)?, test: self.test.take(test)? })
+    }
+
+    /// For convolutional networks: every datum with its channels, height and width.
+    ///
+    /// ```
+    /// # use sparsevd::prelude::*;
+    /// type Net = (SparseVdConv2d<1, 8, 3>, ReLU, MaxPool2d<2>, Flatten<72>, SparseVdLinear<72, 10>);
+    /// let mut net = Cpu::default().build_module::<Net, f32>();
+    /// let digits = Split::optdigits()?.centred().images().take(200, 100)?;
+    /// Trainer { epochs: 1, ..Trainer::default() }.fit(&mut net, digits.train())?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn images(self) -> Split<Images> {
+        Split { train: self.train.images(), test: self.test.images() }
+    }
+
+    /// For dense networks: every datum as one vector.
+    pub fn vectors(self) -> Split<Vectors> {
+        Split { train: self.train.vectors(), test: self.test.vectors() }
     }
 
     /// Subtracts the mean image of the **training** half from both halves.

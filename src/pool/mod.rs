@@ -189,3 +189,6 @@ impl<E: Elem, D: Backend<E>> Network<E, D> for Traced {
         Ok(Some(input.to_vec()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,6 +140,13 @@ mod tests {
     use super::*;
     use crate::VariationalLinear;
 
+    #[test]
+    fn a_tensor_without_gradient_is_reported() {
+        let mut layer = Cpu::seed_from_u64(1).build_module::<VariationalLinear<3, 2, crate::priors::LogUniform>, f32>();
+        let kl = layer.kl().unwrap();
+        assert!(matches!(Adam::new(0.01).step(&mut layer, kl), Err(Error::Input(_))), "the KL does not see the bias");
+    }
+
     /// Ours is held against dfdx's over a few steps of the same network; both are single precision.
     #[test]
     fn takes_the_steps_that_dfdx_takes() {
@@ -148,10 +155,16 @@ mod tests {
         let mut theirs = ours.clone();
         let (mut adam, mut reference) =
             (Adam::new(0.01), dfdx::optim::Adam::new(&theirs, AdamConfig { lr: 0.01, ..Default::default() }));
+        fn objective(
+            layer: &crate::Layer<crate::LinearMap<150, 120>, crate::Additive, crate::priors::LogUniform, f32, Cpu>,
+        ) -> Taped<Rank0, f32, Cpu> {
+            layer.kl().unwrap() + layer.bias.leaky_trace().square().sum()
+        }
         for _ in 0..5 {
-            let (kl, reference_kl) = (ours.kl().unwrap(), theirs.kl().unwrap());
-            adam.step(&mut ours, kl).unwrap();
-            reference.update(&mut theirs, &reference_kl.backward()).unwrap();
+            let gradients = objective(&theirs).backward();
+            let own = objective(&ours);
+            adam.step(&mut ours, own).unwrap();
+            reference.update(&mut theirs, &gradients).unwrap();
         }
         for (a, b) in [(ours.theta.as_vec(), theirs.theta.as_vec()), (ours.spread.as_vec(), theirs.spread.as_vec())] {
             a.iter().zip(&b).for_each(|(a, b)| assert!((a - b).abs() < 2e-6 * (1.0 + b.abs()), "{a} {b}"));

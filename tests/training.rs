@@ -174,13 +174,13 @@ fn regression_learns_the_noise_level() {
     let y: Tensor<(usize, Const<1>), f64, Cpu> = dev.tensor_from_vec(y, (400, Const));
     let mut net = dev.build_module::<(GaussianLinear<1, 1>, GaussianLikelihood), f64>();
     let elbo = Elbo::new(400).unwrap();
-    let mut adam = Adam::new(&net, AdamConfig { lr: 0.03, ..AdamConfig::default() });
+    let mut adam = Adam::new(0.03);
     let mut nll = 0.0;
     for _ in 0..600 {
         let outputs = net.0.forward_mut(x.clone());
         let loss = elbo.loss(&net, net.1.nll(outputs, y.clone()).unwrap(), 0.0).unwrap();
         nll = loss.nll;
-        adam.update(&mut net, &loss.objective.backward()).unwrap();
+        adam.step(&mut net, loss.objective).unwrap();
     }
     let noise = (0.5 * net.1.log_noise.array()).exp();
     assert!((noise - 0.3).abs() < 4.0 * 0.011, "{noise}");

@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use rand_distr::{StandardNormal, Uniform};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sparsevd::data::{Images, Layout, Vectors};
 use sparsevd::prelude::*;
 
 /// Distinct batches of input, cycled.
@@ -35,24 +36,28 @@ type Step = Box<dyn FnMut() -> Result<f64, Error>>;
 /// Every work this side can do.
 fn work(spec: &str) -> Result<Step, String> {
     let step = match spec {
-        "train/mlp/ours" => training::<LeNet300100, 784>(100, 60_000),
+        "train/mlp/ours" => training::<LeNet300100, Vectors, 784>(100, 60_000, [1, 28, 28]),
+        "train/lenet5/ours" => training::<LeNet5, Images, 1>(100, 60_000, [1, 28, 28]),
+        "train/vgg/ours" => training::<VggQuarter, Images, 3>(50, 50_000, [3, 32, 32]),
         "kl/784x300/ours" => kl(),
-        _ => return Err(format!("unknown work {spec:?}; known: train/mlp/ours, kl/784x300/ours")),
+        _ => return Err(format!("unknown work {spec:?}; known: train/{{mlp,lenet5,vgg}}/ours, kl/784x300/ours")),
     };
     step.map_err(|error| error.to_string())
 }
 
 /// Forward, KL of every weight, backward and Adam on a classifier in 10 classes, with inputs from N(0, 1) and random labels.
-fn training<Net, const I: usize>(batch: usize, n: usize) -> Result<Step, Error>
+fn training<Net, L: Layout, const I: usize>(batch: usize, n: usize, dims: [usize; 3]) -> Result<Step, Error>
 where
-    Net: BuildOnDevice<Cpu, f32, Built: Classifier<I, 10, f32, Cpu>>,
+    Net: BuildOnDevice<Cpu, f32, Built: Classifier<I, 10, f32, Cpu, L>>,
     Net::Built: 'static,
 {
+    let shape =
+        L::shape::<I>(batch, dims).ok_or_else(|| Error::Input(format!("{dims:?} is not what the net reads")))?;
     let (device, mut rng) = (Cpu::seed_from_u64(0), StdRng::seed_from_u64(0));
     let mut net = device.build_module::<Net, f32>();
     start_like_the_peers(&mut net, &mut rng)?;
-    let batches: Vec<(Tensor<(usize, Const<I>), f32, Cpu>, Vec<usize>)> = (0..POOL)
-        .map(|_| (device.sample_normal_like(&(batch, Const)), (0..batch).map(|_| rng.gen_range(0..10)).collect()))
+    let batches: Vec<(Tensor<L::Shape<I>, f32, Cpu>, Vec<usize>)> = (0..POOL)
+        .map(|_| (device.sample_normal_like(&shape), (0..batch).map(|_| rng.gen_range(0..10)).collect()))
         .collect();
     let mut adam = Adam::new(LEARNING_RATE);
     let elbo = Elbo::new(n)?;

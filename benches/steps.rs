@@ -38,7 +38,7 @@ fn steps(c: &mut Criterion) {
     for composed in [false, true] {
         let mut net = device.build_module::<LeNet300100, f32>();
         net.configure(Settings { composed, ..Settings::default() });
-        let mut adam = Adam::new(&net, AdamConfig::default());
+        let mut adam = Adam::new(1e-3);
         let elbo = Elbo::new(60_000).expect("n > 0");
         let x: Tensor<(usize, Const<784>), f32, Cpu> = device.sample_normal_like(&(BATCH, Const));
         let labels: Vec<usize> = (0..BATCH).map(|i| i % 10).collect();
@@ -46,7 +46,7 @@ fn steps(c: &mut Criterion) {
             b.iter(|| {
                 let nll = categorical(net.forward_mut(x.clone()), &labels).expect("labels below 10");
                 let loss = elbo.loss(&net, nll, 0.0).expect("a network with layers");
-                adam.update(&mut net, &loss.objective.backward()).expect("gradients for every tensor");
+                adam.step(&mut net, loss.objective).expect("memory");
             });
         });
     }

@@ -1,8 +1,10 @@
 //! Where the mathematics runs: element types, and the one trait that picks fused kernels or a dfdx graph.
 
 use dfdx::prelude::*;
+use dfdx::tensor_ops::AdamConfig;
 use sparsevd_priors::{Lane, Lanes, Prior};
 
+use crate::fused::Pool;
 use crate::graph;
 use crate::layer::Layer;
 use crate::map::{Convolution, LinearMap, Map};
@@ -13,6 +15,10 @@ use crate::posterior::Posterior;
 pub trait Elem: Dtype + num_traits::Float + rand_distr::uniform::SampleUniform {
     /// What the fused kernels compute with: eight `f32` at a time, or one `f64`.
     type Lanes: Lane<Elem = Self>;
+
+    /// Memory that the kernels reuse.
+    #[doc(hidden)]
+    fn pool() -> &'static Pool<Self>;
 
     /// The nearest number to `x`.
     fn of(x: f64) -> Self {
@@ -27,18 +33,45 @@ pub trait Elem: Dtype + num_traits::Float + rand_distr::uniform::SampleUniform {
 
 impl Elem for f32 {
     type Lanes = Lanes;
+    fn pool() -> &'static Pool<f32> {
+        static POOL: Pool<f32> = Pool::new();
+        &POOL
+    }
 }
 
 impl Elem for f64 {
     type Lanes = f64;
+    fn pool() -> &'static Pool<f64> {
+        static POOL: Pool<f64> = Pool::new();
+        &POOL
+    }
 }
 
 /// A tensor on the tape.
 pub type Taped<S, E, D> = Tensor<S, E, D, OwnedTape<E, D>>;
 
+/// How a device keeps numbers.
+pub(crate) type Numbers<E, D> = <D as Storage<E>>::Vec;
+
 /// A dfdx device that variational layers run on. The CPU has fused kernels; any other device runs the same formulas as
 /// a dfdx graph.
 pub trait Backend<E: Elem>: Pooling<E> {
+    /// Whether [`adam`](Backend::adam) leaves the gradient at zero.
+    #[doc(hidden)]
+    const ADAM_CLEARS: bool = false;
+
+    /// Adam's update of one tensor, at step 1, 2, ..
+    #[doc(hidden)]
+    fn adam<S: Shape>(
+        tensor: &mut Tensor<S, E, Self>,
+        [m, v]: &mut [Numbers<E, Self>; 2],
+        gradient: &mut Numbers<E, Self>,
+        config: &AdamConfig,
+        step: i32,
+    ) -> Result<(), Self::Err> {
+        config.try_update(step, tensor, m, v, gradient)
+    }
+
     /// The summed KL of a layer, in nats.
     #[doc(hidden)]
     fn kl<M: Map, Q: Posterior, P: Prior>(layer: &Layer<M, Q, P, E, Self>) -> Result<Taped<Rank0, E, Self>, Self::Err> {

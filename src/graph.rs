@@ -1,5 +1,7 @@
 //! The composed path: the same formulas as a dfdx graph, on any device. It is also the reference for the fused kernels.
 
+#![allow(clippy::type_complexity, reason = "dfdx's types are long")]
+
 use dfdx::prelude::*;
 use sparsevd_priors::{Moments, Normal, Prior, Real, Shared};
 
@@ -55,7 +57,6 @@ fn spread_matrix<M: Map, Q: Posterior, E: Elem, D: Backend<E>, T: Tape<E, D>>(
 }
 
 /// The learned scale of every weight's prior, and the shift `-2 ln scale` of its log-variance; constants of the graph.
-#[allow(clippy::type_complexity, reason = "a pair of matrices")]
 fn scales<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
     layer: &Layer<M, Q, P, E, D>,
 ) -> Result<Option<(Tensor<Matrix, E, D>, Tensor<Matrix, E, D>)>, D::Err> {

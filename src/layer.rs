@@ -21,9 +21,34 @@ pub const VARIANCE_FLOOR: f64 = 1e-16;
 ///
 /// A network is an ordinary dfdx tuple of these and dfdx's own modules; `dev.build_module::<Net, f32>()` makes
 /// [`Layer`]s of them. The aliases ([`SparseVdLinear`](crate::SparseVdLinear), [`ArdLinear`](crate::ArdLinear), ..) name the
-/// usual points of this space.
+/// usual points of this space. Layers are built with the default prior; [`Network::set_prior`](crate::Network::set_prior)
+/// changes its hyper-parameters.
+///
+/// A batch of the wrong width does not compile:
+///
+/// ```compile_fail,E0277
+/// # use sparsevd::prelude::*;
+/// let dev = Cpu::default();
+/// let mut layer = dev.build_module::<SparseVdLinear<16, 10>, f32>();
+/// let x: Tensor<(usize, Const<32>), f32, Cpu> = dev.zeros_like(&(100, Const));
+/// layer.forward_mut(x); // 16 columns are asked for, not 32
+/// ```
+///
+/// Nor does a prior without a formula, or the arguments in another order:
+///
+/// ```compile_fail,E0277
+/// # use sparsevd::prelude::*;
+/// #[derive(Clone, Debug, Default)]
+/// struct Mine;
+/// Cpu::default().build_module::<VariationalLinear<16, 10, Mine>, f32>(); // `Mine` is not a prior
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use sparsevd::prelude::*;
+/// Cpu::default().build_module::<Variational<LinearMap<16, 10>, LogUniform, Additive>, f32>();
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Variational<M, Q, P>(PhantomData<(M, Q, P)>);
+pub struct Variational<M: Map, Q: Posterior, P: Prior + Default>(PhantomData<(M, Q, P)>);
 
 impl<M: Map, Q: Posterior, P: Prior + Default, E: Elem, D: Backend<E>> BuildOnDevice<D, E> for Variational<M, Q, P> {
     type Built = Layer<M, Q, P, E, D>;

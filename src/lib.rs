@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod adam;
 mod backend;
 pub mod data;
 mod elbo;
@@ -27,6 +28,7 @@ mod unfold;
 
 pub use sparsevd_priors as priors;
 
+pub use adam::Adam;
 pub use backend::{Backend, Elem, Taped};
 pub use elbo::{Elbo, Loss};
 pub use error::Error;
@@ -76,7 +78,6 @@ pub mod prelude {
     // `Tape`, `Error` and `Gaussian` here are this library's.
     pub use dfdx::nn::BuildOnDevice;
     pub use dfdx::nn::builders::*;
-    pub use dfdx::optim::{Adam, AdamConfig, Optimizer};
     pub use dfdx::shapes::*;
     pub use dfdx::tensor::*;
     pub use dfdx::tensor_ops::*;

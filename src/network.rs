@@ -98,7 +98,7 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
     }
 
     fn set_spread(&mut self, spread: f64) -> Result<(), Error> {
-        setting(spread.is_finite(), Q::SPREAD, spread, "finite")?;
+        setting(E::of(spread).is_finite(), Q::SPREAD, spread, "finite in the layer's precision")?;
         fill(&mut self.spread, spread).map_err(Error::device)
     }
 

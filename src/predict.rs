@@ -14,7 +14,7 @@ use crate::network::{Network, Weights};
 /// and evaluating one needs. Implemented by every module that can.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be trained as a classifier",
-    note = "it must be a network whose first part is a variational layer or `Traced`, and whose last part gives `(batch, classes)` scores",
+    note = "its first part must be a variational layer or `Traced`, each part must read as many numbers as the one before it gives, and the last gives `(batch, classes)` scores",
     note = "a convolutional network reads images: give it `split.images()`"
 )]
 pub trait Classifier<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout = Vectors>:

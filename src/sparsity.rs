@@ -42,7 +42,8 @@ pub struct LayerSparsity {
 impl LayerSparsity {
     fn of<E: Elem, D: Backend<E>>(path: &str, layer: &dyn VariationalLayer<E, D>, threshold: f64) -> Self {
         let (grid, kept) = (layer.grid(), mask(layer, threshold));
-        let read = |input: usize| (0..grid.len()).any(|i| i % grid.cols / grid.area == input && kept[i]);
+        let row_reads = |row: &[bool], input: usize| row[input * grid.area..(input + 1) * grid.area].contains(&true);
+        let read = |input: usize| kept.chunks(grid.cols).any(|row| row_reads(row, input));
         let fed = |output: &[bool]| output.contains(&true);
         LayerSparsity {
             layer: path.to_string(),

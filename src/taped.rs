@@ -175,3 +175,7 @@ impl<E: Elem, D: Backend<E>, T: Tape<E, D>> Real for Node<E, D, T> {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "taped_tests.rs"]
+mod tests;

@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use dfdx::optim::{Adam, AdamConfig, Optimizer};
 use dfdx::prelude::*;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use crate::adam::Adam;
 use crate::backend::{Backend, Elem, Taped};
 use crate::data::{Dataset, Layout};
 use crate::elbo::{Elbo, Loss};
@@ -126,11 +126,11 @@ impl Trainer {
     {
         let elbo = self.check(data)?;
         fits(network, data)?;
-        let mut adam = Adam::new(&*network, AdamConfig { lr: self.learning_rate, ..AdamConfig::default() });
+        let mut adam = Adam::new(self.learning_rate);
         let mut history = History { sparsity_at_start: network.sparsity(THRESHOLD)?.sparsity(), ..History::default() };
         let bar = self.bar();
         for epoch in 0..self.epochs {
-            adam.cfg.lr = self.learning_rate * self.schedule.factor(epoch, self.epochs);
+            adam.learning_rate = self.learning_rate * self.schedule.factor(epoch, self.epochs);
             let mut record = self.epoch(network, data, &elbo, &mut adam, epoch)?;
             let flow = after_epoch(network, &mut record);
             show(&bar, &record);
@@ -158,7 +158,7 @@ impl Trainer {
         network: &mut N,
         data: &Dataset<L>,
         elbo: &Elbo,
-        adam: &mut Adam<N, E, D>,
+        adam: &mut Adam<E, D>,
         epoch: usize,
     ) -> Result<Epoch, Error>
     where
@@ -176,12 +176,11 @@ impl Trainer {
             let loss = elbo.loss(network, categorical(logits, &labels)?, epoch as f64)?;
             check_finite(network, &loss, epoch, step)?;
             (nll, last_kl, seen) = (nll + loss.nll, loss.kl, seen + 1);
-            let gradients = loss.objective.try_backward().map_err(Error::device)?;
-            adam.update(network, &gradients).map_err(Error::device)?;
+            adam.step(network, loss.objective)?;
         }
         Ok(Epoch {
             epoch,
-            learning_rate: adam.cfg.lr,
+            learning_rate: adam.learning_rate,
             beta: elbo.beta_at(epoch as f64),
             nll: nll / seen as f64,
             kl: last_kl,

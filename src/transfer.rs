@@ -10,7 +10,7 @@ use crate::error::Error;
 /// variational one (its means), or the reverse. Returns how many tensors were copied.
 ///
 /// Tensors are matched by name, `"0.weight"` to `"0.weight"`, which dfdx's `Linear` and this library's layers share.
-/// What only the target has (log sigma^2) stays; set it with
+/// Layers without a bias neither give nor take one. What only the target has (log sigma^2) stays; set it with
 /// [`VariationalLayer::set_spread`](crate::VariationalLayer::set_spread).
 ///
 /// # Errors
@@ -27,8 +27,8 @@ where
 {
     let source = read(from)?;
     let mut problems = Vec::new();
-    for target in read(to)?.iter().filter(|t| is_mean(&t.name)) {
-        match source.iter().find(|s| s.name == target.name) {
+    for target in read(to)?.iter().filter(|t| t.is_mean()) {
+        match source.iter().find(|s| s.is_mean() && s.name == target.name) {
             None => problems.push(format!("the source has no `{}`", target.name)),
             Some(s) if s.shape != target.shape => {
                 problems.push(format!("`{}` is {:?} in the source, {:?} in the target", s.name, s.shape, target.shape));
@@ -44,15 +44,19 @@ where
     Ok(writer.written)
 }
 
-fn is_mean(name: &str) -> bool {
-    matches!(name.rsplit('.').next(), Some("weight" | "bias"))
-}
-
 /// A tensor's name, shape and numbers.
 pub(crate) struct Named {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Vec<f64>,
+    /// Whether it is a parameter; the bias of a layer without one is not.
+    pub(crate) trained: bool,
+}
+
+impl Named {
+    fn is_mean(&self) -> bool {
+        self.trained && matches!(self.name.rsplit('.').next(), Some("weight" | "bias"))
+    }
 }
 
 /// All tensors of a network, in order.
@@ -87,11 +91,12 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Reader {
 
     fn visit<S: Shape>(
         &mut self,
-        _: TensorOptions<S, E, D>,
+        options: TensorOptions<S, E, D>,
         (tensor, name): (&Tensor<S, E, D>, String),
     ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
         let shape = tensor.shape().concrete().into_iter().collect();
-        self.0.push(Named { name, shape, values: tensor.as_vec().into_iter().map(Elem::f64).collect() });
+        let values = tensor.as_vec().into_iter().map(Elem::f64).collect();
+        self.0.push(Named { name, shape, values, trained: options.do_gradient_update });
         Ok(None)
     }
 }
@@ -109,10 +114,11 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Writer {
 
     fn visit<S: Shape>(
         &mut self,
-        _: TensorOptions<S, E, D>,
+        options: TensorOptions<S, E, D>,
         (tensor, name): (&mut Tensor<S, E, D>, String),
     ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
-        if let Some(source) = self.source.iter().find(|s| s.name == name && is_mean(&name)) {
+        let source = self.source.iter().find(|s| s.is_mean() && s.name == name);
+        if let Some(source) = source.filter(|_| options.do_gradient_update) {
             let values: Vec<E> = source.values.iter().map(|x| E::of(*x)).collect();
             tensor.copy_from(&values);
             self.written += 1;

@@ -140,6 +140,21 @@ impl<L: Layout> Dataset<L> {
         sums.iter().map(|sum| (sum / self.len() as f64) as f32).collect()
     }
 
+    /// Mean and standard deviation of each channel over all examples and positions, summed in `f64`.
+    pub fn channel_moments(&self) -> Vec<(f64, f64)> {
+        let [channels, height, width] = self.dims;
+        let (area, count) = (height * width, (self.len() * height * width) as f64);
+        let sum = |channel: usize, f: &dyn Fn(f64) -> f64| {
+            let planes = self.inputs.chunks_exact(area).skip(channel).step_by(channels);
+            planes.flatten().map(|x| f(f64::from(*x))).sum::<f64>()
+        };
+        let moments = |channel| {
+            let mean = sum(channel, &|x| x) / count;
+            (mean, (sum(channel, &|x| (x - mean) * (x - mean)) / count).sqrt())
+        };
+        (0..channels).map(moments).collect()
+    }
+
     /// The same data under another name.
     pub(super) fn renamed(mut self, name: &str) -> Self {
         self.name = name.into();
@@ -151,6 +166,15 @@ impl<L: Layout> Dataset<L> {
         let pixels = self.pixels();
         for x in self.inputs.chunks_exact_mut(pixels) {
             x.iter_mut().zip(image).for_each(|(x, mean)| *x -= mean);
+        }
+    }
+
+    /// `(x - mean) / std` for every value `x` of a channel; a standard deviation of 0 divides nothing.
+    pub(super) fn standardise(&mut self, moments: &[(f64, f64)]) {
+        let area = self.dims[1] * self.dims[2];
+        for (plane, (mean, std)) in self.inputs.chunks_exact_mut(area).zip(moments.iter().cycle()) {
+            let scale = if *std > 0.0 { std.recip() } else { 1.0 };
+            plane.iter_mut().for_each(|x| *x = ((f64::from(*x) - mean) * scale) as f32);
         }
     }
 }
@@ -170,6 +194,17 @@ mod tests {
         assert_eq!((data.input(1), data.label(1)), (&[1.0, 0.25, 0.0][..], 0));
         assert_eq!((data.input(0), data.label(0)), (&[0.0, 0.25, 0.5][..], 1));
         assert_eq!(data.mean_image(), [0.5, 0.25, 0.25]);
+    }
+
+    /// Channel 0: 0, 2, 4, 6, mean 3, variance (9 + 1 + 1 + 9) / 4 = 5. Channel 1: all 7.
+    #[test]
+    fn moments_are_those_of_each_channel() {
+        let inputs = vec![0.0, 2.0, 7.0, 7.0, 4.0, 6.0, 7.0, 7.0];
+        let mut data = Dataset::new("two channels", [2, 1, 2], 1, inputs, vec![0, 0]).unwrap();
+        assert_eq!(data.channel_moments(), [(3.0, 5.0_f64.sqrt()), (7.0, 0.0)]);
+        data.standardise(&data.channel_moments());
+        let [a, b] = [1.0, 3.0].map(|x| (x / 5.0_f64.sqrt()) as f32);
+        assert_eq!(data.inputs(), [-b, -a, 0.0, 0.0, a, b, 0.0, 0.0]);
     }
 
     #[test]

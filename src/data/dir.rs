@@ -1,6 +1,6 @@
-//! A folder in the layout of MNIST: four IDX files.
+//! A folder in the layout of MNIST, four IDX files, or of CIFAR-10, six batches.
 
-use super::{DataError, Dataset, Split, idx};
+use super::{DataError, Dataset, Split, cifar, idx};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,8 @@ impl Part {
 }
 
 impl Split {
-    /// Reads the four files of MNIST, Fashion-MNIST, or another set in their format, plain or gzipped.
+    /// Reads the four files of MNIST, Fashion-MNIST, or another set in their format, or the six of CIFAR-10, plain or
+    /// gzipped.
     ///
     /// Accepted are `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
     /// `t10k-labels-idx1-ubyte` (or `test-` for `t10k-`), each also written `.idx3-ubyte`, ended by `.gz`, and with one
@@ -52,12 +53,22 @@ impl Split {
     /// Pixels are divided by 255, or by 16 when the prefix begins with `optdigits`. The data set is called after the folder.
     /// Its classes are `0..=` the largest label.
     ///
+    /// A folder with `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, or with a folder
+    /// `cifar-10-batches-bin` of them, is [CIFAR-10](cifar): colour images in 10 classes, pixels divided by 255.
+    ///
     /// # Errors
     /// [`DataError::Missing`] with the names looked for, [`DataError::Ambiguous`], or what is wrong with a file.
     pub fn from_dir(dir: impl AsRef<Path>) -> Result<Self, DataError> {
         let dir = dir.as_ref();
         let files = list(dir).map_err(|source| DataError::Read { path: dir.into(), source })?;
-        let prefix = prefix(dir, &files)?;
+        let prefix = match (cifar::folder(dir, &files), prefix(dir, &files)?) {
+            (None, prefix) => prefix.unwrap_or(""),
+            (Some(dir), None) => return cifar::read_split(&dir),
+            (Some(_), Some(prefix)) => {
+                let prefixes = vec![prefix.into(), cifar::NAME.into()];
+                return Err(DataError::Ambiguous { dir: dir.into(), prefixes });
+            }
+        };
         let full_scale = if prefix.starts_with("optdigits") { 16 } else { 255 };
         let read = |images: &Part, labels: &Part| -> Result<_, DataError> {
             let (images, labels) = (images.find(dir, &files, prefix)?, labels.find(dir, &files, prefix)?);
@@ -88,19 +99,19 @@ pub(super) fn assemble(name: &str, full_scale: u8, train: Half, test: Half) -> R
     Split::new(half(train, "train")?, half(test, "test")?)
 }
 
-fn list(dir: &Path) -> std::io::Result<Vec<String>> {
+pub(super) fn list(dir: &Path) -> std::io::Result<Vec<String>> {
     std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-/// The one prefix that the folder's data files share; empty when there are none.
-fn prefix<'a>(dir: &Path, files: &'a [String]) -> Result<&'a str, DataError> {
+/// The one prefix that the folder's IDX files share; `None` when there are none.
+fn prefix<'a>(dir: &Path, files: &'a [String]) -> Result<Option<&'a str>, DataError> {
     let found = |file: &'a String| PARTS.iter().find_map(|part| part.prefix(file));
     let prefixes: BTreeSet<&str> = files.iter().filter_map(found).collect();
     if prefixes.len() > 1 {
         let prefixes = prefixes.into_iter().map(String::from).collect();
         return Err(DataError::Ambiguous { dir: dir.into(), prefixes });
     }
-    Ok(prefixes.into_iter().next().unwrap_or(""))
+    Ok(prefixes.into_iter().next())
 }
 
 /// The folder's own name, also for `.` and `..`.

@@ -71,9 +71,23 @@ pub enum DataError {
         /// [`MAX_BYTES`](crate::data::idx::MAX_BYTES).
         limit: u64,
     },
-    /// A folder lacks one of the four files of a data set.
-    #[error("{dir}: no {role}; looked for {}, each also with `.gz` and with any prefix as in `optdigits-`; \
-        scripts/get-data.sh fetches MNIST and Fashion-MNIST", looked_for.join(", "), dir = dir.display())]
+    /// A CIFAR batch that does not consist of whole records.
+    #[error(
+        "{file}: {found} bytes are not a whole number of {record}-byte records (a label and an image), of which there \
+         must be at least one; the file is cut short or of another format, download it again"
+    )]
+    Records {
+        /// The file.
+        file: String,
+        /// Bytes there, decompressed for a `.gz` file.
+        found: u64,
+        /// Bytes of one record.
+        record: u64,
+    },
+    /// A folder lacks one of the files of a data set.
+    #[error("{dir}: no {role}; looked for {}, each also with `.gz` (and IDX files with any prefix, as in \
+        `optdigits-`); scripts/get-data.sh fetches MNIST, Fashion-MNIST and CIFAR-10",
+        looked_for.join(", "), dir = dir.display())]
     Missing {
         /// The folder.
         dir: PathBuf,
@@ -87,7 +101,7 @@ pub enum DataError {
     Ambiguous {
         /// The folder.
         dir: PathBuf,
-        /// What stands before `train-images` and its siblings, sorted.
+        /// What stands before `train-images` and its siblings, sorted; `cifar-10` for CIFAR's batches.
         prefixes: Vec<String>,
     },
     /// A pixel is brighter than the data set's full scale.

@@ -70,7 +70,7 @@ pub fn parse_labels(file: &str, raw: &[u8]) -> Result<Vec<u8>, DataError> {
 }
 
 /// The bytes of a file no larger than [`MAX_BYTES`].
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     let failed = |source| DataError::Read { path: path.into(), source };
     let meta = std::fs::metadata(path).map_err(failed)?;
     if !meta.is_file() {
@@ -122,7 +122,7 @@ fn payload<const D: usize>(
 }
 
 /// The first `limit` bytes, or all when there are fewer; of what a gzip stream unpacks to.
-fn unpack<'a>(file: &str, raw: &'a [u8], limit: u64) -> Result<Cow<'a, [u8]>, DataError> {
+pub(super) fn unpack<'a>(file: &str, raw: &'a [u8], limit: u64) -> Result<Cow<'a, [u8]>, DataError> {
     if !is_gzip(raw) {
         return Ok(Cow::Borrowed(&raw[..raw.len().min(limit as usize)]));
     }

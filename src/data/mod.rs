@@ -3,13 +3,18 @@
 //! | you have | reach for |
 //! |---|---|
 //! | nothing at hand | [`Split::optdigits`]: 5,620 real 8x8 digits, built into the crate |
-//! | a folder with MNIST, Fashion-MNIST or anything in their format | [`Split::from_dir`] |
-//! | one IDX file | [`idx::read_images`], [`idx::read_labels`] |
+//! | a folder with MNIST, Fashion-MNIST or anything in their format, or with CIFAR-10 | [`Split::from_dir`] |
+//! | one file of them | [`idx::read_images`], [`idx::read_labels`], [`cifar::read_batch`] |
 //! | numbers of your own | [`Dataset::new`], [`Split::new`] |
 //!
-//! Pixels are `f32` in `[0, 1]`; [`Split::centred`] subtracts the mean image of the training half. A dense network reads each
-//! image as one vector; for a convolutional one, [`Split::images`] keeps channels, height and width.
+//! Pixels are `f32` in `[0, 1]`; [`Split::centred`] subtracts the mean image of the training half, and
+//! [`Split::standardised`] brings each channel to mean 0 and variance 1. [`Augment`] shifts and mirrors.
+//!
+//! A dense network reads each image as one vector; for a convolutional one, [`Split::images`] keeps channels, height and
+//! width.
 
+mod augment;
+pub mod cifar;
 mod dataset;
 mod dir;
 mod error;
@@ -18,6 +23,7 @@ mod layout;
 mod optdigits;
 mod split;
 
+pub use augment::Augment;
 pub use dataset::Dataset;
 pub use error::DataError;
 pub use layout::{Images, Layout, Vectors};

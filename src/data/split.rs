@@ -80,6 +80,19 @@ impl<L: Layout> Split<L> {
         self.test.subtract(&mean);
         self
     }
+
+    /// Brings each channel to mean 0 and variance 1 over the **training** half, and the test half by the same numbers.
+    ///
+    /// ```text
+    /// x_c <- (x_c - m_c) / s_c       m_c, s_c: mean and standard deviation of channel c, all positions, training half
+    /// ```
+    /// A channel that is constant in the training half is only centred.
+    pub fn standardised(mut self) -> Self {
+        let moments = self.train.channel_moments();
+        self.train.standardise(&moments);
+        self.test.standardise(&moments);
+        self
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +112,16 @@ mod tests {
         let (train, test) = Split::new(train, test).unwrap().centred().into_parts();
         assert_eq!(train.inputs(), [-0.5, -0.375, 0.5, 0.375]);
         assert_eq!(test.inputs(), [0.0, -0.625]);
+    }
+
+    #[test]
+    fn standardising_uses_the_training_moments_on_both_halves() {
+        // Channel 0 of the training half: mean 2, deviation 1. Channel 1: always 5, so only centred.
+        let train = half([2, 1, 1], 1, &[1.0, 5.0, 3.0, 5.0]);
+        let test = half([2, 1, 1], 1, &[6.0, 7.0]);
+        let (train, test) = Split::new(train, test).unwrap().standardised().into_parts();
+        assert_eq!(train.inputs(), [-1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(test.inputs(), [4.0, 2.0]);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use dfdx::prelude::*;
 use sparsevd_priors::{Dual, Lane, Moments, Normal, Prior, Real, Shared};
 
-use super::weights::{Row, Weights, splat};
-use super::{accumulate, gradient, numbers};
+use super::memory::{Buffer, numbers};
+use super::weights::{Row, Weights, Write, splat};
+use super::{accumulate, gradient};
 use crate::backend::{Elem, Taped};
 use crate::layer::Layer;
 use crate::map::Map;
@@ -16,29 +17,29 @@ pub(super) fn kl<M: Map, Q: Posterior, P: Prior, E: Elem>(
 where
     Cpu: Device<E>,
 {
-    let (theta, spread) = (numbers(&layer.theta), numbers(&layer.spread));
-    let weights = Weights { grid: M::grid(), theta: &theta, spread: &spread, shared: Q::SHARED };
-    let mut d_theta = vec![E::default(); theta.len()];
-    let mut d_spread = vec![E::default(); spread.len()];
+    let (theta, spread) = (layer.theta.clone().try_contiguous()?, layer.spread.clone().try_contiguous()?);
+    let weights = Weights { grid: M::grid(), theta: numbers(&theta), spread: numbers(&spread), shared: Q::SHARED };
+    let mut d_theta = Buffer::any(weights.theta.len());
+    let mut d_spread = Buffer::any(weights.spread.len());
     let (posterior, prior) = (&layer.posterior, &layer.prior);
     let total = match Scales::fit(&weights, posterior, prior) {
-        None => weights.pull_back(&mut d_theta, &mut d_spread, |_, row, i| {
+        None => weights.pull_back(Write::All, &mut d_theta, &mut d_spread, |_, row, i| {
             let (theta, spread) = row.duals(i);
             prior.kl(posterior.q(theta, spread))
         }),
-        Some(scales) => weights.pull_back(&mut d_theta, &mut d_spread, |r, row, i| {
+        Some(scales) => weights.pull_back(Write::All, &mut d_theta, &mut d_spread, |r, row, i| {
             let (theta, spread) = row.duals(i);
             prior.kl(scales.divide(posterior.q(theta, spread), r, i))
         }),
     };
     let out: Tensor<Rank0, E, Cpu> = layer.theta.device().try_tensor_from_vec(vec![E::of(total)], ())?;
-    let (theta, spread, id) = (layer.theta.clone(), layer.spread.clone(), out.clone());
+    let id = out.clone();
     let mut tape = OwnedTape::default();
     tape.add_backward_op(move |grads| {
         grads.try_alloc_for(&id)?;
         let g = grads.get(&id).array();
-        accumulate(gradient(grads, &theta)?, d_theta.iter().map(|d| *d * g));
-        accumulate(gradient(grads, &spread)?, d_spread.iter().map(|d| *d * g));
+        accumulate(gradient(grads, &theta)?, &d_theta, |d| d * g);
+        accumulate(gradient(grads, &spread)?, &d_spread, |d| d * g);
         Ok(())
     });
     Ok(out.put_tape(tape))

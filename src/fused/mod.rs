@@ -1,28 +1,52 @@
 //! The fused CPU path: one pass over the weights for the KL and its gradient, one operation per layer for the sampled
 //! output. Chosen on `Cpu`; any other device runs [`graph`](crate::graph).
 
+mod acting;
+mod adam;
+mod conv2d;
 mod kl;
 mod linear;
+mod memory;
 pub(crate) mod noise;
 mod product;
+mod unfold;
 mod weights;
 
 use dfdx::prelude::*;
+use dfdx::tensor_ops::AdamConfig;
+use rayon::prelude::*;
 use sparsevd_priors::Prior;
 
-use crate::backend::{Backend, Elem, Taped};
+use crate::backend::{Backend, Elem, Numbers, Taped};
 use crate::graph;
 use crate::layer::{Estimator, Layer};
-use crate::map::{LinearMap, Map};
+use crate::map::{Convolution, LinearMap, Map};
 use crate::posterior::Posterior;
+
+pub use memory::Pool;
 
 /// Below this many numbers a loop runs on one thread.
 const PARALLEL: usize = 16_384;
+/// What a thread takes at a time above it.
+const CHUNK: usize = 8_192;
 
 impl<E: Elem> Backend<E> for Cpu
 where
     Cpu: Device<E>,
 {
+    const ADAM_CLEARS: bool = true;
+
+    fn adam<S: Shape>(
+        tensor: &mut Tensor<S, E, Self>,
+        moments: &mut [Numbers<E, Self>; 2],
+        gradient: &mut Numbers<E, Self>,
+        config: &AdamConfig,
+        step: i32,
+    ) -> Result<(), Self::Err> {
+        adam::update(tensor, moments, gradient, config, step);
+        Ok(())
+    }
+
     fn kl<M: Map, Q: Posterior, P: Prior>(layer: &Layer<M, Q, P, E, Self>) -> Result<Taped<Rank0, E, Self>, Self::Err> {
         kl::kl(layer)
     }
@@ -38,13 +62,19 @@ where
             Estimator::WeightSampling => graph::linear(layer, x, seed),
         }
     }
-}
 
-/// A tensor's numbers; the tensor must be contiguous, as parameters always are.
-fn numbers<S: Shape, E: Elem, T>(tensor: &Tensor<S, E, Cpu, T>) -> Vec<E> {
-    let mut numbers = vec![E::default(); tensor.shape().num_elements()];
-    tensor.copy_into(&mut numbers);
-    numbers
+    #[allow(clippy::type_complexity, reason = "a shape")]
+    fn conv2d<M: Convolution, B: Dim, Q: Posterior, P: Prior>(
+        layer: &Layer<M, Q, P, E, Self>,
+        x: Taped<(B, M::In, usize, usize), E, Self>,
+        seed: u64,
+        input_grad: bool,
+    ) -> Result<Taped<(B, M::Out, usize, usize), E, Self>, Self::Err> {
+        match layer.settings.estimator {
+            Estimator::LocalReparameterisation => conv2d::conv2d(layer, x, seed, input_grad),
+            Estimator::WeightSampling => graph::sampled(layer, x, seed),
+        }
+    }
 }
 
 /// A tensor's gradient, as numbers to add to.
@@ -55,7 +85,12 @@ fn gradient<'a, S: Shape, E: Elem>(
     grads.get_or_alloc_mut(of).map(|vec| &mut **vec)
 }
 
-/// `to += from`.
-fn accumulate<E: Elem>(to: &mut [E], from: impl IntoIterator<Item = E>) {
-    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+/// `to += f(from)`, in parallel where it pays.
+fn accumulate<E: Elem>(to: &mut [E], from: &[E], f: impl Fn(E) -> E + Sync) {
+    let add = |to: &mut [E], from: &[E]| to.iter_mut().zip(from).for_each(|(to, from)| *to += f(*from));
+    if to.len() < PARALLEL {
+        add(to, from);
+    } else {
+        to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| add(to, from));
+    }
 }

@@ -45,14 +45,13 @@ fn fill_pairs<E: Elem>(seed: u64, out: &mut [E], draw: impl Fn(&mut Xoshiro) -> 
 struct Xoshiro([u32x8; 4]);
 
 impl Xoshiro {
+    /// State by SplitMix64, as its authors recommend, from the *mixed* seed: from the seed itself, seeds a multiple of
+    /// SplitMix64's step apart would give generators that share their words.
     fn new(seed: u64) -> Self {
-        let mut state = seed;
+        let mut state = mix(seed ^ 0x5851_F42D_4C95_7F2D);
         let mut word = || {
-            // SplitMix64, the generator its authors recommend for seeding.
             state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            (z ^ (z >> 31)) as u32
+            mix(state) as u32
         };
         let mut lanes = || u32x8::new(std::array::from_fn(|_| word()));
         Xoshiro([lanes(), lanes(), lanes(), lanes()])
@@ -66,6 +65,13 @@ impl Xoshiro {
         self.0 = [a ^ d, b ^ c, c ^ (b << 9), (d << 11) | (d >> 21)];
         result
     }
+}
+
+/// The output function of SplitMix64: a bijection that spreads every bit of `z` over all others.
+fn mix(z: u64) -> u64 {
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }
 
 /// Two standard normals from two uniforms: `sqrt(-2 ln u) (cos 2 pi v, sin 2 pi v)`.

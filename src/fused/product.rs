@@ -5,13 +5,20 @@ use gemm::Parallelism;
 use crate::backend::Elem;
 
 /// A row-major matrix, or its transpose.
-#[derive(Clone, Copy)]
 pub(super) struct Matrix<'a, E> {
     numbers: &'a [E],
     rows: usize,
     cols: usize,
     transposed: bool,
 }
+
+impl<E> Clone for Matrix<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Matrix<'_, E> {}
 
 impl<'a, E> Matrix<'a, E> {
     /// Views `numbers` as `rows` rows of `cols`.
@@ -25,20 +32,44 @@ impl<'a, E> Matrix<'a, E> {
         Matrix { rows: self.cols, cols: self.rows, transposed: !self.transposed, ..self }
     }
 
+    /// The numbers, row by row of what was viewed.
+    pub(super) fn numbers(&self) -> &'a [E] {
+        self.numbers
+    }
+
+    /// Rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns.
+    pub(super) fn cols(&self) -> usize {
+        self.cols
+    }
+
     /// Steps in memory to the next column and the next row.
     fn strides(&self) -> (isize, isize) {
         if self.transposed { (self.rows as isize, 1) } else { (1, self.cols as isize) }
     }
 }
 
-/// `out = left right`, or `out += left right`, with `out` row-major.
+/// `out = left right`, or `out += left right`, with `out` row-major; on all threads where it pays.
 pub(super) fn multiply<E: Elem>(out: &mut [E], accumulate: bool, left: Matrix<'_, E>, right: Matrix<'_, E>) {
+    let small = left.rows * right.cols * left.cols < 64 * 64 * 64;
+    product(out, accumulate, left, right, if small { Parallelism::None } else { Parallelism::Rayon(0) });
+}
+
+/// The same on the calling thread alone.
+pub(super) fn multiply_here<E: Elem>(out: &mut [E], accumulate: bool, left: Matrix<'_, E>, right: Matrix<'_, E>) {
+    product(out, accumulate, left, right, Parallelism::None);
+}
+
+fn product<E: Elem>(out: &mut [E], accumulate: bool, left: Matrix<'_, E>, right: Matrix<'_, E>, threads: Parallelism) {
     let (m, n, k) = (left.rows, right.cols, left.cols);
     assert_eq!(k, right.rows, "inner dimensions");
     assert_eq!(out.len(), m * n, "a {m} x {n} product");
     let one = <E as num_traits::One>::one();
     let beta_c = if accumulate { one } else { <E as num_traits::Zero>::zero() };
-    let threads = if m * n * k < 64 * 64 * 64 { Parallelism::None } else { Parallelism::Rayon(0) };
     let ((left_cs, left_rs), (right_cs, right_rs)) = (left.strides(), right.strides());
     // SAFETY: the assertions above and in `Matrix::new` keep every index that the strides generate inside its slice;
     // `out` is borrowed mutably, so it overlaps neither operand; `Elem` is `f32` or `f64`, which gemm supports.

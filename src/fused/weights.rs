@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use sparsevd_priors::{Dual, Lane, Shared};
 
-use super::PARALLEL;
+use super::{CHUNK, PARALLEL};
 use crate::backend::Elem;
 use crate::map::Grid;
 
@@ -62,32 +62,40 @@ impl<E: Elem> Weights<'_, E> {
         if self.grid.len() < PARALLEL {
             out.chunks_mut(cols).enumerate().for_each(|(r, out)| f(r, self.row(r), out));
         } else {
-            let rows = (4096 / cols).max(1);
-            out.par_chunks_mut(cols).with_min_len(rows).enumerate().for_each(|(r, out)| f(r, self.row(r), out));
+            let rows = out.par_chunks_mut(cols).enumerate().with_min_len(self.rows_at_once());
+            rows.for_each(|(r, out)| f(r, self.row(r), out));
         }
     }
 
-    /// Adds a formula's gradient to `d_theta` and `d_spread`, and returns the summed values of the formula.
+    /// Pulls gradients back through a formula into `d_theta` and `d_spread`, and returns its summed values.
     ///
     /// `f(row index, row, column)` gives the value with its derivatives by theta and spread, already multiplied by
     /// whatever arrives from above.
     pub(super) fn pull_back(
         &self,
+        write: Write,
         d_theta: &mut [E],
         d_spread: &mut [E],
         f: impl Fn(usize, &Row<'_, E>, usize) -> Dual<E::Lanes> + Sync,
     ) -> f64 {
-        let cols = self.grid.cols;
-        let own = self.shared == Shared::None;
+        let (cols, own) = (self.grid.cols, self.shared == Shared::None);
         let run = |r: usize, d_theta: &mut [E], d_spread: &mut [E]| -> [f64; 2] {
-            let row = self.row(r);
+            let (row, width) = (self.row(r), E::Lanes::WIDTH);
             let (mut value, mut shared) = (0.0, 0.0);
-            for i in (0..cols).step_by(E::Lanes::WIDTH) {
-                let count = (cols - i).min(E::Lanes::WIDTH);
-                let dual = f(r, &row, i);
+            let mut take = |dual: Dual<E::Lanes>, i: usize, count: usize| {
                 value += dual.value.sum(count);
-                add(&mut d_theta[i..], dual.grad[0]);
-                if own { add(&mut d_spread[i..], dual.grad[1]) } else { shared += dual.grad[1].sum(count) }
+                write.to(&mut d_theta[i..], dual.grad[0]);
+                if own { write.to(&mut d_spread[i..], dual.grad[1]) } else { shared += dual.grad[1].sum(count) }
+            };
+            // Two at a time: a formula is a chain of dependent operations, and two chains fill the processor better.
+            let pairs = cols - cols % (2 * width);
+            for i in (0..pairs).step_by(2 * width) {
+                let (first, second) = (f(r, &row, i), f(r, &row, i + width));
+                take(first, i, width);
+                take(second, i + width, width);
+            }
+            for i in (pairs..cols).step_by(width) {
+                take(f(r, &row, i), i, width.min(cols - i));
             }
             [value, shared]
         };
@@ -97,28 +105,47 @@ impl<E: Elem> Weights<'_, E> {
                 rows.map(|(r, (t, s))| run(r, t, s)).collect()
             }
             (true, false) => {
-                let rows = d_theta.par_chunks_mut(cols).zip(d_spread.par_chunks_mut(cols)).with_min_len(8).enumerate();
-                rows.map(|(r, (t, s))| run(r, t, s)).collect()
+                let rows = d_theta.par_chunks_mut(cols).zip(d_spread.par_chunks_mut(cols)).enumerate();
+                rows.with_min_len(self.rows_at_once()).map(|(r, (t, s))| run(r, t, s)).collect()
             }
             (false, _) => {
-                let rows = d_theta.par_chunks_mut(cols).with_min_len(8).enumerate();
+                let rows = d_theta.par_chunks_mut(cols).enumerate().with_min_len(self.rows_at_once());
                 rows.map(|(r, t)| run(r, t, &mut [])).collect()
             }
         };
         if !own {
+            if write == Write::All {
+                d_spread.fill(E::default());
+            }
             let per_output = self.shared == Shared::PerOutput;
             for (r, [_, shared]) in sums.iter().enumerate() {
-                let to = &mut d_spread[if per_output { r } else { 0 }];
-                *to += E::of(*shared);
+                d_spread[if per_output { r } else { 0 }] += E::of(*shared);
             }
         }
         sums.iter().map(|[value, _]| value).sum()
     }
+
+    /// Rows that make a task worth a thread.
+    fn rows_at_once(&self) -> usize {
+        CHUNK.div_ceil(self.grid.cols)
+    }
 }
 
-/// `to += x`, for as many lanes as there is room.
-#[inline(always)]
-fn add<E: Elem>(to: &mut [E], x: E::Lanes) {
-    let count = to.len().min(E::Lanes::WIDTH);
-    (E::Lanes::load(to) + x).store(&mut to[..count]);
+/// What happens to the numbers that were there.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Write {
+    /// All are replaced.
+    All,
+    /// All are added to.
+    Add,
+}
+
+impl Write {
+    /// Writes as many lanes as there is room for.
+    #[inline(always)]
+    fn to<L: Lane>(self, to: &mut [L::Elem], x: L) {
+        let count = to.len().min(L::WIDTH);
+        let x = if self == Write::Add { L::load(to) + x } else { x };
+        x.store(&mut to[..count]);
+    }
 }

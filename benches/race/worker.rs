@@ -1,0 +1,174 @@
+//! Our side of the race: one process that steps when `race.py` asks it to. `benches/race/README.md` has the protocol.
+//!
+//! `race_worker worker SUITE/NET/ours`
+
+use std::hint::black_box;
+use std::io::{BufRead, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand_distr::{StandardNormal, Uniform};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sparsevd::data::{Images, Layout, Vectors};
+use sparsevd::prelude::*;
+
+/// Distinct batches of input, cycled.
+const POOL: usize = 16;
+const LEARNING_RATE: f64 = 1e-3;
+
+/// What the driver asks for, one JSON object a line.
+#[derive(Deserialize)]
+#[serde(tag = "cmd", rename_all = "lowercase")]
+enum Ask {
+    /// One untimed step, then `n` timed ones.
+    Run { n: usize },
+    /// Steps for `sec` seconds.
+    Calib { sec: f64 },
+    /// This process's memory.
+    Mem,
+}
+
+/// One step of the work; returns its loss.
+type Step = Box<dyn FnMut() -> Result<f64, Error>>;
+
+/// Every work this side can do.
+fn work(spec: &str) -> Result<Step, String> {
+    let step = match spec {
+        "train/mlp/ours" => training::<LeNet300100, Vectors, 784>(100, 60_000, [1, 28, 28]),
+        "train/lenet5/ours" => training::<LeNet5, Images, 1>(100, 60_000, [1, 28, 28]),
+        "train/vgg/ours" => training::<VggQuarter, Images, 3>(50, 50_000, [3, 32, 32]),
+        "kl/784x300/ours" => kl(),
+        _ => return Err(format!("unknown work {spec:?}; known: train/{{mlp,lenet5,vgg}}/ours, kl/784x300/ours")),
+    };
+    step.map_err(|error| error.to_string())
+}
+
+/// Forward, KL of every weight, backward and Adam on a classifier in 10 classes, with inputs from N(0, 1) and random labels.
+fn training<Net, L: Layout, const I: usize>(batch: usize, n: usize, dims: [usize; 3]) -> Result<Step, Error>
+where
+    Net: BuildOnDevice<Cpu, f32, Built: Classifier<I, 10, f32, Cpu, L>>,
+    Net::Built: 'static,
+{
+    let shape =
+        L::shape::<I>(batch, dims).ok_or_else(|| Error::Input(format!("{dims:?} is not what the net reads")))?;
+    let (device, mut rng) = (Cpu::seed_from_u64(0), StdRng::seed_from_u64(0));
+    let mut net = device.build_module::<Net, f32>();
+    start_like_the_peers(&mut net, &mut rng)?;
+    let batches: Vec<(Tensor<L::Shape<I>, f32, Cpu>, Vec<usize>)> = (0..POOL)
+        .map(|_| (device.sample_normal_like(&shape), (0..batch).map(|_| rng.gen_range(0..10)).collect()))
+        .collect();
+    let mut adam = Adam::new(LEARNING_RATE);
+    let elbo = Elbo::new(n)?;
+    let mut turn = (0..POOL).cycle();
+    Ok(Box::new(move || {
+        let (x, labels) = &batches[turn.next().unwrap_or(0)];
+        let nll = categorical(net.forward_mut(x.clone()), labels)?;
+        let loss = elbo.loss(&net, nll, 0.0)?;
+        let value = loss.nll + loss.kl * loss.beta / n as f64;
+        adam.step(&mut net, loss.objective)?;
+        Ok(value)
+    }))
+}
+
+/// theta from N(0, 0.02^2) in dense layers and N(0, 0.05^2) in convolutions (of at most 5 x 5 per channel), log sigma^2 = -10.
+fn start_like_the_peers(net: &mut impl Network<f32, Cpu>, rng: &mut StdRng) -> Result<(), Error> {
+    for (_, layer) in net.layers_mut() {
+        let std = if layer.grid().area > 1 { 0.05 } else { 0.02 };
+        let theta: Vec<f64> = (0..layer.grid().len()).map(|_| std * rng.sample::<f64, _>(StandardNormal)).collect();
+        layer.set_theta(&theta)?;
+        layer.set_spread(-10.0)?;
+    }
+    Ok(())
+}
+
+/// Value and gradient of the KL of 784 x 300 weights, log sigma^2 from -12 to -4.
+fn kl() -> Result<Step, Error> {
+    let mut layer = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<784, 300>, f32>();
+    start_like_the_peers(&mut layer, &mut StdRng::seed_from_u64(0))?;
+    layer.spread.fill_with_distr(Uniform::new(-12.0, -4.0));
+    Ok(Box::new(move || {
+        let kl = layer.kl().map_err(|error| Error::Device(format!("{error:?}")))?;
+        let value = f64::from(kl.array());
+        black_box(kl.backward());
+        Ok(value)
+    }))
+}
+
+/// A line of `/proc/self/status`, in MB.
+fn memory(field: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let kb = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kb.unwrap_or(f64::NAN) / 1024.0
+}
+
+fn answer(ask: Ask, step: &mut Step) -> Result<Value, Error> {
+    Ok(match ask {
+        Ask::Run { n } => {
+            let mut loss = step()?;
+            let mut times = Vec::with_capacity(n);
+            let start = Instant::now();
+            for _ in 0..n {
+                let one = Instant::now();
+                loss = step()?;
+                times.push(one.elapsed().as_secs_f64());
+            }
+            let mean = start.elapsed().as_secs_f64() / n as f64;
+            times.sort_by(f64::total_cmp);
+            json!({ "mean": mean, "med": times.get(n / 2), "loss": loss })
+        }
+        Ask::Calib { sec } => {
+            let (start, mut n) = (Instant::now(), 0);
+            while n < 2 || start.elapsed().as_secs_f64() < sec {
+                step()?;
+                n += 1;
+            }
+            json!({ "n": n, "sec": start.elapsed().as_secs_f64() })
+        }
+        Ask::Mem => {
+            let [hwm, rss, anon, file] = ["VmHWM", "VmRSS", "RssAnon", "RssFile"].map(memory);
+            json!({ "hwm_mb": hwm, "rss_mb": rss, "anon_mb": anon, "file_mb": file })
+        }
+    })
+}
+
+fn say(line: &Value) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+fn main() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("race_worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [verb, spec] = &args[..] else { return Err("usage: race_worker worker SUITE/NET/ours".into()) };
+    if verb != "worker" {
+        return Err(format!("unknown command {verb:?}; usage: race_worker worker SUITE/NET/ours").into());
+    }
+    let (at_start, start) = (memory("VmHWM"), Instant::now());
+    let mut step = work(spec)?;
+    let (setup, start) = (start.elapsed().as_secs_f64(), Instant::now());
+    step()?;
+    let first = start.elapsed().as_secs_f64();
+    (0..2).try_for_each(|_| step().map(drop))?;
+    let loss = step()?;
+    let versions = json!({ "sparsevd": env!("CARGO_PKG_VERSION"), "dfdx": "0.13" });
+    say(&json!({ "ready": {
+        "setup_s": setup, "first_step_s": first, "loss0": loss, "hwm_import_mb": at_start, "versions": versions,
+    } }))?;
+    for line in std::io::stdin().lock().lines() {
+        say(&answer(serde_json::from_str(&line?)?, &mut step)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! How the cost grows: with the batch, the width, the prior, and on one or two threads.
+//!
+//! `cargo bench --bench scaling`, about two minutes; `-- kl` for a part of it.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use rayon::ThreadPool;
+use sparsevd::prelude::*;
+
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
+
+/// Runs `work` on one and on two threads.
+fn each(group: &mut Group<'_>, name: impl std::fmt::Display, mut work: impl FnMut() + Send) {
+    for threads in [1, 2] {
+        let pool: ThreadPool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let id = BenchmarkId::new(format!("{name}"), format!("{threads} thread{}", if threads > 1 { "s" } else { "" }));
+        group.bench_function(id, |b| pool.install(|| b.iter(&mut work)));
+    }
+}
+
+/// Forward and backward of one Sparse Variational Dropout layer, the gradient of its input included.
+fn layer<const I: usize, const O: usize>(group: &mut Group<'_>, name: String, batch: usize) {
+    let device = Cpu::seed_from_u64(0);
+    let mut layer = device.build_module::<SparseVdLinear<I, O>, f32>();
+    let x: Tensor<(usize, Const<I>), f32, Cpu> = device.sample_normal_like(&(batch, Const));
+    group.throughput(Throughput::Elements((batch * I * O) as u64));
+    each(group, name, || {
+        let x = x.retaped::<OwnedTape<f32, Cpu>>();
+        black_box(layer.forward_mut(x).sum().backward());
+    });
+}
+
+fn batches(c: &mut Criterion) {
+    let mut group = c.benchmark_group("dense 784x300 forward + backward");
+    for batch in [1, 10, 100, 1000] {
+        layer::<784, 300>(&mut group, format!("batch {batch}"), batch);
+    }
+}
+
+fn widths(c: &mut Criterion) {
+    fn width<const W: usize>(group: &mut Group<'_>) {
+        layer::<W, W>(group, format!("{W}x{W}"), 100);
+    }
+    let mut group = c.benchmark_group("dense forward + backward, batch 100");
+    width::<64>(&mut group);
+    width::<256>(&mut group);
+    width::<1024>(&mut group);
+    width::<4096>(&mut group);
+}
+
+/// Value and gradient of the KL of a `W` x `W` layer.
+fn kl<const W: usize, P: Prior + Default>(group: &mut Group<'_>, name: &str, prior: P) {
+    let mut layer = Cpu::seed_from_u64(0).build_module::<VariationalLinear<W, W, P>, f32>();
+    layer.set_prior(prior);
+    group.throughput(Throughput::Elements((W * W) as u64));
+    each(group, name, || {
+        black_box(layer.kl().expect("memory").backward());
+    });
+}
+
+/// A prior without a default, which a layer starts with, given one.
+#[derive(Clone, Debug)]
+struct Started<P>(P);
+
+macro_rules! started {
+    ($($prior:ident($($number:expr),+)),+) => { $(
+        impl Default for Started<$prior> {
+            fn default() -> Self {
+                Started($prior::new($($number),+).expect("in range"))
+            }
+        }
+        impl Prior for Started<$prior> {
+            #[inline(always)]
+            fn kl<R: Real>(&self, q: Normal<R>) -> R {
+                self.0.kl(q)
+            }
+        }
+    )+ };
+}
+started!(Laplace(0.1), StudentT(3.0, 0.1), ScaleMixture(0.5, 1.0, 0.01));
+
+fn priors(c: &mut Criterion) {
+    let mut group = c.benchmark_group("kl 512x512");
+    kl::<512, _>(&mut group, "log-uniform fit", LogUniform::Fit);
+    kl::<512, _>(&mut group, "log-uniform cubic", LogUniform::Cubic);
+    kl::<512, _>(&mut group, "log-uniform exact", LogUniform::Exact);
+    kl::<512, _>(&mut group, "ard per weight", Ard::per_weight());
+    kl::<512, _>(&mut group, "ard per output", Ard::per_output());
+    kl::<512, _>(&mut group, "ard per input", Ard::per_input());
+    kl::<512, _>(&mut group, "ard per layer", Ard::per_layer());
+    kl::<512, _>(&mut group, "gaussian fixed", Gaussian::new(0.1).expect("in range"));
+    kl::<512, _>(&mut group, "gaussian learned", Gaussian::learned());
+    kl::<512, _>(&mut group, "laplace", Started::<Laplace>::default());
+    kl::<512, _>(&mut group, "student t", Started::<StudentT>::default());
+    kl::<512, _>(&mut group, "scale mixture", Started::<ScaleMixture>::default());
+}
+
+fn kl_widths(c: &mut Criterion) {
+    let mut group = c.benchmark_group("kl log-uniform fit");
+    kl::<64, _>(&mut group, "64x64", LogUniform::Fit);
+    kl::<256, _>(&mut group, "256x256", LogUniform::Fit);
+    kl::<1024, _>(&mut group, "1024x1024", LogUniform::Fit);
+    kl::<4096, _>(&mut group, "4096x4096", LogUniform::Fit);
+}
+
+/// A step on a single input, without KL: what is left is the work per weight, most of it Adam's.
+fn adam<const W: usize>(group: &mut Group<'_>) {
+    let mut layer = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<W, W>, f32>();
+    let x: Tensor<(usize, Const<W>), f32, Cpu> = Cpu::default().ones_like(&(1, Const));
+    let mut adam = Adam::new(1e-6);
+    group.throughput(Throughput::Elements(2 * (W * W) as u64));
+    group.bench_function(format!("{W}x{W}"), |b| {
+        b.iter(|| {
+            let objective = layer.forward_mut(x.clone()).square().sum();
+            adam.step(&mut layer, objective)
+        })
+    });
+}
+
+fn optimiser(c: &mut Criterion) {
+    let mut group = c.benchmark_group("step on one input");
+    adam::<64>(&mut group);
+    adam::<256>(&mut group);
+    adam::<1024>(&mut group);
+    adam::<4096>(&mut group);
+}
+
+/// Short, so that all of it is done in a few minutes.
+fn quick() -> Criterion {
+    let short = Duration::from_millis;
+    Criterion::default().sample_size(10).warm_up_time(short(200)).measurement_time(short(500))
+}
+
+criterion_group!(name = benches; config = quick(); targets = batches, widths, priors, kl_widths, optimiser);
+criterion_main!(benches);

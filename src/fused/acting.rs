@@ -1,0 +1,118 @@
+//! The two matrices that a sampled pass multiplies with: the means and the variances of the weights.
+
+use dfdx::prelude::*;
+use sparsevd_priors::{Dual, Lane, Prior, Real};
+
+use super::memory::{Buffer, numbers};
+use super::product::Matrix;
+use super::weights::{Weights, Write};
+use super::{CHUNK, gradient};
+use crate::backend::Elem;
+use crate::layer::Layer;
+use crate::map::{Grid, Map};
+use crate::posterior::{Noise, Posterior};
+
+/// A layer's weights as one pass uses them; it keeps what the backward pass needs.
+pub(super) struct Acting<M: Map, Q: Posterior, E: Elem> {
+    pub(super) grid: Grid,
+    posterior: Q,
+    theta: Tensor<M::Weight, E, Cpu>,
+    spread: Tensor<Q::Spread<M>, E, Cpu>,
+    /// Where there is a trained-in threshold: 1 for the means that it keeps, 0 for the others; and the means it leaves.
+    kept: Option<(Buffer<E>, Buffer<E>)>,
+    /// Where there is Gaussian noise: Var w.
+    variance: Option<Buffer<E>>,
+}
+
+impl<M: Map, Q: Posterior, E: Elem> Acting<M, Q, E>
+where
+    Cpu: Device<E>,
+{
+    pub(super) fn of<P: Prior>(layer: &Layer<M, Q, P, E, Cpu>) -> Result<Self, CpuError> {
+        let mut acting = Acting {
+            grid: M::grid(),
+            posterior: layer.posterior.clone(),
+            theta: layer.theta.clone().try_contiguous()?,
+            spread: layer.spread.clone().try_contiguous()?,
+            kept: None,
+            variance: None,
+        };
+        if let Some(threshold) = layer.settings.threshold {
+            let kept = acting.map(|q, theta, spread| {
+                let pruned = -q.q(theta, spread).log_alpha().shift(-threshold);
+                pruned.above(0.0)
+            });
+            let mut means = Buffer::copy(numbers(&acting.theta));
+            means.iter_mut().zip(kept.iter()).for_each(|(mean, kept)| *mean *= *kept);
+            acting.kept = Some((kept, means));
+        }
+        if layer.posterior.noise() == Noise::Gaussian {
+            acting.variance = Some(acting.map(|q, theta, spread| q.variance(theta, spread)));
+        }
+        Ok(acting)
+    }
+
+    fn weights(&self) -> Weights<'_, E> {
+        Weights { grid: self.grid, theta: numbers(&self.theta), spread: numbers(&self.spread), shared: Q::SHARED }
+    }
+
+    /// A number for every weight.
+    fn map(&self, f: impl Fn(&Q, E::Lanes, E::Lanes) -> E::Lanes + Sync) -> Buffer<E> {
+        let mut out = Buffer::any(self.grid.len());
+        self.weights().for_rows(&mut out, |_, row, out| {
+            for i in (0..out.len()).step_by(E::Lanes::WIDTH) {
+                let (theta, spread) = row.lanes(i);
+                f(&self.posterior, theta, spread).store(&mut out[i..]);
+            }
+        });
+        out
+    }
+
+    /// E w, a row per output.
+    pub(super) fn means(&self) -> Matrix<'_, E> {
+        let means = self.kept.as_ref().map_or(numbers(&self.theta), |(_, means)| means);
+        Matrix::new(means, self.grid.rows, self.grid.cols)
+    }
+
+    /// Var w.
+    pub(super) fn variance(&self) -> Option<Matrix<'_, E>> {
+        self.variance.as_ref().map(|v| Matrix::new(v, self.grid.rows, self.grid.cols))
+    }
+
+    /// Adds the gradients of theta and the spread. `d_means(out)` adds that of the means to `out`; `d_variance(out)`
+    /// writes that of the variances.
+    pub(super) fn pull_back(
+        &self,
+        grads: &mut Gradients<E, Cpu>,
+        d_means: impl FnOnce(&mut [E]),
+        d_variance: impl FnOnce(&mut [E]),
+    ) -> Result<(), CpuError> {
+        // Both gradients are written at once, so theta's leaves the store meanwhile.
+        let mut d_theta = std::mem::take(gradient(grads, &self.theta)?);
+        match &self.kept {
+            None => d_means(&mut d_theta),
+            Some((kept, _)) => {
+                let mut d = Buffer::zeros(self.grid.len());
+                d_means(&mut d);
+                d_theta.iter_mut().zip(d.iter()).zip(kept.iter()).for_each(|((to, d), kept)| *to += *d * *kept);
+            }
+        }
+        if self.variance.is_some() {
+            let mut d = Buffer::any(self.grid.len());
+            d_variance(&mut d);
+            let cols = self.grid.cols;
+            self.weights().pull_back(Write::Add, &mut d_theta, gradient(grads, &self.spread)?, |r, row, i| {
+                let (theta, spread) = row.duals(i);
+                let d = E::Lanes::load(&d[r * cols + i..(r + 1) * cols]);
+                self.posterior.variance(theta, spread) * Dual { value: d, grad: [E::Lanes::splat(0.0); 2] }
+            });
+        }
+        *gradient(grads, &self.theta)? = d_theta;
+        Ok(())
+    }
+}
+
+/// The length of the pieces in which elementwise loops over `len` numbers run in parallel.
+pub(super) fn piece(len: usize) -> usize {
+    if len < super::PARALLEL { len.max(1) } else { CHUNK }
+}

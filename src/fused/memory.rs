@@ -1,0 +1,132 @@
+//! Memory of the kernels: tensors read and written in place, and buffers that are reused from step to step.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
+
+use dfdx::prelude::*;
+
+use crate::backend::Elem;
+
+/// A tensor's numbers, in place.
+///
+/// # Panics
+/// If the tensor is not contiguous and longer than its memory, which only a broadcast one can be; parameters and
+/// everything that went through `try_contiguous` are safe.
+pub(super) fn numbers<S: Shape, E: Elem, T>(tensor: &Tensor<S, E, Cpu, T>) -> &[E] {
+    let count = tensor.shape().num_elements();
+    if count == 0 {
+        return &[];
+    }
+    let first: &E = &tensor[S::Concrete::default()];
+    // SAFETY: dfdx keeps a CPU tensor in one `Vec<E>`, and indexing it with zeros gives its first element; a contiguous
+    // tensor has `count` of them in a row. The slice borrows the tensor, so nothing can write to it meanwhile (dfdx
+    // copies shared storage before writing).
+    unsafe { std::slice::from_raw_parts(first, count) }
+}
+
+/// The same, to write to.
+pub(super) fn numbers_mut<S: Shape, E: Elem, T>(tensor: &mut Tensor<S, E, Cpu, T>) -> &mut [E] {
+    let count = tensor.shape().num_elements();
+    if count == 0 {
+        return &mut [];
+    }
+    let first: &mut E = &mut tensor[S::Concrete::default()];
+    // SAFETY: as above; indexing mutably has made the storage unshared, and the slice borrows the tensor mutably.
+    unsafe { std::slice::from_raw_parts_mut(first, count) }
+}
+
+/// Buffers that no pass is using. A training step asks for the same lengths again and again, and fresh memory would cost
+/// it more than the arithmetic.
+pub struct Pool<E>(Mutex<Vec<Vec<E>>>);
+
+impl<E> Pool<E> {
+    /// More than the layers of any network here use at once.
+    const KEPT: usize = 256;
+
+    /// An empty pool.
+    pub(crate) const fn new() -> Self {
+        Pool(Mutex::new(Vec::new()))
+    }
+
+    fn take(&self, count: usize) -> Option<Vec<E>> {
+        let mut free = self.0.lock().ok()?;
+        let found = free.iter().rposition(|vec| vec.len() == count)?;
+        Some(free.swap_remove(found))
+    }
+
+    fn put(&self, vec: Vec<E>) {
+        if let Ok(mut free) = self.0.lock() {
+            if free.len() == Self::KEPT {
+                free.swap_remove(0);
+            }
+            free.push(vec);
+        }
+    }
+}
+
+/// Numbers from the pool, which go back to it.
+pub(super) struct Buffer<E: Elem>(Vec<E>);
+
+impl<E: Elem> Buffer<E> {
+    /// `count` numbers of any value: whoever asks writes all of them before reading.
+    pub(super) fn any(count: usize) -> Self {
+        Buffer(E::pool().take(count).unwrap_or_else(|| vec![E::default(); count]))
+    }
+
+    /// `count` zeros.
+    pub(super) fn zeros(count: usize) -> Self {
+        let mut buffer = Buffer::any(count);
+        buffer.fill(E::default());
+        buffer
+    }
+
+    /// A copy.
+    pub(super) fn copy(of: &[E]) -> Self {
+        let mut buffer = Buffer::any(of.len());
+        buffer.copy_from_slice(of);
+        buffer
+    }
+}
+
+impl<E: Elem> Drop for Buffer<E> {
+    fn drop(&mut self) {
+        E::pool().put(std::mem::take(&mut self.0));
+    }
+}
+
+impl<E: Elem> Deref for Buffer<E> {
+    type Target = [E];
+    fn deref(&self) -> &[E] {
+        &self.0
+    }
+}
+
+impl<E: Elem> DerefMut for Buffer<E> {
+    fn deref_mut(&mut self) -> &mut [E] {
+        &mut self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_back() {
+        let length = 12_345;
+        let first = Buffer::<f64>::zeros(length).as_ptr();
+        assert_eq!(Buffer::<f64>::any(length).as_ptr(), first);
+        assert!(Buffer::<f64>::zeros(length).iter().all(|x| *x == 0.0));
+    }
+
+    #[test]
+    fn tensors_are_read_and_written_in_place() {
+        let mut t = Cpu::default().tensor([[1.0_f64, 2.0], [3.0, 4.0]]);
+        let shared = t.clone();
+        numbers_mut(&mut t)[3] = 5.0;
+        assert_eq!(numbers(&t), [1.0, 2.0, 3.0, 5.0]);
+        assert_eq!(numbers(&shared), [1.0, 2.0, 3.0, 4.0]);
+        let empty: Tensor<(usize, Const<3>), f32, Cpu> = Cpu::default().zeros_like(&(0, Const));
+        assert!(numbers(&empty).is_empty());
+    }
+}

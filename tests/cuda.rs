@@ -1,0 +1,34 @@
+//! The whole path on a CUDA device, as far as the compiler sees it: `cargo check --tests --features cuda-check` needs no
+//! toolkit. Nothing here is run.
+#![cfg(feature = "cuda")]
+
+use sparsevd::prelude::*;
+
+type Net = (SparseVdLinear<64, 30>, ReLU, DropoutLinear<30, 20>, ReLU, ArdLinear<20, 10>);
+
+/// One training step by hand, then training and evaluation, on any device.
+fn whole_path<E: Elem, D: Backend<E> + DeviceBuildExt>(dev: &D, data: &Dataset) -> Result<f64, Error> {
+    let mut net = dev.build_module::<Net, E>();
+    net.configure(Settings { estimator: Estimator::WeightSampling, ..Settings::default() });
+    net.set_prior(Ard::per_output());
+    let mut adam = Adam::new(&net, AdamConfig::default());
+    let x: Tensor<(usize, Const<64>), E, D> = dev.tensor_from_vec(vec![E::of(0.5); 64], (1, Const));
+    let nll = categorical(net.forward_mut(x), &[0])?;
+    let loss = Elbo::new(1)?.loss(&net, nll, 0.0)?;
+    adam.update(&mut net, &loss.objective.backward()).map_err(|e| Error::Input(format!("{e:?}")))?;
+
+    Trainer::default().fit(&mut net, data)?;
+    copy_means(&dev.build_module::<Net, E>(), &mut net)?;
+    let samples = predict(&mut net, data, Evaluate::Samples { count: 2, seed: 0 })?;
+    Ok(samples.score(data.labels())?.error + net.sparsity(THRESHOLD)?.sparsity())
+}
+
+/// `cargo test --features cuda -- --ignored` runs it where there is a GPU.
+#[test]
+#[ignore = "needs a GPU"]
+fn on_cuda() {
+    let dev = Cuda::seed_from_u64(1);
+    let data = Split::optdigits().unwrap().into_parts().0.take(200).unwrap();
+    whole_path::<f32, _>(&dev, &data).unwrap();
+    whole_path::<f64, _>(&dev, &data).unwrap();
+}

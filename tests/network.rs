@@ -1,0 +1,158 @@
+//! Networks: finding the layers, their KL, their settings, which weights they use, and what pruning keeps.
+
+mod common;
+
+use common::{batch, floats, put};
+use dfdx::nn::ToDevice;
+use dfdx::nn::ToDtype;
+use sparsevd::prelude::*;
+
+fn dev() -> Cpu {
+    Cpu::seed_from_u64(3)
+}
+
+fn paths<N: Network<f32, Cpu>>(net: &mut N) -> Vec<String> {
+    let paths: Vec<String> = net.layers().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, net.layers_mut().into_iter().map(|(path, _)| path).collect::<Vec<_>>());
+    paths
+}
+
+type Nested = (
+    (SparseVdLinear<4, 6>, ReLU),
+    Residual<(ArdLinear<6, 6>, Tanh)>,
+    BatchNorm1D<6>,
+    Repeated<(GaussianLinear<6, 6>, Sigmoid), 3>,
+    (Linear<6, 6>, DropoutOneIn<2>, LayerNorm1D<6>, (DropoutLinear<6, 3>,)),
+);
+
+#[test]
+fn layers_are_found_wherever_they_are() {
+    let mut net = dev().build_module::<Nested, f32>();
+    assert_eq!(paths(&mut net), ["0.0", "1.0", "3.0.0", "3.1.0", "3.2.0", "4.3.0"]);
+    assert_eq!(paths(&mut net.0.0), [""]);
+}
+
+#[test]
+fn the_kl_of_a_network_is_the_sum_of_its_layers() {
+    let net = dev().build_module::<Nested, f64>();
+    let each: Vec<f64> = net.layers().into_iter().map(|(_, layer)| floats(&layer.kl().unwrap())[0]).collect();
+    assert!(each[..5].iter().all(|kl| *kl > 0.0) && each[5] == 0.0);
+    let total = floats(&Network::kl(&net).unwrap())[0];
+    assert!((total - each.iter().sum::<f64>()).abs() < 1e-9 * total);
+}
+
+#[test]
+fn a_network_without_our_layers_says_so() {
+    type Plain = ((Linear<3, 3>, ReLU), Residual<Linear<3, 3>>, Repeated<Sigmoid, 2>, Softmax);
+    let mut net = dev().build_module::<Plain, f32>();
+    assert!(paths(&mut net).is_empty());
+    assert!(matches!(Network::<f32, Cpu>::kl(&net), Err(Error::NoLayer)));
+    assert!(matches!(Network::<f32, Cpu>::sparsity(&net, 3.0), Err(Error::NoLayer)));
+}
+
+#[test]
+fn priors_and_settings_reach_the_layers_they_are_for() {
+    let mut net = dev().build_module::<Nested, f32>();
+    assert_eq!(net.set_prior(Gaussian::new(0.1).unwrap()), 3);
+    assert_eq!(net.set_prior(Laplace::new(1.0).unwrap()), 0);
+    assert_eq!(net.3.modules[2].0.prior, Gaussian::new(0.1).unwrap());
+    assert_eq!(net.1.0.0.prior, Ard::default());
+    let settings = Settings { estimator: Estimator::WeightSampling, threshold: Some(2.0), composed: true };
+    net.configure(settings);
+    assert!(net.layers_mut().into_iter().all(|(_, layer)| *layer.settings() == settings));
+}
+
+/// Three outputs of four inputs, with log sigma^2 = 0, so that `log alpha = -ln theta^2`.
+fn by_hand() -> Layer<LinearMap<4, 3>, Additive, LogUniform, f64, Cpu> {
+    let mut layer = dev().build_module::<SparseVdLinear<4, 3>, f64>();
+    #[rustfmt::skip]
+    put(&mut layer.theta, &[
+        2.0, 0.1, 0.0, 0.01,     // log alpha -1.4, 4.6, cap, 9.2
+        0.1, 0.1, 0.0, 0.02,     // none stays at 3
+        1.0, 0.3, 0.0, -0.5,     // 0, 2.4, cap, 1.4
+    ]);
+    layer.set_spread(0.0).unwrap();
+    put(&mut layer.bias, &[1.0, 2.0, 3.0]);
+    layer
+}
+
+/// The weights and the bias that `forward` uses.
+fn used(layer: &Layer<LinearMap<4, 3>, Additive, LogUniform, f64, Cpu>) -> Vec<f64> {
+    let zero = floats(&layer.forward(batch::<4, f64>(1, &[0.0; 4])));
+    let unit = batch::<4, f64>(4, &(0..16).map(|i| f64::from(i % 5 == 0)).collect::<Vec<_>>());
+    let y = floats(&layer.forward(unit));
+    assert_eq!(zero, [1.0, 2.0, 3.0]);
+    (0..12).map(|i| y[i % 4 * 3 + i / 4] - zero[i / 4]).collect()
+}
+
+#[test]
+fn forward_uses_the_weights_it_is_told_to() {
+    let mut layer = by_hand();
+    let (theta, close) =
+        (floats(&layer.theta), |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12));
+    assert!(close(&used(&layer), &theta));
+    Network::use_weights(&mut layer, Weights::Pruned(3.0)).unwrap();
+    assert!(close(&used(&layer), &[2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.3, 0.0, -0.5]));
+    // log alpha = 0 reaches a threshold of 0.
+    Network::use_weights(&mut layer, Weights::Pruned(0.0)).unwrap();
+    assert!(close(&used(&layer), &[2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]));
+    Network::use_weights(&mut layer, Weights::Sample(1)).unwrap();
+    let one = used(&layer);
+    Network::use_weights(&mut layer, Weights::Sample(2)).unwrap();
+    let two = used(&layer);
+    Network::use_weights(&mut layer, Weights::Sample(1)).unwrap();
+    assert_eq!(one, used(&layer));
+    assert!((0..12).all(|i| one[i] != two[i] && one[i] != theta[i]));
+    Network::use_weights(&mut layer, Weights::Mean).unwrap();
+    assert!(close(&used(&layer), &theta));
+    assert!(matches!(Network::use_weights(&mut layer, Weights::Pruned(f64::NAN)), Err(Error::Setting { .. })));
+}
+
+#[test]
+fn sparsity_counts_what_pruning_leaves() {
+    let layer = by_hand();
+    let sparsity = Network::sparsity(&layer, 3.0).unwrap();
+    let l = &sparsity.layers[0];
+    assert_eq!((l.inputs, l.outputs, l.weights, l.kept), (4, 3, 12, 4));
+    assert_eq!((l.dead_inputs, l.dead_outputs), (1, 1));
+    assert_eq!((sparsity.weights(), sparsity.kept(), sparsity.compression()), (12, 4, 3.0));
+    assert!((sparsity.sparsity() - 8.0 / 12.0).abs() < 1e-15);
+    let kept = |threshold: f64| Network::sparsity(&layer, threshold).unwrap().layers[0].clone();
+    // At 0 only the first weight stays; far above, all but the exact zeros; far below, nothing.
+    assert_eq!((kept(0.0).kept, kept(0.0).dead_inputs, kept(0.0).dead_outputs), (1, 3, 2));
+    assert_eq!((kept(1e9).kept, kept(1e9).dead_inputs, kept(1e9).dead_outputs), (9, 1, 0));
+    assert_eq!((kept(-1e9).kept, kept(-1e9).dead_inputs, kept(-1e9).dead_outputs), (0, 4, 3));
+    assert_eq!(Network::sparsity(&layer, -1e9).unwrap().compression(), f64::INFINITY);
+    assert!(matches!(Network::sparsity(&layer, f64::NAN), Err(Error::Setting { .. })));
+    #[rustfmt::skip]
+    assert_eq!(mask(&layer, 3.0), [true, false, false, false, false, false, false, false, true, true, false, true]);
+    assert!(sparsity.to_string().contains("1/4") && sparsity.to_string().contains("= 3.0"));
+}
+
+#[test]
+fn a_spread_that_is_no_number_is_refused() {
+    let mut layer = dev().build_module::<SparseVdLinear<4, 3>, f32>();
+    // 1e39 is finite, but not in single precision.
+    for spread in [f64::NAN, f64::INFINITY, 1e39] {
+        assert!(matches!(layer.set_spread(spread), Err(Error::Setting { .. })), "{spread}");
+    }
+    assert!(floats(&layer.spread).iter().all(|x| *x == -10.0));
+    layer.set_spread(-3.0).unwrap();
+    assert!(floats(&layer.spread).iter().all(|x| *x == -3.0));
+    assert!(matches!(layer.set_theta(&[0.0; 11]), Err(Error::Mismatch(_))));
+}
+
+#[test]
+fn a_network_changes_precision_and_device() {
+    let mut net = dev().build_module::<(SparseVdLinear<4, 6>, ReLU, ArdLinear<6, 2>), f32>();
+    net.0.set_spread(-4.0).unwrap();
+    net.2.prior = Ard::per_output();
+    let wide = net.to_dtype::<f64>();
+    let copy = net.to_device(&dev());
+    assert_eq!((floats(&wide.0.theta), floats(&wide.2.bias)), (floats(&net.0.theta), floats(&net.2.bias)));
+    assert_eq!((floats(&wide.0.spread), floats(&copy.2.theta)), (vec![-4.0; 24], floats(&net.2.theta)));
+    // As documented, settings do not travel.
+    assert_eq!(wide.2.prior, Ard::default());
+    let (single, double) = (floats(&Network::kl(&net.0).unwrap())[0], floats(&Network::kl(&wide.0).unwrap())[0]);
+    assert!((single - double).abs() < 1e-4 * double);
+}

@@ -1,0 +1,196 @@
+//! The noise of training and of posterior samples: its moments, its independence, and that it is reproducible.
+
+mod common;
+
+use common::{batch, floats, put};
+use sparsevd::prelude::*;
+
+/// Standard errors that an estimate may be off. The seeds are fixed; with others, 4.5 would be exceeded by chance in
+/// 7e-6 of the comparisons, of which this file makes some 60: a false alarm for 4 seeds in 10,000.
+const ERRORS: f64 = 4.5;
+
+/// How many standard errors the mean and the variance of `x` are away from these.
+fn off(x: &[f64], mean: f64, variance: f64) -> f64 {
+    let n = x.len() as f64;
+    let average = |f: &dyn Fn(f64) -> f64| x.iter().map(|x| f(*x)).sum::<f64>() / n;
+    let (found_mean, found_variance) = (average(&|x| x), average(&|x| (x - mean).powi(2)));
+    let fourth = average(&|x| (x - mean).powi(4));
+    let mean_off = (found_mean - mean).abs() / (variance / n).sqrt();
+    let variance_off = (found_variance - variance).abs() / ((fourth - variance * variance).max(0.0) / n).sqrt();
+    mean_off.max(variance_off)
+}
+
+const X: [f64; 3] = [1.0, -0.5, 2.0];
+const THETA: [f64; 6] = [0.5, -1.0, 0.25, 1.5, 0.75, -0.3];
+const BIAS: [f64; 2] = [0.3, -0.8];
+type Two<Q> = Variational<LinearMap<3, 2>, Q, Flat>;
+
+/// A layer from 3 to 2 with different means, and spreads -1, -1.5, ..
+fn layer<Q: Posterior>(seed: u64) -> Layer<LinearMap<3, 2>, Q, Flat, f32, Cpu> {
+    let mut layer = Cpu::seed_from_u64(seed).build_module::<Two<Q>, f32>();
+    put(&mut layer.theta, &THETA);
+    put(&mut layer.bias, &BIAS);
+    if Q::TRAINED {
+        put(&mut layer.spread, &[-1.0, -1.5, -2.0, -2.5, -3.0, -3.5]);
+    }
+    layer
+}
+
+/// `E y = b + sum theta x`, `Var y = sum v x^2`, from the variances of the weights.
+fn moments(variance: [f64; 6]) -> [(f64, f64); 2] {
+    [0, 1].map(|o| {
+        let mean = (0..3).map(|i| THETA[3 * o + i] * X[i]).sum::<f64>() + BIAS[o];
+        (mean, (0..3).map(|i| variance[3 * o + i] * X[i].powi(2)).sum())
+    })
+}
+
+/// Outputs for many copies of one input: one column for each of the two.
+fn outputs<Q: Posterior>(layer: &mut Layer<LinearMap<3, 2>, Q, Flat, f32, Cpu>, rows: usize) -> [Vec<f64>; 2] {
+    let y = floats(&layer.forward_mut(batch::<3, f32>(rows, &X.repeat(rows))));
+    [0, 1].map(|o| y.iter().skip(o).step_by(2).copied().collect())
+}
+
+fn additive() -> [f64; 6] {
+    [-1.0, -1.5, -2.0, -2.5, -3.0, -3.5_f64].map(f64::exp)
+}
+fn per_weight() -> [f64; 6] {
+    std::array::from_fn(|i| additive()[i] * THETA[i].powi(2))
+}
+fn per_output() -> [f64; 6] {
+    std::array::from_fn(|i| additive()[i / 3] * THETA[i].powi(2))
+}
+/// Fixed log alpha = 0, and dropout of rate 1/2: alpha = 1 either way.
+fn alpha_is_one() -> [f64; 6] {
+    THETA.map(|theta| theta.powi(2))
+}
+
+#[test]
+fn outputs_have_the_moments_of_the_posterior() {
+    fn hold<Q: Posterior>(variance: [f64; 6]) {
+        for composed in [false, true] {
+            let mut layer = layer::<Q>(11);
+            layer.settings.composed = composed;
+            let columns = outputs(&mut layer, 100_000);
+            for ((mean, variance), x) in moments(variance).into_iter().zip(&columns) {
+                let name = std::any::type_name::<Q>();
+                assert!(off(x, mean, variance) < ERRORS, "{name}: {}", off(x, mean, variance));
+                // A wrong sampler is noticed: 5 % too much variance, or a mean off by 3 % of the deviation.
+                assert!(off(x, mean, variance / 1.05) > ERRORS, "{name}");
+                assert!(off(x, mean + 0.03 * variance.sqrt(), variance) > ERRORS, "{name}");
+            }
+        }
+    }
+    hold::<Additive>(additive());
+    hold::<Multiplicative<PerWeight>>(per_weight());
+    hold::<Multiplicative<PerOutput>>(per_output());
+    hold::<Multiplicative<Fixed>>(alpha_is_one());
+    hold::<Bernoulli>(alpha_is_one());
+}
+
+/// With weight sampling a pass has one draw of the weights, so the moments are over passes.
+#[test]
+fn sampled_weights_have_the_moments_of_the_posterior() {
+    let mut layer = layer::<Additive>(12);
+    layer.settings.estimator = Estimator::WeightSampling;
+    let passes: Vec<_> = (0..20_000).map(|_| outputs(&mut layer, 2)).collect();
+    for (o, (mean, variance)) in moments(additive()).into_iter().enumerate() {
+        assert!(passes.iter().all(|y| y[o][0] == y[o][1]));
+        let x: Vec<f64> = passes.iter().map(|y| y[o][0]).collect();
+        assert!(off(&x, mean, variance) < ERRORS);
+        assert!(off(&x, mean, variance / 1.1) > ERRORS);
+    }
+}
+
+/// `Weights::Sample`, seen through unit inputs.
+#[test]
+fn posterior_samples_have_the_moments_of_the_posterior() {
+    fn hold<Q: Posterior>(variance: [f64; 6]) {
+        let mut layer = layer::<Q>(13);
+        put(&mut layer.bias, &[0.0; 2]);
+        let unit = batch::<3, f32>(3, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+        let mut draws = vec![Vec::new(); 6];
+        for seed in 0..20_000 {
+            Network::use_weights(&mut layer, Weights::Sample(seed)).unwrap();
+            let y = floats(&layer.forward(unit.clone()));
+            (0..6).for_each(|i| draws[i].push(y[i % 3 * 2 + i / 3]));
+        }
+        for i in 0..6 {
+            assert!(off(&draws[i], THETA[i], variance[i]) < ERRORS, "weight {i}");
+            assert!(off(&draws[i], THETA[i], variance[i] / 1.1) > ERRORS || Q::SPREAD == "unused", "weight {i}");
+        }
+    }
+    hold::<Additive>(additive());
+    hold::<Multiplicative<PerOutput>>(per_output());
+    hold::<Bernoulli>(alpha_is_one());
+}
+
+/// Noise of one pass and of the next, at any shift: 1,000 numbers, so a correlation of 4.5 / sqrt(1000) = 0.14 is chance.
+#[test]
+fn noise_is_independent_between_outputs_rows_and_passes() {
+    let mut layer = layer::<Additive>(14);
+    let ((m0, v0), (m1, v1)) = (moments(additive())[0], moments(additive())[1]);
+    let passes: Vec<Vec<f64>> = (0..4)
+        .map(|_| {
+            let [a, b] = outputs(&mut layer, 600);
+            let pairs = a.iter().zip(&b);
+            pairs.flat_map(|(a, b)| [(a - m0) / v0.sqrt(), (b - m1) / v1.sqrt()]).collect()
+        })
+        .collect();
+    for (first, second) in [(0, 0), (0, 1), (1, 2), (0, 3)] {
+        for shift in -20_i32..=20 {
+            if first == second && shift == 0 {
+                continue;
+            }
+            let sum: f64 = (100..1100).map(|i| passes[first][i] * passes[second][(i as i32 + shift) as usize]).sum();
+            let correlation = sum / 1000.0;
+            assert!(correlation.abs() < 0.15, "passes {first} and {second}, shift {shift}: {correlation:.3}");
+        }
+    }
+}
+
+/// Different layers, and posterior samples of neighbouring seeds, do not share noise either.
+#[test]
+fn neighbouring_seeds_have_different_noise() {
+    let mut layer = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<40, 40>, f32>();
+    put(&mut layer.theta, &[0.0; 1600]);
+    layer.set_spread(0.0).unwrap();
+    put(&mut layer.bias, &[0.0; 40]);
+    let unit = batch::<40, f32>(40, &(0..1600).map(|i| f64::from(i % 41 == 0)).collect::<Vec<_>>());
+    let mut draw = |seed: u64| {
+        Network::use_weights(&mut layer, Weights::Sample(seed)).unwrap();
+        floats(&layer.forward(unit.clone()).permute::<_, Axes2<1, 0>>().contiguous())
+    };
+    let gamma = 0x9E37_79B9_7F4A_7C15_u64;
+    let first = draw(7);
+    for other in [8, 9, 7 + (1 << 32), 7 + (1 << 48), 7_u64.wrapping_add(gamma), 7_u64.wrapping_sub(gamma)] {
+        let second = draw(other);
+        for shift in -9_i32..=9 {
+            let sum: f64 = (100..1100).map(|i| first[i] * second[(i as i32 + shift) as usize]).sum();
+            assert!((sum / 1000.0).abs() < 0.15, "seed {other}, shift {shift}: {:.3}", sum / 1000.0);
+        }
+    }
+}
+
+/// A few steps of a network that is wide enough for several threads.
+fn trained(seed: u64, threads: usize, settings: Settings) -> Vec<f64> {
+    type Net = (SparseVdLinear<64, 300>, ReLU, ArdLinear<300, 10>);
+    let data = Split::optdigits().unwrap().into_parts().0.take(300).unwrap();
+    let mut net = Cpu::seed_from_u64(1).build_module::<Net, f32>();
+    net.configure(settings);
+    let trainer = Trainer { epochs: 2, batch: 100, seed, progress: false, ..Trainer::default() };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| trainer.fit(&mut net, &data)).unwrap();
+    [floats(&net.0.theta), floats(&net.0.spread), floats(&net.0.bias), floats(&net.2.theta)].concat()
+}
+
+#[test]
+fn a_seed_determines_a_training_to_the_bit_whatever_the_threads() {
+    let sampling = Settings { estimator: Estimator::WeightSampling, ..Settings::default() };
+    for settings in [Settings::default(), sampling, Settings { composed: true, ..Settings::default() }] {
+        let first = trained(5, 1, settings);
+        assert_eq!(first, trained(5, 1, settings), "again: {settings:?}");
+        assert_eq!(first, trained(5, 2, settings), "two threads: {settings:?}");
+        assert_eq!(first, trained(5, 3, settings), "three threads: {settings:?}");
+        assert_ne!(first, trained(6, 1, settings), "another seed: {settings:?}");
+    }
+}

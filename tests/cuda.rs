@@ -11,11 +11,11 @@ fn whole_path<E: Elem, D: Backend<E> + DeviceBuildExt>(dev: &D, data: &Dataset) 
     let mut net = dev.build_module::<Net, E>();
     net.configure(Settings { estimator: Estimator::WeightSampling, ..Settings::default() });
     net.set_prior(Ard::per_output());
-    let mut adam = Adam::new(&net, AdamConfig::default());
+    let mut adam = Adam::new(1e-3);
     let x: Tensor<(usize, Const<64>), E, D> = dev.tensor_from_vec(vec![E::of(0.5); 64], (1, Const));
     let nll = categorical(net.forward_mut(x), &[0])?;
     let loss = Elbo::new(1)?.loss(&net, nll, 0.0)?;
-    adam.update(&mut net, &loss.objective.backward()).map_err(|e| Error::Input(format!("{e:?}")))?;
+    adam.step(&mut net, loss.objective)?;
 
     Trainer::default().fit(&mut net, data)?;
     copy_means(&dev.build_module::<Net, E>(), &mut net)?;

@@ -84,9 +84,7 @@ fn vgg_maps_colour_images_to_classes() {
     assert_eq!(layers.len(), 15);
     assert_eq!((layers[0].rows, layers[0].cols, layers[12].rows, layers[12].cols), (16, 27, 128, 128 * 9));
     let loss = net.forward_mut(x).square().mean() + net.kl().unwrap() * 1e-6;
-    let gradients = loss.backward();
-    let mut adam = Adam::new(&net, AdamConfig::default());
-    adam.update(&mut net, &gradients).expect("a gradient for every tensor");
+    Adam::new(1e-3).step(&mut net, loss).expect("a gradient for every tensor");
 }
 
 /// Batch norm first, which needs a tape; a residual and a repeated block of convolutions; dfdx's global mean. The gradient

@@ -56,7 +56,7 @@ where
     let (device, mut rng) = (Cpu::seed_from_u64(0), StdRng::seed_from_u64(0));
     let mut net = device.build_module::<Net, f32>();
     start_like_the_peers(&mut net, &mut rng)?;
-    let batches: Vec<(Tensor<L::Shape<I>, f32, Cpu>, Vec<usize>)> = (0..POOL)
+    let batches: Vec<_> = (0..POOL)
         .map(|_| (device.sample_normal_like(&shape), (0..batch).map(|_| rng.gen_range(0..10)).collect()))
         .collect();
     let mut adam = Adam::new(LEARNING_RATE);

@@ -57,7 +57,7 @@ where
     let mut net = device.build_module::<Net, f32>();
     start_like_the_peers(&mut net, &mut rng)?;
     let batches: Vec<_> = (0..POOL)
-        .map(|_| (device.sample_normal_like(&shape), (0..batch).map(|_| rng.gen_range(0..10)).collect()))
+        .map(|_| (device.sample_normal_like(&shape), (0..batch).map(|_| rng.gen_range(0..10)).collect::<Vec<_>>()))
         .collect();
     let mut adam = Adam::new(LEARNING_RATE);
     let elbo = Elbo::new(n)?;

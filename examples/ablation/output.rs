@@ -110,12 +110,15 @@ fn deployed_table(runs: &[Run]) -> Table {
     table
 }
 
+/// One of a run's evaluations.
+type Pick = fn(&Run) -> &Metrics;
+
 fn evaluations_table(runs: &[Run]) -> Table {
     let mut table =
         columns(&["method", "weights", "error %", "NLL", "ECE %", "Brier", "predictive entropy", "mutual information"]);
     for method in ALL {
         let runs = of(runs, method);
-        let kinds: [(&str, fn(&Run) -> &Metrics); 3] =
+        let kinds: [(&str, Pick); 3] =
             [("mean", |r| &r.mean), ("pruned mean", |r| &r.deployed), ("10 samples", |r| &r.sampled)];
         for (kind, metrics) in kinds {
             if runs.is_empty() || (kind == "pruned mean" && !method.prunes()) {

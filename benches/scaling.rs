@@ -1,16 +1,23 @@
 //! How the cost grows: with the batch, the width, the prior, and on one or two threads.
 //!
-//! `cargo bench --bench scaling`, about two minutes; `-- kl` for a part of it.
+//! `cargo bench --bench scaling`, two or three minutes; `-- kl` for a part of it.
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use rayon::ThreadPool;
 use sparsevd::prelude::*;
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
+
+/// A group whose slow members run as few times as they need to.
+fn group<'a>(c: &'a mut Criterion, name: &str) -> Group<'a> {
+    let mut group = c.benchmark_group(name);
+    group.sampling_mode(SamplingMode::Flat);
+    group
+}
 
 /// Runs `work` on one and on two threads.
 fn each(group: &mut Group<'_>, name: impl std::fmt::Display, mut work: impl FnMut() + Send) {
@@ -34,7 +41,7 @@ fn layer<const I: usize, const O: usize>(group: &mut Group<'_>, name: String, ba
 }
 
 fn batches(c: &mut Criterion) {
-    let mut group = c.benchmark_group("dense 784x300 forward + backward");
+    let mut group = group(c, "dense 784x300 forward + backward");
     for batch in [1, 10, 100, 1000] {
         layer::<784, 300>(&mut group, format!("batch {batch}"), batch);
     }
@@ -44,7 +51,7 @@ fn widths(c: &mut Criterion) {
     fn width<const W: usize>(group: &mut Group<'_>) {
         layer::<W, W>(group, format!("{W}x{W}"), 100);
     }
-    let mut group = c.benchmark_group("dense forward + backward, batch 100");
+    let mut group = group(c, "dense forward + backward, batch 100");
     width::<64>(&mut group);
     width::<256>(&mut group);
     width::<1024>(&mut group);
@@ -83,7 +90,7 @@ macro_rules! started {
 started!(Laplace(0.1), StudentT(3.0, 0.1), ScaleMixture(0.5, 1.0, 0.01));
 
 fn priors(c: &mut Criterion) {
-    let mut group = c.benchmark_group("kl 512x512");
+    let mut group = group(c, "kl 512x512");
     kl::<512, _>(&mut group, "log-uniform fit", LogUniform::Fit);
     kl::<512, _>(&mut group, "log-uniform cubic", LogUniform::Cubic);
     kl::<512, _>(&mut group, "log-uniform exact", LogUniform::Exact);
@@ -99,7 +106,7 @@ fn priors(c: &mut Criterion) {
 }
 
 fn kl_widths(c: &mut Criterion) {
-    let mut group = c.benchmark_group("kl log-uniform fit");
+    let mut group = group(c, "kl log-uniform fit");
     kl::<64, _>(&mut group, "64x64", LogUniform::Fit);
     kl::<256, _>(&mut group, "256x256", LogUniform::Fit);
     kl::<1024, _>(&mut group, "1024x1024", LogUniform::Fit);
@@ -121,7 +128,7 @@ fn adam<const W: usize>(group: &mut Group<'_>) {
 }
 
 fn optimiser(c: &mut Criterion) {
-    let mut group = c.benchmark_group("step on one input");
+    let mut group = group(c, "step on one input");
     adam::<64>(&mut group);
     adam::<256>(&mut group);
     adam::<1024>(&mut group);

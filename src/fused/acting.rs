@@ -1,7 +1,7 @@
 //! The two matrices that a sampled pass multiplies with: the means and the variances of the weights.
 
 use dfdx::prelude::*;
-use sparsevd_priors::{Dual, Lane, Prior, Real};
+use sparsevd_priors::{Dual, Lane, Prior};
 
 use super::memory::{Buffer, numbers};
 use super::product::Matrix;
@@ -38,34 +38,19 @@ where
             variance: None,
         };
         if let Some(threshold) = layer.settings.threshold {
-            let kept = acting.map(|q, theta, spread| {
-                let pruned = -q.q(theta, spread).log_alpha().shift(-threshold);
-                pruned.above(0.0)
-            });
+            let kept = kept(&acting.weights(), &acting.posterior, threshold);
             let mut means = Buffer::copy(numbers(&acting.theta));
             means.iter_mut().zip(kept.iter()).for_each(|(mean, kept)| *mean *= *kept);
             acting.kept = Some((kept, means));
         }
         if layer.posterior.noise() == Noise::Gaussian {
-            acting.variance = Some(acting.map(|q, theta, spread| q.variance(theta, spread)));
+            acting.variance = Some(variances(&acting.weights(), &acting.posterior));
         }
         Ok(acting)
     }
 
     fn weights(&self) -> Weights<'_, E> {
         Weights { grid: self.grid, theta: numbers(&self.theta), spread: numbers(&self.spread), shared: Q::SHARED }
-    }
-
-    /// A number for every weight.
-    fn map(&self, f: impl Fn(&Q, E::Lanes, E::Lanes) -> E::Lanes + Sync) -> Buffer<E> {
-        let mut out = Buffer::any(self.grid.len());
-        self.weights().for_rows(&mut out, |_, row, out| {
-            for i in (0..out.len()).step_by(E::Lanes::WIDTH) {
-                let (theta, spread) = row.lanes(i);
-                f(&self.posterior, theta, spread).store(&mut out[i..]);
-            }
-        });
-        out
     }
 
     /// E w, a row per output.
@@ -100,16 +85,51 @@ where
         if self.variance.is_some() {
             let mut d = Buffer::any(self.grid.len());
             d_variance(&mut d);
-            let cols = self.grid.cols;
-            self.weights().pull_back(Write::Add, &mut d_theta, gradient(grads, &self.spread)?, |r, row, i| {
-                let (theta, spread) = row.duals(i);
-                let d = E::Lanes::load(&d[r * cols + i..(r + 1) * cols]);
-                self.posterior.variance(theta, spread) * Dual { value: d, grad: [E::Lanes::splat(0.0); 2] }
-            });
+            pull_variances(&self.weights(), &self.posterior, &d, &mut d_theta, gradient(grads, &self.spread)?);
         }
         *gradient(grads, &self.theta)? = d_theta;
         Ok(())
     }
+}
+
+// What follows is generic over as little as possible: it is what takes the compiler time.
+
+/// A number for every weight.
+fn map<E: Elem>(weights: &Weights<'_, E>, f: impl Fn(E::Lanes, E::Lanes) -> E::Lanes + Sync) -> Buffer<E> {
+    let mut out = Buffer::any(weights.grid.len());
+    weights.for_rows(&mut out, |_, row, out| {
+        for i in (0..out.len()).step_by(E::Lanes::WIDTH) {
+            let (theta, spread) = row.lanes(i);
+            f(theta, spread).store(&mut out[i..]);
+        }
+    });
+    out
+}
+
+/// Var w.
+fn variances<Q: Posterior, E: Elem>(weights: &Weights<'_, E>, posterior: &Q) -> Buffer<E> {
+    map(weights, |theta, spread| posterior.variance(theta, spread))
+}
+
+/// 1 where log alpha is below the threshold, otherwise 0.
+fn kept<Q: Posterior, E: Elem>(weights: &Weights<'_, E>, posterior: &Q, threshold: f64) -> Buffer<E> {
+    map(weights, |theta, spread| (-posterior.q(theta, spread).log_alpha()).above(-threshold))
+}
+
+/// Adds the gradients that those of the variances, `d`, leave in theta and the spread.
+fn pull_variances<Q: Posterior, E: Elem>(
+    weights: &Weights<'_, E>,
+    posterior: &Q,
+    d: &[E],
+    d_theta: &mut [E],
+    d_spread: &mut [E],
+) {
+    let cols = weights.grid.cols;
+    weights.pull_back(Write::Add, d_theta, d_spread, |r, row, i| {
+        let (theta, spread) = row.duals(i);
+        let d = E::Lanes::load(&d[r * cols + i..(r + 1) * cols]);
+        posterior.variance(theta, spread) * Dual { value: d, grad: [E::Lanes::splat(0.0); 2] }
+    });
 }
 
 /// The length of the pieces in which elementwise loops over `len` numbers run in parallel.

@@ -21,17 +21,7 @@ where
     let weights = Weights { grid: M::grid(), theta: numbers(&theta), spread: numbers(&spread), shared: Q::SHARED };
     let mut d_theta = Buffer::any(weights.theta.len());
     let mut d_spread = Buffer::any(weights.spread.len());
-    let (posterior, prior) = (&layer.posterior, &layer.prior);
-    let total = match Scales::fit(&weights, posterior, prior) {
-        None => weights.pull_back(Write::All, &mut d_theta, &mut d_spread, |_, row, i| {
-            let (theta, spread) = row.duals(i);
-            prior.kl(posterior.q(theta, spread))
-        }),
-        Some(scales) => weights.pull_back(Write::All, &mut d_theta, &mut d_spread, |r, row, i| {
-            let (theta, spread) = row.duals(i);
-            prior.kl(scales.divide(posterior.q(theta, spread), r, i))
-        }),
-    };
+    let total = value_and_gradient(&weights, &layer.posterior, &layer.prior, &mut d_theta, &mut d_spread);
     let out: Tensor<Rank0, E, Cpu> = layer.theta.device().try_tensor_from_vec(vec![E::of(total)], ())?;
     let id = out.clone();
     let mut tape = OwnedTape::default();
@@ -43,6 +33,27 @@ where
         Ok(())
     });
     Ok(out.put_tape(tape))
+}
+
+/// The summed KL; its gradient replaces what is in `d_theta` and `d_spread`. Generic over as little as possible: it is what
+/// takes the compiler time.
+fn value_and_gradient<Q: Posterior, P: Prior, E: Elem>(
+    weights: &Weights<'_, E>,
+    posterior: &Q,
+    prior: &P,
+    d_theta: &mut [E],
+    d_spread: &mut [E],
+) -> f64 {
+    match Scales::fit(weights, posterior, prior) {
+        None => weights.pull_back(Write::All, d_theta, d_spread, |_, row, i| {
+            let (theta, spread) = row.duals(i);
+            prior.kl(posterior.q(theta, spread))
+        }),
+        Some(scales) => weights.pull_back(Write::All, d_theta, d_spread, |r, row, i| {
+            let (theta, spread) = row.duals(i);
+            prior.kl(scales.divide(posterior.q(theta, spread), r, i))
+        }),
+    }
 }
 
 /// The learned scales of a prior, as reciprocals and as shifts of the log-variance.

@@ -211,7 +211,6 @@ pub(crate) fn sampled<X: Shape, M: Apply<X>, Q: Posterior, P: Prior, E: Elem, D:
         }
     }
 }
-pub(crate) use sampled as linear;
 
 /// theta on a new tape, with the means that the trained-in threshold switches off set to zero.
 fn means<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(

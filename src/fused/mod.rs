@@ -59,7 +59,7 @@ where
     ) -> Result<Taped<(B, Const<O>), E, Self>, Self::Err> {
         match layer.settings.estimator {
             Estimator::LocalReparameterisation => linear::linear(layer, x, seed, input_grad),
-            Estimator::WeightSampling => graph::linear(layer, x, seed),
+            Estimator::WeightSampling => graph::sampled(layer, x, seed),
         }
     }
 

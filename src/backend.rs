@@ -55,7 +55,7 @@ pub(crate) type Numbers<E, D> = <D as Storage<E>>::Vec;
 
 /// A dfdx device that variational layers run on. The CPU has fused kernels; any other device runs the same formulas as
 /// a dfdx graph.
-pub trait Backend<E: Elem>: Pooling<E> {
+pub trait Backend<E: Elem>: Pooling<E> + Cache {
     /// Whether [`adam`](Backend::adam) leaves the gradient at zero.
     #[doc(hidden)]
     const ADAM_CLEARS: bool = false;
@@ -100,6 +100,18 @@ pub trait Backend<E: Elem>: Pooling<E> {
     ) -> Result<Taped<(B, M::Out, usize, usize), E, Self>, Self::Err> {
         graph::sampled(layer, x, seed)
     }
+}
+
+/// A tensor of these numbers, in the device's own memory. Handing a `Vec` over instead would add to the device's cache at
+/// every step of a training, and the cache never shrinks.
+pub(crate) fn tensor_of<S: Shape, E: Elem, D: Backend<E>>(
+    device: &D,
+    numbers: &[E],
+    shape: S,
+) -> Result<Tensor<S, E, D>, D::Err> {
+    let mut tensor: Tensor<S, E, D> = device.try_zeros_like(&shape)?;
+    tensor.copy_from(numbers);
+    Ok(tensor)
 }
 
 #[cfg(feature = "cuda")]

@@ -5,7 +5,7 @@
 use dfdx::prelude::*;
 use sparsevd_priors::{Moments, Normal, Prior, Real, Shared};
 
-use crate::backend::{Backend, Elem, Taped};
+use crate::backend::{Backend, Elem, Taped, tensor_of};
 use crate::fused::noise;
 use crate::layer::{Estimator, Layer, VARIANCE_FLOOR};
 use crate::map::{Convolution, LinearMap, Map};
@@ -75,7 +75,7 @@ fn scales<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
     let (grid, shape, device) = (M::grid(), matrix::<M>(), layer.theta.device());
     let spread_out = |values: Vec<E>| -> Result<Tensor<Matrix, E, D>, D::Err> {
         let n = values.len();
-        let values = device.try_tensor_from_vec(values, (n,))?;
+        let values = tensor_of(device, &values, (n,))?;
         match shared {
             Shared::PerOutput => values.try_broadcast_like::<_, Axis<1>>(&shape),
             Shared::PerInput => values.try_broadcast_like::<_, Axis<0>>(&shape),
@@ -220,8 +220,8 @@ fn means<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(
     let Some(threshold) = layer.settings.threshold else { return Ok(theta) };
     let (means, spread) = parameters::<_, _, _, _, _, NoneTape>(layer)?;
     let log_alpha = layer.posterior.q(means, spread).log_alpha().finish()?.as_vec();
-    let kept = log_alpha.into_iter().map(|a| E::of(f64::from(a.f64() < threshold))).collect();
-    theta.try_mul(layer.theta.device().try_tensor_from_vec(kept, *layer.theta.shape())?)
+    let kept: Vec<E> = log_alpha.into_iter().map(|a| E::of(f64::from(a.f64() < threshold))).collect();
+    theta.try_mul(tensor_of(layer.theta.device(), &kept, *layer.theta.shape())?)
 }
 
 /// Var w.
@@ -241,7 +241,7 @@ fn sample<S: Shape, E: Elem, D: Backend<E>>(
     let shape = *mean.shape();
     let mut eps = vec![E::default(); shape.num_elements()];
     noise::fill(seed, &mut eps);
-    let eps = mean.device().try_tensor_from_vec(eps, shape)?;
+    let eps = tensor_of(mean.device(), &eps, shape)?;
     let std = variance.try_add(E::of(VARIANCE_FLOOR))?.try_sqrt()?;
     mean.try_add(std.try_mul(eps)?)
 }

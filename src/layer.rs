@@ -7,7 +7,7 @@ use dfdx::prelude::*;
 use rand_distr::Uniform;
 use sparsevd_priors::Prior;
 
-use crate::backend::{Backend, Elem, Taped};
+use crate::backend::{Backend, Elem, Taped, tensor_of};
 use crate::fused::noise;
 use crate::graph;
 use crate::map::{Convolution, LinearMap, Map};
@@ -294,6 +294,6 @@ fn drop_inputs<S: Shape, Q: Posterior, E: Elem, D: Backend<E>, T: Tape<E, D>>(
     let Noise::Dropout(rate) = posterior.noise() else { return Ok(x) };
     let (mut mask, shape) = (vec![E::default(); x.shape().num_elements()], *x.shape());
     noise::fill_mask(seed, rate, &mut mask);
-    let mask = x.device().try_tensor_from_vec(mask, shape)?;
+    let mask = tensor_of(x.device(), &mask, shape)?;
     x.try_mul(mask)
 }

@@ -3,7 +3,7 @@
 use dfdx::nn::modules::*;
 use dfdx::prelude::*;
 
-use crate::backend::{Backend, Elem, Taped};
+use crate::backend::{Backend, Elem, Taped, tensor_of};
 use crate::error::Error;
 use crate::layer::fill;
 use crate::network::Network;
@@ -34,7 +34,7 @@ pub fn categorical<const C: usize, E: Elem, D: Backend<E>>(
         one_hot[i * C + label] = E::ONE;
     }
     let run = || {
-        let target = logits.device().try_tensor_from_vec(one_hot, (batch, Const::<C>))?;
+        let target = tensor_of(logits.device(), &one_hot, (batch, Const::<C>))?;
         let chosen = logits.try_log_softmax::<Axis<1>>()?.try_mul(target)?;
         chosen.try_sum::<Rank0, _>()?.try_mul(E::of(-1.0 / batch as f64))
     };

@@ -4,7 +4,7 @@ use dfdx::nn::tensor_collection::TensorCollection;
 use dfdx::nn::{Module, ModuleMut};
 use dfdx::prelude::*;
 
-use crate::backend::{Backend, Elem, Taped};
+use crate::backend::{Backend, Elem, Taped, tensor_of};
 use crate::data::{Dataset, Layout, Vectors};
 use crate::error::{Error, setting};
 use crate::metrics::Predictions;
@@ -118,6 +118,6 @@ pub(crate) fn inputs<const I: usize, E: Elem, D: Backend<E>, L: Layout>(
     data: &Dataset<L>,
     which: &[usize],
 ) -> Result<Tensor<L::Shape<I>, E, D>, Error> {
-    let numbers = which.iter().flat_map(|&i| data.input(i)).map(|x| E::of(f64::from(*x))).collect();
-    device.try_tensor_from_vec(numbers, shape::<I, L>(data, which.len())?).map_err(Error::device)
+    let numbers: Vec<E> = which.iter().flat_map(|&i| data.input(i)).map(|x| E::of(f64::from(*x))).collect();
+    tensor_of(device, &numbers, shape::<I, L>(data, which.len())?).map_err(Error::device)
 }

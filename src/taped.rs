@@ -7,7 +7,7 @@ use std::rc::Rc;
 use dfdx::prelude::*;
 use sparsevd_priors::{Real, SQRT_FLOOR};
 
-use crate::backend::{Backend, Elem};
+use crate::backend::{Backend, Elem, tensor_of};
 
 /// The weights of a layer as a matrix: `(outputs, weights into each)`.
 pub(crate) type Matrix = (usize, usize);
@@ -160,6 +160,16 @@ impl<E: Elem, D: Backend<E>, T: Tape<E, D>> Real for Node<E, D, T> {
     fn at_least(self, floor: f64) -> Self {
         self.record(|x| x.try_clamp(floor, f64::INFINITY))
     }
+    /// The same numbers under another id, which no gradient reaches.
+    fn detached(self) -> Self {
+        match self.tensor.clone().try_mul(E::ONE) {
+            Ok(copy) => self.with(copy),
+            Err(error) => {
+                self.context.error.borrow_mut().get_or_insert(error);
+                self
+            }
+        }
+    }
     /// By way of the host: `y = f(x0) + f'(x0) (x - x0)`, whose value and derivative are right at `x0`.
     fn lift(self, f: impl Fn(f64) -> (f64, f64)) -> Self {
         let (mut values, mut slopes) = (Vec::new(), Vec::new());
@@ -170,8 +180,8 @@ impl<E: Elem, D: Backend<E>, T: Tape<E, D>> Real for Node<E, D, T> {
         }
         let (device, shape) = (self.tensor.device().clone(), *self.tensor.shape());
         self.record(|x| {
-            let slope = device.try_tensor_from_vec(slopes, shape)?;
-            x.try_mul(slope)?.try_add(device.try_tensor_from_vec(values, shape)?)
+            let slope = tensor_of(&device, &slopes, shape)?;
+            x.try_mul(slope)?.try_add(tensor_of(&device, &values, shape)?)
         })
     }
 }

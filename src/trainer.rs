@@ -111,7 +111,8 @@ impl Trainer {
     }
 
     /// As [`fit`](Trainer::fit), calling `after_epoch` with the network and what the epoch came to; it may evaluate, add
-    /// to the record, or stop the training.
+    /// to the record, or stop the training. Meanwhile the device's cache is on, so that each step reuses the memory of the
+    /// last; afterwards it is off and empty.
     ///
     /// # Errors
     /// As [`fit`](Trainer::fit).
@@ -126,12 +127,29 @@ impl Trainer {
     {
         let elbo = self.check(data)?;
         fits(network, data)?;
+        let device = network.layers().first().ok_or(Error::NoLayer)?.1.device();
+        device.try_enable_cache().map_err(Error::device)?;
+        let history = self.epochs(network, data, &elbo, &mut after_epoch);
+        device.try_disable_cache().map_err(Error::device)?;
+        history
+    }
+
+    fn epochs<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
+        &self,
+        network: &mut N,
+        data: &Dataset<L>,
+        elbo: &Elbo,
+        after_epoch: &mut impl FnMut(&mut N, &mut Epoch) -> ControlFlow<()>,
+    ) -> Result<History, Error>
+    where
+        N: Classifier<I, C, E, D, L>,
+    {
         let mut adam = Adam::new(self.learning_rate);
         let mut history = History { sparsity_at_start: network.sparsity(THRESHOLD)?.sparsity(), ..History::default() };
         let bar = self.bar();
         for epoch in 0..self.epochs {
             adam.learning_rate = self.learning_rate * self.schedule.factor(epoch, self.epochs);
-            let mut record = self.epoch(network, data, &elbo, &mut adam, epoch)?;
+            let mut record = self.epoch(network, data, elbo, &mut adam, epoch)?;
             let flow = after_epoch(network, &mut record);
             show(&bar, &record);
             history.epochs.push(record);

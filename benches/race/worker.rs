@@ -54,6 +54,7 @@ where
     let shape =
         L::shape::<I>(batch, dims).ok_or_else(|| Error::Input(format!("{dims:?} is not what the net reads")))?;
     let (device, mut rng) = (Cpu::seed_from_u64(0), StdRng::seed_from_u64(0));
+    device.enable_cache(); // as `Trainer` does
     let mut net = device.build_module::<Net, f32>();
     start_like_the_peers(&mut net, &mut rng)?;
     let batches: Vec<_> = (0..POOL)

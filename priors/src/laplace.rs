@@ -20,6 +20,13 @@ pub struct Laplace {
     b: f64,
 }
 
+/// `b = 1`.
+impl Default for Laplace {
+    fn default() -> Self {
+        Laplace { b: 1.0 }
+    }
+}
+
 impl Laplace {
     /// A fixed scale b.
     ///

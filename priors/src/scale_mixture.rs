@@ -27,6 +27,13 @@ pub struct ScaleMixture {
     sigma2: f64,
 }
 
+/// Half a slab of scale 1, half a spike of scale e^-6: the middle of what Blundell et al. 2015 tried.
+impl Default for ScaleMixture {
+    fn default() -> Self {
+        ScaleMixture { pi: 0.5, sigma1: 1.0, sigma2: 0.002_478_752_176_666_358_5 }
+    }
+}
+
 impl ScaleMixture {
     /// The weight of the first component, then both standard deviations.
     ///

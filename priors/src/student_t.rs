@@ -28,6 +28,13 @@ pub struct StudentT {
     ln_peak: f64,
 }
 
+/// The Cauchy distribution: `nu = 1`, scale 1.
+impl Default for StudentT {
+    fn default() -> Self {
+        StudentT { nu: 1.0, scale: 1.0, ln_peak: -std::f64::consts::PI.ln() }
+    }
+}
+
 impl StudentT {
     /// Degrees of freedom `nu` and scale `scale`.
     ///

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use sparsevd_priors::Prior;
 
 use super::acting::Acting;
-use super::memory::{Buffer, numbers};
+use super::memory::{Buffer, numbers, tensor};
 use super::product::{Matrix, multiply_here};
 use super::unfold::Geometry;
 use super::{gradient, noise};
@@ -45,9 +45,9 @@ where
         noise::fill(seed, &mut eps);
         eps
     });
-    let y = convolution.forward(numbers(&x), numbers(&layer.bias), slope.as_deref_mut());
-    let shape = (batch, M::Out::default(), outputs[0], outputs[1]);
-    let y = x.device().try_tensor_from_vec(y, shape)?;
+    let y = tensor(x.device(), (batch, M::Out::default(), outputs[0], outputs[1]), |y| {
+        convolution.forward(numbers(&x), numbers(&layer.bias), y, slope.as_deref_mut());
+    })?;
 
     let (bias, out) = (layer.bias.clone(), y.clone());
     tape.add_backward_op(move |grads| {
@@ -124,8 +124,7 @@ where
     }
 
     /// The output; `eps` becomes `eps / (2 std)`, the derivative of an output by its variance.
-    fn forward(&self, x: &[E], bias: &[E], eps: Option<&mut [E]>) -> Vec<E> {
-        let mut y = vec![E::default(); self.images * self.output_len()];
+    fn forward(&self, x: &[E], bias: &[E], y: &mut [E], eps: Option<&mut [E]>) {
         let (n_in, n_out) = (self.part() * self.input_len(), self.part() * self.output_len());
         let bias = if self.bias { bias } else { &[] };
         match eps {
@@ -137,7 +136,6 @@ where
                 y.par_chunks_mut(n_out).zip(x.par_chunks(n_in)).for_each(|(y, x)| self.forward_part(x, bias, y, None));
             }
         }
-        y
     }
 
     fn forward_part(&self, x: &[E], bias: &[E], y: &mut [E], mut eps: Option<&mut [E]>) {

@@ -3,7 +3,7 @@
 use dfdx::prelude::*;
 use sparsevd_priors::{Dual, Lane, Moments, Normal, Prior, Real, Shared};
 
-use super::memory::{Buffer, numbers};
+use super::memory::{Buffer, numbers, tensor};
 use super::weights::{Row, Weights, Write, splat};
 use super::{accumulate, gradient};
 use crate::backend::{Elem, Taped};
@@ -22,7 +22,7 @@ where
     let mut d_theta = Buffer::any(weights.theta.len());
     let mut d_spread = Buffer::any(weights.spread.len());
     let total = value_and_gradient(&weights, &layer.posterior, &layer.prior, &mut d_theta, &mut d_spread);
-    let out: Tensor<Rank0, E, Cpu> = layer.theta.device().try_tensor_from_vec(vec![E::of(total)], ())?;
+    let out = tensor(layer.theta.device(), (), |out| out[0] = E::of(total))?;
     let id = out.clone();
     let mut tape = OwnedTape::default();
     tape.add_backward_op(move |grads| {

@@ -6,7 +6,7 @@ use sparsevd_priors::Prior;
 
 use super::acting::{Acting, piece};
 use super::conv2d::add_noise;
-use super::memory::{Buffer, numbers};
+use super::memory::{Buffer, numbers, tensor};
 use super::product::{Matrix, multiply};
 use super::{gradient, noise};
 use crate::backend::{Elem, Taped};
@@ -27,13 +27,14 @@ where
     let (x, mut tape) = x.try_contiguous()?.split_tape();
     let acting = Acting::of(layer)?;
     let input = Matrix::new(numbers(&x), x.shape().0.size(), I);
-    let mut y = vec![E::default(); x.shape().0.size() * O];
-    multiply(&mut y, false, input, acting.means().t());
-    if BIAS {
-        y.chunks_mut(O).for_each(|y| y.iter_mut().zip(numbers(&layer.bias)).for_each(|(y, b)| *y += *b));
-    }
-    let noise = acting.variance().map(|variance| Noisy::add(&mut y, input, variance, seed));
-    let y = x.device().try_tensor_from_vec(y, (x.shape().0, Const::<O>))?;
+    let mut noise = None;
+    let y = tensor(x.device(), (x.shape().0, Const::<O>), |y| {
+        multiply(y, false, input, acting.means().t());
+        if BIAS {
+            y.chunks_mut(O).for_each(|y| y.iter_mut().zip(numbers(&layer.bias)).for_each(|(y, b)| *y += *b));
+        }
+        noise = acting.variance().map(|variance| Noisy::add(y, input, variance, seed));
+    })?;
 
     let (bias, out) = (layer.bias.clone(), y.clone());
     tape.add_backward_op(move |grads| {

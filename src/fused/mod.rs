@@ -24,6 +24,7 @@ use crate::map::{Convolution, LinearMap, Map};
 use crate::posterior::Posterior;
 
 pub use memory::Pool;
+pub(crate) use memory::tensor;
 
 /// Below this many numbers a loop runs on one thread.
 const PARALLEL: usize = 16_384;

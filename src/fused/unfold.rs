@@ -32,41 +32,36 @@ impl Geometry {
 
     /// The matrix of some images, one after the other: `(channels taps) x (images positions)`, zero in the padding.
     pub(super) fn unfold<E: Elem>(&self, images: &[E], to: &mut [E]) {
-        self.for_lines(images.len() / self.pixels(), |line, image| {
-            let to = &mut to[line];
-            match image {
-                None => to.fill(E::default()),
-                Some((row, tap)) => self.read_line(&images[row], tap, to),
+        let stride = self.window.stride;
+        let mut lines = to.chunks_exact_mut(self.outputs[1].max(1));
+        self.for_rows(images.len() / self.pixels(), |row, inside, start| {
+            let Some(to) = lines.next() else { return };
+            let Some(row) = row.filter(|_| !inside.is_empty()) else { return to.fill(E::default()) };
+            let from = &images[row + start..row + self.image[1]];
+            to[..inside.start].fill(E::default());
+            to[inside.end..].fill(E::default());
+            if stride == 1 {
+                to[inside.clone()].copy_from_slice(&from[..inside.len()]);
+            } else {
+                to[inside.clone()].iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, x)| *to = *x);
             }
         });
     }
 
     /// The transpose of [`unfold`](Geometry::unfold): adds every entry to the pixel it was read from.
     pub(super) fn fold<E: Elem>(&self, from: &[E], images: &mut [E]) {
-        self.for_lines(images.len() / self.pixels(), |line, image| {
-            if let Some((row, tap)) = image {
-                let (inside, start) = self.inside(tap);
-                let (from, row) = (&from[line], &mut images[row]);
-                let pixels = row[start..].iter_mut().step_by(self.window.stride);
-                pixels.zip(&from[inside]).for_each(|(pixel, x)| *pixel += *x);
+        let stride = self.window.stride;
+        let mut lines = from.chunks_exact(self.outputs[1].max(1));
+        self.for_rows(images.len() / self.pixels(), |row, inside, start| {
+            let Some(from) = lines.next() else { return };
+            let Some(row) = row.filter(|_| !inside.is_empty()) else { return };
+            let (from, to) = (&from[inside.clone()], &mut images[row + start..row + self.image[1]]);
+            if stride == 1 {
+                to.iter_mut().zip(from).for_each(|(to, x)| *to += *x);
+            } else {
+                to.iter_mut().step_by(stride).zip(from).for_each(|(to, x)| *to += *x);
             }
         });
-    }
-
-    fn read_line<E: Elem>(&self, row: &[E], tap: usize, to: &mut [E]) {
-        let (inside, start) = self.inside(tap);
-        to[..inside.start].fill(E::default());
-        to[inside.end..].fill(E::default());
-        if inside.is_empty() {
-            return;
-        }
-        if self.window.stride == 1 {
-            let count = inside.len();
-            to[inside].copy_from_slice(&row[start..start + count]);
-        } else {
-            let pixels = row[start..].iter().step_by(self.window.stride);
-            to[inside].iter_mut().zip(pixels).for_each(|(to, x)| *to = *x);
-        }
     }
 
     /// The outputs of a line whose tap lies inside the image, and the pixel that the first of them reads.
@@ -80,18 +75,19 @@ impl Geometry {
         (first..end, first * w.stride + tap * w.dilation - w.pad)
     }
 
-    /// Calls `f(where a line of outputs is in the matrix, (the image row it reads, its tap along that row))` for every
-    /// line; the row is `None` in the padding.
-    fn for_lines(&self, images: usize, mut f: impl FnMut(Range<usize>, Option<(Range<usize>, usize)>)) {
-        let ([height, width], [out_height, out_width], k) = (self.image, self.outputs, self.window.kernel);
-        let mut line = 0;
+    /// Calls `f(where the image row that a line of outputs reads begins, which of the line lie inside, the first pixel of
+    /// the row that they read)` for every line of the matrix; a row in the padding is `None`.
+    fn for_rows(&self, images: usize, mut f: impl FnMut(Option<usize>, &Range<usize>, usize)) {
+        let ([height, width], k) = (self.image, self.window.kernel);
         for channel in 0..self.channels {
             for (tap_y, tap_x) in (0..k).flat_map(|y| (0..k).map(move |x| (y, x))) {
-                for (image, out_y) in (0..images).flat_map(|i| (0..out_height).map(move |y| (i, y))) {
+                let (inside, start) = self.inside(tap_x);
+                for image in 0..images {
                     let plane = (image * self.channels + channel) * height;
-                    let row = self.window.source(out_y, tap_y, height).map(|y| (plane + y) * width);
-                    f(line..line + out_width, row.map(|start| (start..start + width, tap_x)));
-                    line += out_width;
+                    for out_y in 0..self.outputs[0] {
+                        let row = self.window.source(out_y, tap_y, height).map(|y| (plane + y) * width);
+                        f(row, &inside, start);
+                    }
                 }
             }
         }

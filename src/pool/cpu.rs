@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::Pooling;
 use crate::backend::Elem;
+use crate::fused::tensor;
 use crate::map::Window;
 use crate::unfold::{Images, Sliding};
 
@@ -146,7 +147,7 @@ impl Plan {
     {
         let (batch, channels, ..) = *x.shape();
         let [height, width] = self.sliding.outputs;
-        x.device().try_tensor_from_vec(y, (batch, channels, height, width))
+        tensor(x.device(), (batch, channels, height, width), |to| to.copy_from_slice(&y))
     }
 }
 

@@ -34,6 +34,7 @@ fn kls(c: &mut Criterion) {
 /// One step of LeNet-300-100 at batch 100: forward, KL, backward, Adam.
 fn steps(c: &mut Criterion) {
     let device = Cpu::seed_from_u64(0);
+    device.enable_cache(); // as `Trainer` does
     let mut group = c.benchmark_group("LeNet-300-100 step, batch 100");
     for composed in [false, true] {
         let mut net = device.build_module::<LeNet300100, f32>();

@@ -13,6 +13,7 @@ mod map;
 pub mod metrics;
 mod nets;
 mod network;
+mod parts;
 pub mod plots;
 mod pool;
 mod posterior;

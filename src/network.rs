@@ -1,6 +1,5 @@
 //! Networks: any module in which variational layers can be found.
 
-use dfdx::nn::modules as dfdx_modules;
 use dfdx::prelude::*;
 use sparsevd_priors::{Normal, Prior};
 
@@ -9,6 +8,7 @@ use crate::error::{Error, setting};
 use crate::fused::noise;
 use crate::layer::{Layer, Settings, fill};
 use crate::map::{Grid, Map};
+use crate::parts::misfit;
 use crate::posterior::{Noise, Posterior};
 use crate::sparsity::Sparsity;
 
@@ -284,120 +284,4 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Network<E, D> for L
     fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
         found.push((path.to_string(), self));
     }
-}
-
-/// The path of a part: `"2"` in `""`, `"2.0"` in `"2"`.
-fn within(path: &str, part: usize) -> String {
-    if path.is_empty() { part.to_string() } else { format!("{path}.{part}") }
-}
-
-/// A part of a network that cannot read its input.
-pub(crate) fn misfit(path: &str, expected: impl Into<String>, found: &[usize]) -> Error {
-    Error::Shape { layer: path.into(), expected: expected.into(), found: found.into() }
-}
-
-/// Tuples visit their parts in order. A macro because Rust has no way to say "tuples of every length".
-macro_rules! tuple {
-    ($($part:ident $index:tt),+) => {
-        impl<E: Elem, D: Backend<E>, $($part: Network<E, D>),+> Network<E, D> for ($($part,)+) {
-            fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
-                $(self.$index.visit(&within(path, $index), found);)+
-            }
-            fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
-                $(self.$index.visit_mut(&within(path, $index), found);)+
-            }
-            fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
-                let shape = Some(input.to_vec());
-                $(
-                    let Some(shape) = shape else { return Ok(None) };
-                    let shape = self.$index.output_shape(&within(path, $index), &shape)?;
-                )+
-                Ok(shape)
-            }
-        }
-    };
-}
-tuple!(A 0);
-tuple!(A 0, B 1);
-tuple!(A 0, B 1, C 2);
-tuple!(A 0, B 1, C 2, F 3);
-tuple!(A 0, B 1, C 2, F 3, G 4);
-tuple!(A 0, B 1, C 2, F 3, G 4, H 5);
-
-impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Residual<N> {
-    fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
-        self.0.visit(path, found);
-    }
-    fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
-        self.0.visit_mut(path, found);
-    }
-    fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
-        match self.0.output_shape(path, input)? {
-            Some(output) if output != input => {
-                Err(misfit(path, format!("what it gives, {output:?}, because it is residual"), input))
-            }
-            same => Ok(same),
-        }
-    }
-}
-
-impl<N: Network<E, D>, const TIMES: usize, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Repeated<N, TIMES> {
-    fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
-        self.modules.iter().enumerate().for_each(|(i, part)| part.visit(&within(path, i), found));
-    }
-    fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
-        self.modules.iter_mut().enumerate().for_each(|(i, part)| part.visit_mut(&within(path, i), found));
-    }
-    fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
-        let mut parts = self.modules.iter().enumerate();
-        parts.try_fold(Some(input.to_vec()), |shape, (i, part)| match shape {
-            Some(shape) => part.output_shape(&within(path, i), &shape),
-            None => Ok(None),
-        })
-    }
-}
-
-/// dfdx's own modules hold no layer of ours and cost no KL. Each says what it makes of a shape, or what it reads.
-macro_rules! without_layers {
-    ($($shape:expr => $([$($generic:tt)*] $module:ident $(<$($arg:ident),+>)?),+;)+) => { $($(
-        impl<$($generic)* E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::$module $(<$($arg),+>)? {
-            fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
-                let shape: Result<Vec<usize>, String> = $shape(input);
-                shape.map(Some).map_err(|expected| misfit(path, expected, input))
-            }
-        }
-    )+)+ };
-}
-without_layers! {
-    same => [] ReLU, [] FastGeLU, [] Sin, [] Cos, [] Ln, [] Exp, [] Sigmoid, [] Tanh, [] Square, [] Sqrt, [] Abs,
-        [] Softmax, [] LogSoftmax, [] Dropout, [] LeakyReLU<E>, [const N: usize,] DropoutOneIn<N>;
-    pooled => [] AvgPoolGlobal, [] MaxPoolGlobal, [] MinPoolGlobal;
-    features::<I, O> => [const I: usize, const O: usize,] Linear<I, O, E, D>,
-        [const I: usize, const O: usize,] UnbiasedLinear<I, O, E, D>;
-    features::<M, M> => [const M: usize,] LayerNorm1D<M, E, D>;
-    channels::<C> => [const C: usize,] BatchNorm1D<C, E, D>, [const C: usize,] BatchNorm2D<C, E, D>,
-        [const C: usize,] Bias2D<C, E, D>;
-}
-
-/// Any shape, unchanged.
-fn same(input: &[usize]) -> Result<Vec<usize>, String> {
-    Ok(input.to_vec())
-}
-
-/// An image to one number a channel.
-fn pooled(input: &[usize]) -> Result<Vec<usize>, String> {
-    if let [channels, _, _] = *input { Ok(vec![channels]) } else { Err("images".into()) }
-}
-
-/// `I` features, in the last dimension, to `O`.
-fn features<const I: usize, const O: usize>(input: &[usize]) -> Result<Vec<usize>, String> {
-    match input {
-        [others @ .., features] if *features == I => Ok([others, &[O]].concat()),
-        _ => Err(format!("{I} numbers")),
-    }
-}
-
-/// `C` channels, in the first dimension, unchanged.
-fn channels<const C: usize>(input: &[usize]) -> Result<Vec<usize>, String> {
-    if input.first() == Some(&C) { Ok(input.to_vec()) } else { Err(format!("{C} channels")) }
 }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::builder::RangedU64ValueParser;
 use serde::Serialize;
 use sparsevd::data::Split;
 
@@ -26,10 +27,10 @@ pub struct Args {
     #[arg(long)]
     pub data: Option<PathBuf>,
     /// Repetitions of every method, with seeds 0, 1, ..
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
     pub seeds: u64,
     /// Passes over the training data
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub epochs: usize,
     /// Images in a mini-batch
     #[arg(long, default_value_t = 50)]

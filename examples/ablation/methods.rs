@@ -20,15 +20,21 @@ pub enum Method {
 }
 
 impl Method {
-    /// Those that are trained from scratch.
-    pub const TRAINED: [Method; 6] = [
+    /// In the order of the table.
+    pub const ALL: [Method; 7] = [
         Method::Dense,
         Method::BinaryDropout,
         Method::GaussianDropout,
         Method::SparseVd,
         Method::Ard,
         Method::Gaussian,
+        Method::Magnitude,
     ];
+
+    /// Those that are trained from scratch: all but the last.
+    pub fn trained() -> &'static [Method] {
+        &Method::ALL[..6]
+    }
 
     pub fn name(self) -> &'static str {
         match self {

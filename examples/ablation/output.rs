@@ -9,16 +9,6 @@ use sparsevd::report::{Align, Report, Table, write_json, write_svg};
 use crate::Args;
 use crate::methods::{Method, Run};
 
-const ALL: [Method; 7] = [
-    Method::Dense,
-    Method::BinaryDropout,
-    Method::GaussianDropout,
-    Method::SparseVd,
-    Method::Ard,
-    Method::Gaussian,
-    Method::Magnitude,
-];
-
 /// Prints and writes everything.
 pub fn report(args: &Args, split: &Split, runs: &[Run]) -> Result<(), Box<dyn std::error::Error>> {
     if runs.is_empty() {
@@ -85,7 +75,7 @@ fn columns(names: &[&'static str]) -> Table {
 fn deployed_table(runs: &[Run]) -> Table {
     let mut table =
         columns(&["method", "error %", "NLL", "ECE %", "Brier", "sparse % by layer", "sparse %", "|W|/|W!=0|", "s"]);
-    for method in ALL {
+    for method in Method::ALL {
         let runs = of(runs, method);
         if runs.is_empty() {
             continue;
@@ -116,7 +106,7 @@ type Pick = fn(&Run) -> &Metrics;
 fn evaluations_table(runs: &[Run]) -> Table {
     let mut table =
         columns(&["method", "weights", "error %", "NLL", "ECE %", "Brier", "predictive entropy", "mutual information"]);
-    for method in ALL {
+    for method in Method::ALL {
         let runs = of(runs, method);
         let kinds: [(&str, Pick); 3] =
             [("mean", |r| &r.mean), ("pruned mean", |r| &r.deployed), ("10 samples", |r| &r.sampled)];
@@ -147,7 +137,7 @@ type Figure = (&'static str, String, String);
 
 /// Training curves, log alpha, threshold and masks, of the first seed.
 fn figures(args: &Args, split: &Split, runs: &[Run]) -> Result<Vec<Figure>, sparsevd::plots::PlotError> {
-    let first: Vec<&Run> = ALL.iter().filter_map(|m| of(runs, *m).first().copied()).collect();
+    let first: Vec<&Run> = Method::ALL.iter().filter_map(|m| of(runs, *m).first().copied()).collect();
     let pruning: Vec<&Run> = first.iter().copied().filter(|run| run.method.prunes()).collect();
     let by_epoch = |run: &&Run, f: fn(&sparsevd::Epoch) -> f64| {
         Series::new(run.method.name(), run.history.epochs.iter().map(|e| ((e.epoch + 1) as f64, f(e))))

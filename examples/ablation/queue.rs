@@ -16,7 +16,7 @@ type Done<const I: usize> = (Run, Option<Net<I, Delta, Flat>>);
 /// All methods with all seeds.
 pub fn run_all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Run>, Box<dyn std::error::Error>> {
     let stop = stop_on_ctrl_c()?;
-    let epochs = Method::TRAINED.len() * args.epochs + args.epochs.div_ceil(2);
+    let epochs = Method::trained().len() * args.epochs + args.epochs.div_ceil(2);
     let bar = ProgressBar::new(epochs as u64 * args.seeds);
     bar.set_style(ProgressStyle::with_template("{bar:24} {elapsed} (about {eta} left)  {msg}")?);
     let tick = |method: Method, epoch: &Epoch| {
@@ -31,7 +31,7 @@ pub fn run_all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Run>, B
     };
     let job = |seed: u64| Job { args, split, seed, tick: &tick };
 
-    let trained = (0..args.seeds).flat_map(|seed| Method::TRAINED.map(|method| (method, seed)));
+    let trained = (0..args.seeds).flat_map(|seed| Method::trained().iter().map(move |method| (*method, seed)));
     let mut done: Vec<Done<I>> = in_parallel(trained, stop, |(method, seed)| train(&job(seed), method))?;
     let mut pairs = Vec::new();
     for seed in 0..args.seeds {

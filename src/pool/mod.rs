@@ -10,7 +10,8 @@ use dfdx::prelude::*;
 use crate::backend::{Backend, Elem, Taped};
 use crate::error::Error;
 use crate::map::Window;
-use crate::network::{Network, misfit};
+use crate::network::Network;
+use crate::parts::misfit;
 use crate::unfold::Images;
 
 /// How a device pools. The CPU has operations of its own; any other device runs a dfdx graph.

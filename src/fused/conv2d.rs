@@ -52,8 +52,7 @@ where
     let (bias, out) = (layer.bias.clone(), y.clone());
     tape.add_backward_op(move |grads| {
         let g = std::mem::take(gradient(grads, &out)?);
-        let d_x = if input_grad { Some(std::mem::take(gradient(grads, &x)?)) } else { None };
-        let mut d_x = d_x;
+        let mut d_x = if input_grad { Some(std::mem::take(gradient(grads, &x)?)) } else { None };
         let sums = convolution.backward(numbers(&x), &g, slope.as_deref(), d_x.as_deref_mut());
         if let Some(d_x) = d_x {
             *gradient(grads, &x)? = d_x;

@@ -8,6 +8,7 @@ use crate::fused::Pool;
 use crate::graph;
 use crate::layer::Layer;
 use crate::map::{Convolution, LinearMap, Map};
+use crate::norm::{self, Moments, Norm};
 use crate::pool::Pooling;
 use crate::posterior::Posterior;
 
@@ -70,6 +71,25 @@ pub trait Backend<E: Elem>: Pooling<E> + Cache {
         step: i32,
     ) -> Result<(), Self::Err> {
         config.try_update(step, tensor, m, v, gradient)
+    }
+
+    /// `max(x, 0)`.
+    #[doc(hidden)]
+    fn relu<S: Shape, T: Tape<E, Self>>(x: Tensor<S, E, Self, T>) -> Result<Tensor<S, E, Self, T>, Self::Err> {
+        x.try_relu()
+    }
+
+    /// A batch, normalised by the moments of its channels, and those moments.
+    #[doc(hidden)]
+    #[allow(clippy::type_complexity, reason = "a pair")]
+    fn batch_norm<const C: usize, S: Shape, Ax: Axes>(
+        norm: &Norm<C, E, Self>,
+        x: Taped<S, E, Self>,
+    ) -> Result<(Taped<S, E, Self>, Vec<Moments>), Self::Err>
+    where
+        S: HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
+    {
+        norm::composed(norm, x)
     }
 
     /// The summed KL of a layer, in nats.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod activation;
 mod adam;
 mod backend;
 pub mod data;
@@ -13,6 +14,7 @@ mod map;
 pub mod metrics;
 mod nets;
 mod network;
+mod norm;
 mod parts;
 pub mod plots;
 mod pool;
@@ -29,6 +31,7 @@ mod unfold;
 
 pub use sparsevd_priors as priors;
 
+pub use activation::ReLU;
 pub use adam::Adam;
 pub use backend::{Backend, Elem, Taped};
 pub use elbo::{Elbo, Loss};
@@ -38,6 +41,7 @@ pub use likelihood::{GaussianLikelihood, GaussianNoise, categorical};
 pub use map::{Conv2dMap, Convolution, Grid, LinearMap, Map, Window};
 pub use nets::{LeNet5, LeNet300100, VggConv, VggHalf, VggLike, VggQuarter};
 pub use network::{Layers, LayersMut, Network, VariationalLayer, Weights};
+pub use norm::{BatchNorm, Norm};
 pub use pool::{AvgPool2d, Flatten, MaxPool2d, Pooling, Traced};
 pub use posterior::{
     Additive, AlphaPer, Bernoulli, Delta, Fixed, Multiplicative, Noise, PerLayer, PerOutput, PerWeight, Posterior,
@@ -76,7 +80,8 @@ pub mod prelude {
     pub use crate::metrics::{Metrics, Predictions};
     pub use crate::priors::{Ard, Flat, Gaussian, Laplace, LogUniform, Normal, Prior, Real, ScaleMixture, StudentT};
     pub use crate::*;
-    // `Tape`, `Error` and `Gaussian` here are this library's.
+    // `Tape`, `Error` and `Gaussian` here are this library's, and so are the modules that dfdx has too.
+    pub use crate::ReLU;
     pub use dfdx::nn::BuildOnDevice;
     pub use dfdx::nn::builders::*;
     pub use dfdx::shapes::*;

@@ -1,8 +1,8 @@
 //! The networks of the paper, generic over posterior and prior.
 
-use dfdx::nn::builders::{BatchNorm1D, BatchNorm2D, ReLU};
-
+use crate::activation::ReLU;
 use crate::map::{Conv2dMap, LinearMap};
+use crate::norm::BatchNorm;
 use crate::pool::{Flatten, MaxPool2d};
 use crate::posterior::Additive;
 use crate::{Variational, priors::LogUniform};
@@ -34,7 +34,7 @@ pub type LeNet5<P = LogUniform, Q = Additive> = (
 
 /// A 3 x 3 convolution that keeps the size, batch norm instead of a bias, and ReLU.
 pub type VggConv<const IN: usize, const OUT: usize, P, Q> =
-    (Variational<Conv2dMap<IN, OUT, 3, 1, 1, 1, 1, IN, false>, Q, P>, BatchNorm2D<OUT>, ReLU);
+    (Variational<Conv2dMap<IN, OUT, 3, 1, 1, 1, 1, IN, false>, Q, P>, BatchNorm<OUT>, ReLU);
 
 /// The VGG-like net of the paper, for images of 3 x 32 x 32 in 10 classes (Zagoruyko 2015): convolutions with batch norm to
 /// `C1` x 2, `C2` x 2, `C3` x 3, `C4` x 3, `C4` x 3 channels, 2 x 2 max-pooling after each group, then `C4`-`C4`-10.
@@ -57,7 +57,7 @@ pub type VggLike<
     (
         Flatten<C4>,
         Variational<LinearMap<C4, C4, false>, Q, P>,
-        BatchNorm1D<C4>,
+        BatchNorm<C4>,
         ReLU,
         Variational<LinearMap<C4, 10>, Q, P>,
     ),

@@ -142,6 +142,9 @@ fn say(line: &Value) -> std::io::Result<()> {
 }
 
 fn main() -> ExitCode {
+    if std::env::var_os("ADOPT").is_some() {
+        rayon::ThreadPoolBuilder::new().use_current_thread().build_global().unwrap();
+    }
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

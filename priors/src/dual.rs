@@ -65,7 +65,7 @@ impl<T: Lane> Mul for Dual<T> {
     #[expect(clippy::suspicious_arithmetic_impl, reason = "the product rule adds")]
     #[inline(always)]
     fn mul(self, o: Self) -> Self {
-        let partial = |i: usize| self.grad[i] * o.value + self.value * o.grad[i];
+        let partial = |i: usize| self.grad[i].mul_add(o.value, self.value * o.grad[i]);
         Dual { value: self.value * o.value, grad: [partial(0), partial(1)] }
     }
 }

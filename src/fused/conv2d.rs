@@ -57,6 +57,7 @@ where
         if let Some(d_x) = d_x {
             *gradient(grads, &x)? = d_x;
         }
+        *gradient(grads, &out)? = g; // back to the device's memory
         if M::BIAS {
             let d_bias = gradient(grads, &bias)?;
             sums.iter().for_each(|s| d_bias.iter_mut().zip(s.bias.iter()).for_each(|(to, g)| *to += *g));

@@ -78,7 +78,7 @@ impl<E: Elem> Scales<E> {
         for r in 0..grid.rows {
             let row = weights.row(r);
             for i in (0..grid.cols).step_by(E::Lanes::WIDTH) {
-                let (first, second) = moments(posterior, &row, i);
+                let [first, second] = moments(posterior, &row, i);
                 for j in i..grid.cols.min(i + E::Lanes::WIDTH) {
                     let sum = &mut sums[group(r, j)?];
                     sum[0] += first[j - i].f64();
@@ -112,11 +112,11 @@ impl<E: Elem> Scales<E> {
 }
 
 /// E w and E w^2 of a lane of weights.
-fn moments<Q: Posterior, E: Elem>(posterior: &Q, row: &Row<'_, E>, i: usize) -> ([E; 8], [E; 8]) {
+fn moments<Q: Posterior, E: Elem>(posterior: &Q, row: &Row<'_, E>, i: usize) -> [[E; 16]; 2] {
     let (theta, spread) = row.lanes(i);
     let q = posterior.q(theta, spread);
-    let (mut first, mut second) = ([E::default(); 8], [E::default(); 8]);
+    let [mut first, mut second] = [[E::default(); 16]; 2];
     (q.mean.square() + q.var()).store(&mut second[..E::Lanes::WIDTH]);
     q.mean.store(&mut first[..E::Lanes::WIDTH]);
-    (first, second)
+    [first, second]
 }

@@ -63,6 +63,7 @@ where
                 d_x.iter_mut().zip(d_x2.iter()).zip(numbers(&x)).for_each(|((to, d), x)| *to += two * *x * *d);
             }
         }
+        *gradient(grads, &out)? = g; // back to the device's memory
         Ok(())
     });
     Ok(y.put_tape(tape))

@@ -12,7 +12,7 @@ use crate::backend::Elem;
 /// # Panics
 /// If the tensor is not contiguous and longer than its memory, which only a broadcast one can be; parameters and
 /// everything that went through `try_contiguous` are safe.
-pub(super) fn numbers<S: Shape, E: Elem, T>(tensor: &Tensor<S, E, Cpu, T>) -> &[E] {
+pub(crate) fn numbers<S: Shape, E: Elem, T>(tensor: &Tensor<S, E, Cpu, T>) -> &[E] {
     let count = tensor.shape().num_elements();
     if count == 0 {
         return &[];

@@ -3,12 +3,14 @@
 
 mod acting;
 mod adam;
+mod batch_norm;
 mod conv2d;
 mod kl;
 mod linear;
 mod memory;
 pub(crate) mod noise;
 mod product;
+mod relu;
 mod unfold;
 mod weights;
 
@@ -21,10 +23,11 @@ use crate::backend::{Backend, Elem, Numbers, Taped};
 use crate::graph;
 use crate::layer::{Estimator, Layer};
 use crate::map::{Convolution, LinearMap, Map};
+use crate::norm::{Moments, Norm};
 use crate::posterior::Posterior;
 
 pub use memory::Pool;
-pub(crate) use memory::tensor;
+pub(crate) use memory::{numbers, tensor};
 
 /// Below this many numbers a loop runs on one thread.
 const PARALLEL: usize = 16_384;
@@ -46,6 +49,20 @@ where
     ) -> Result<(), Self::Err> {
         adam::update(tensor, moments, gradient, config, step);
         Ok(())
+    }
+
+    fn relu<S: Shape, T: Tape<E, Self>>(x: Tensor<S, E, Self, T>) -> Result<Tensor<S, E, Self, T>, Self::Err> {
+        relu::relu(x)
+    }
+
+    fn batch_norm<const C: usize, S: Shape, Ax: Axes>(
+        norm: &Norm<C, E, Self>,
+        x: Taped<S, E, Self>,
+    ) -> Result<(Taped<S, E, Self>, Vec<Moments>), Self::Err>
+    where
+        S: HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
+    {
+        batch_norm::batch_norm(norm, x)
     }
 
     fn kl<M: Map, Q: Posterior, P: Prior>(layer: &Layer<M, Q, P, E, Self>) -> Result<Taped<Rank0, E, Self>, Self::Err> {
@@ -79,7 +96,7 @@ where
 }
 
 /// A tensor's gradient, as numbers to add to.
-fn gradient<'a, S: Shape, E: Elem>(
+pub(crate) fn gradient<'a, S: Shape, E: Elem>(
     grads: &'a mut Gradients<E, Cpu>,
     of: &Tensor<S, E, Cpu>,
 ) -> Result<&'a mut Vec<E>, CpuError> {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use sparsevd_priors::{Lanes, Real};
-use wide::{f32x8, u32x8};
+use wide::{f32x16, u32x16};
 
 use super::PARALLEL;
 use crate::backend::Elem;
@@ -19,17 +19,17 @@ pub(crate) fn fill<E: Elem>(seed: u64, out: &mut [E]) {
 
 /// Fills `out` with a dropout mask: 0 with probability `rate`, otherwise `1 / (1 - rate)`.
 pub(crate) fn fill_mask<E: Elem>(seed: u64, rate: f64, out: &mut [E]) {
-    let (rate, kept) = (f32x8::splat(rate as f32), f32x8::splat((1.0 - rate).recip() as f32));
-    let keep = move |generator: &mut Xoshiro| unit(generator.next()).simd_gt(rate).select(kept, f32x8::splat(0.0));
+    let (rate, kept) = (f32x16::splat(rate as f32), f32x16::splat((1.0 - rate).recip() as f32));
+    let keep = move |generator: &mut Xoshiro| unit(generator.next()).simd_gt(rate).select(kept, f32x16::splat(0.0));
     fill_pairs(seed, out, move |generator| [keep(generator), keep(generator)]);
 }
 
-/// Fills `out` sixteen numbers at a time.
-fn fill_pairs<E: Elem>(seed: u64, out: &mut [E], draw: impl Fn(&mut Xoshiro) -> [f32x8; 2] + Sync) {
+/// Fills `out` 32 numbers at a time.
+fn fill_pairs<E: Elem>(seed: u64, out: &mut [E], draw: impl Fn(&mut Xoshiro) -> [f32x16; 2] + Sync) {
     let block = |(index, block): (usize, &mut [E])| {
         let mut generator = Xoshiro::new(seed ^ (index as u64).wrapping_mul(0xD1B5_4A32_D192_ED03));
-        for pair in block.chunks_mut(16) {
-            for (to, from) in pair.chunks_mut(8).zip(draw(&mut generator)) {
+        for pair in block.chunks_mut(32) {
+            for (to, from) in pair.chunks_mut(16).zip(draw(&mut generator)) {
                 to.iter_mut().zip(from.to_array()).for_each(|(to, x)| *to = E::of(f64::from(x)));
             }
         }
@@ -41,8 +41,8 @@ fn fill_pairs<E: Elem>(seed: u64, out: &mut [E], draw: impl Fn(&mut Xoshiro) -> 
     }
 }
 
-/// Eight xoshiro128+ generators side by side (Blackman and Vigna 2018).
-struct Xoshiro([u32x8; 4]);
+/// Sixteen xoshiro128+ generators side by side (Blackman and Vigna 2018).
+struct Xoshiro([u32x16; 4]);
 
 impl Xoshiro {
     /// State by SplitMix64, as its authors recommend, from the *mixed* seed: from the seed itself, seeds a multiple of
@@ -53,12 +53,12 @@ impl Xoshiro {
             state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
             mix(state) as u32
         };
-        let mut lanes = || u32x8::new(std::array::from_fn(|_| word()));
+        let mut lanes = || u32x16::new(std::array::from_fn(|_| word()));
         Xoshiro([lanes(), lanes(), lanes(), lanes()])
     }
 
     #[inline(always)]
-    fn next(&mut self) -> u32x8 {
+    fn next(&mut self) -> u32x16 {
         let [a, b, c, d] = self.0;
         let result = a + d;
         let (c, d) = (c ^ a, d ^ b);
@@ -76,18 +76,18 @@ fn mix(z: u64) -> u64 {
 
 /// Two standard normals from two uniforms: `sqrt(-2 ln u) (cos 2 pi v, sin 2 pi v)`.
 #[inline(always)]
-fn box_muller(u: f32x8, v: f32x8) -> [f32x8; 2] {
-    let radius = (Lanes(u).ln().0 * f32x8::splat(-2.0)).sqrt();
-    let angle = (v - f32x8::splat(0.5)) * f32x8::splat(std::f32::consts::TAU);
+fn box_muller(u: f32x16, v: f32x16) -> [f32x16; 2] {
+    let radius = (Lanes(u).ln().0 * f32x16::splat(-2.0)).sqrt();
+    let angle = (v - f32x16::splat(0.5)) * f32x16::splat(std::f32::consts::TAU);
     let (sin, cos) = angle.sin_cos();
     [radius * cos, radius * sin]
 }
 
 /// The upper 24 bits as a number in (0, 1).
 #[inline(always)]
-fn unit(bits: u32x8) -> f32x8 {
-    let whole = f32x8::from_i32x8(bytemuck::cast(bits >> 8));
-    (whole + f32x8::splat(0.5)) * f32x8::splat(1.0 / 16_777_216.0)
+fn unit(bits: u32x16) -> f32x16 {
+    let whole = f32x16::from_i32x16(bytemuck::cast(bits >> 8));
+    (whole + f32x16::splat(0.5)) * f32x16::splat(1.0 / 16_777_216.0)
 }
 
 #[cfg(test)]

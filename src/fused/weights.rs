@@ -81,23 +81,18 @@ impl<E: Elem> Weights<'_, E> {
         let (cols, own) = (self.grid.cols, self.shared == Shared::None);
         let run = |r: usize, d_theta: &mut [E], d_spread: &mut [E]| -> [f64; 2] {
             let (row, width) = (self.row(r), E::Lanes::WIDTH);
-            let (mut value, mut shared) = (0.0, 0.0);
-            let mut take = |dual: Dual<E::Lanes>, i: usize, count: usize| {
-                value += dual.value.sum(count);
+            let (mut value, mut shared) = (E::Lanes::splat(0.0), E::Lanes::splat(0.0));
+            for i in (0..cols).step_by(width) {
+                let dual = f(r, &row, i);
+                value = value + dual.value.first(cols - i);
                 write.to(&mut d_theta[i..], dual.grad[0]);
-                if own { write.to(&mut d_spread[i..], dual.grad[1]) } else { shared += dual.grad[1].sum(count) }
-            };
-            // Two at a time: a formula is a chain of dependent operations, and two chains fill the processor better.
-            let pairs = cols - cols % (2 * width);
-            for i in (0..pairs).step_by(2 * width) {
-                let (first, second) = (f(r, &row, i), f(r, &row, i + width));
-                take(first, i, width);
-                take(second, i + width, width);
+                if own {
+                    write.to(&mut d_spread[i..], dual.grad[1]);
+                } else {
+                    shared = shared + dual.grad[1].first(cols - i);
+                }
             }
-            for i in (pairs..cols).step_by(width) {
-                take(f(r, &row, i), i, width.min(cols - i));
-            }
-            [value, shared]
+            [value.sum(), shared.sum()]
         };
         let sums: Vec<[f64; 2]> = match (own, self.grid.len() < PARALLEL) {
             (true, true) => {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::Pooling;
 use crate::backend::Elem;
-use crate::fused::tensor;
+use crate::fused::{gradient, numbers, tensor};
 use crate::map::Window;
 use crate::unfold::{Images, Sliding};
 
@@ -25,27 +25,36 @@ where
     ) -> Result<Images<B, C, E, Self, T>, CpuError> {
         let (plan, x) = Plan::new(x, window)?;
         let (x, mut tape) = x.split_tape();
-        let mut from = vec![0_u32; plan.outputs()];
-        let numbers = numbers(&x);
-        let mut y = vec![E::default(); plan.outputs()];
         let (area, positions) = (plan.area(), plan.sliding.positions());
-        let planes = y.par_chunks_mut(positions).zip(from.par_chunks_mut(positions)).zip(numbers.par_chunks(area));
-        planes.with_min_len(plan.min_len()).for_each(|((y, from), x)| {
-            for ((y, from), span) in y.iter_mut().zip(from).zip(plan.spans()) {
-                let best = span.pixels().fold(span.first(), |best, p| if beats(x[p], x[best]) { p } else { best });
-                (*y, *from) = (x[best], best as u32);
-            }
-        });
-        let y = plan.output(&x, y)?;
+        let mut from = vec![0_u32; plan.outputs()];
+        let y = tensor(x.device(), plan.shape(&x), |y| {
+            let planes = y.par_chunks_mut(positions).zip(from.par_chunks_mut(positions));
+            let planes = planes.zip(numbers(&x).par_chunks(area)).with_min_len(plan.min_len());
+            planes.for_each(|((y, from), x)| {
+                plan.for_lines(|line, rows, cols| {
+                    let at = line * cols.len()..(line + 1) * cols.len();
+                    let (y, from) = (&mut y[at.clone()], &mut from[at]);
+                    for ((y, from), cols) in y.iter_mut().zip(from).zip(cols) {
+                        let mut best = rows.start * plan.width() + cols.start;
+                        for row in rows.clone() {
+                            let row = row * plan.width();
+                            for pixel in row + cols.start..row + cols.end {
+                                best = if beats(x[pixel], x[best]) { pixel } else { best };
+                            }
+                        }
+                        (*y, *from) = (x[best], best as u32);
+                    }
+                });
+            });
+        })?;
         let out = y.clone();
         tape.add_backward_op(move |grads| {
-            grads.try_alloc_for(&out)?;
-            let g = self::numbers(&grads.get(&out));
-            let to = gradient(grads, &x)?;
-            let planes = to.par_chunks_mut(area).zip(from.par_chunks(positions)).zip(g.par_chunks(positions));
-            planes.with_min_len(plan.min_len()).for_each(|((to, from), g)| {
+            let g = std::mem::take(gradient(grads, &out)?);
+            let planes = gradient(grads, &x)?.par_chunks_mut(area).zip(from.par_chunks(positions));
+            planes.zip(g.par_chunks(positions)).with_min_len(plan.min_len()).for_each(|((to, from), g)| {
                 from.iter().zip(g).for_each(|(from, g)| to[*from as usize] += *g);
             });
+            *gradient(grads, &out)? = g; // back to the device's memory
             Ok(())
         });
         Ok(y.put_tape(tape))
@@ -57,28 +66,34 @@ where
     ) -> Result<Images<B, C, E, Self, T>, CpuError> {
         let (plan, x) = Plan::new(x, window)?;
         let (x, mut tape) = x.split_tape();
-        let numbers = numbers(&x);
-        let share = E::of(((window.kernel * window.kernel) as f64).recip());
-        let mut y = vec![E::default(); plan.outputs()];
         let (area, positions) = (plan.area(), plan.sliding.positions());
-        let planes = y.par_chunks_mut(positions).zip(numbers.par_chunks(area));
-        planes.with_min_len(plan.min_len()).for_each(|(y, x)| {
-            for (y, span) in y.iter_mut().zip(plan.spans()) {
-                *y = share * span.pixels().fold(E::default(), |sum, p| sum + x[p]);
-            }
-        });
-        let y = plan.output(&x, y)?;
+        let share = E::of(((window.kernel * window.kernel) as f64).recip());
+        let y = tensor(x.device(), plan.shape(&x), |y| {
+            let planes = y.par_chunks_mut(positions).zip(numbers(&x).par_chunks(area));
+            planes.with_min_len(plan.min_len()).for_each(|(y, x)| {
+                plan.for_lines(|line, rows, cols| {
+                    let y = &mut y[line * cols.len()..(line + 1) * cols.len()];
+                    for (y, cols) in y.iter_mut().zip(cols) {
+                        let pixels = rows.clone().flat_map(|row| &x[row * plan.width()..][cols.clone()]);
+                        *y = share * pixels.fold(E::default(), |sum, x| sum + *x);
+                    }
+                });
+            });
+        })?;
         let out = y.clone();
         tape.add_backward_op(move |grads| {
-            grads.try_alloc_for(&out)?;
-            let g = self::numbers(&grads.get(&out));
-            let to = gradient(grads, &x)?;
-            let planes = to.par_chunks_mut(area).zip(g.par_chunks(positions));
+            let g = std::mem::take(gradient(grads, &out)?);
+            let planes = gradient(grads, &x)?.par_chunks_mut(area).zip(g.par_chunks(positions));
             planes.with_min_len(plan.min_len()).for_each(|(to, g)| {
-                for (g, span) in g.iter().zip(plan.spans()) {
-                    span.pixels().for_each(|p| to[p] += share * *g);
-                }
+                plan.for_lines(|line, rows, cols| {
+                    for (g, cols) in g[line * cols.len()..].iter().zip(cols) {
+                        for row in rows.clone() {
+                            to[row * plan.width()..][cols.clone()].iter_mut().for_each(|to| *to += share * *g);
+                        }
+                    }
+                });
             });
+            *gradient(grads, &out)? = g; // back to the device's memory
             Ok(())
         });
         Ok(y.put_tape(tape))
@@ -92,10 +107,12 @@ fn beats<E: Elem>(next: E, best: E) -> bool {
 }
 
 /// What a pool does to a batch of images.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Plan {
     sliding: Sliding,
     batch: usize,
+    /// The pixels of a row that each output of a line reads.
+    cols: Vec<Range<usize>>,
 }
 
 impl Plan {
@@ -109,11 +126,16 @@ impl Plan {
         Cpu: Device<E>,
     {
         let sliding = Sliding::new(window, x.shape()).ok_or(CpuError::WrongNumElements)?;
-        Ok((Plan { sliding, batch: x.shape().0.size() }, x.try_contiguous()?))
+        let cols = (0..sliding.outputs[1]).map(|j| clip(window, j, sliding.size[1])).collect();
+        Ok((Plan { sliding, batch: x.shape().0.size(), cols }, x.try_contiguous()?))
+    }
+
+    fn width(&self) -> usize {
+        self.sliding.size[1]
     }
 
     fn area(&self) -> usize {
-        self.sliding.size[0] * self.sliding.size[1]
+        self.sliding.size[0] * self.width()
     }
 
     /// How many outputs there are.
@@ -126,28 +148,18 @@ impl Plan {
         (16_384 / self.area().max(1)).max(1)
     }
 
-    /// What each output of a channel reads.
+    /// Calls `f(line, the rows that its outputs read, the columns that each reads)` for every line of a channel's outputs.
     #[inline(always)]
-    fn spans(&self) -> impl Iterator<Item = Span> {
-        let (window, [height, width]) = (self.sliding.window, self.sliding.size);
-        let [rows, cols] = self.sliding.outputs;
-        (0..rows).flat_map(move |i| {
-            let rows = clip(window, i, height);
-            (0..cols).map(move |j| Span { rows: rows.clone(), cols: clip(window, j, width), width })
-        })
+    fn for_lines(&self, mut f: impl FnMut(usize, Range<usize>, &[Range<usize>])) {
+        for line in 0..self.sliding.outputs[0] {
+            f(line, clip(self.sliding.window, line, self.sliding.size[0]), &self.cols);
+        }
     }
 
-    fn output<B: Dim, C: Dim, E: Elem>(
-        &self,
-        x: &Images<B, C, E, Cpu, NoneTape>,
-        y: Vec<E>,
-    ) -> Result<Images<B, C, E, Cpu, NoneTape>, CpuError>
-    where
-        Cpu: Device<E>,
-    {
+    /// The shape of the outputs.
+    fn shape<B: Dim, C: Dim, E: Elem, T>(&self, x: &Images<B, C, E, Cpu, T>) -> (B, C, usize, usize) {
         let (batch, channels, ..) = *x.shape();
-        let [height, width] = self.sliding.outputs;
-        tensor(x.device(), (batch, channels, height, width), |to| to.copy_from_slice(&y))
+        (batch, channels, self.sliding.outputs[0], self.sliding.outputs[1])
     }
 }
 
@@ -156,39 +168,4 @@ impl Plan {
 fn clip(window: Window, output: usize, size: usize) -> Range<usize> {
     let start = output * window.stride;
     start.saturating_sub(window.pad)..(start + window.kernel - window.pad).min(size)
-}
-
-/// The pixels of one window.
-struct Span {
-    rows: Range<usize>,
-    cols: Range<usize>,
-    width: usize,
-}
-
-impl Span {
-    #[inline(always)]
-    fn first(&self) -> usize {
-        self.rows.start * self.width + self.cols.start
-    }
-
-    #[inline(always)]
-    fn pixels(&self) -> impl Iterator<Item = usize> {
-        let (cols, width) = (self.cols.clone(), self.width);
-        self.rows.clone().flat_map(move |row| (cols.start + row * width)..(cols.end + row * width))
-    }
-}
-
-/// A contiguous tensor's numbers.
-fn numbers<S: Shape, E: Elem>(tensor: &Tensor<S, E, Cpu>) -> Vec<E> {
-    let mut numbers = vec![E::default(); tensor.shape().num_elements()];
-    tensor.copy_into(&mut numbers);
-    numbers
-}
-
-/// A tensor's gradient, as numbers to add to.
-fn gradient<'a, S: Shape, E: Elem>(
-    grads: &'a mut Gradients<E, Cpu>,
-    of: &Tensor<S, E, Cpu>,
-) -> Result<&'a mut [E], CpuError> {
-    grads.get_or_alloc_mut(of).map(|numbers| &mut numbers[..])
 }

@@ -77,7 +77,7 @@ pub(super) const PARTS: [&str; 3] = ["KL", "max(|theta|, sigma) dKL/dtheta", "dK
 pub(super) fn evaluate<L: Lane>(prior: &impl Prior, theta: f64, log_var: f64) -> [f64; 3] {
     let (mean, log_variance) = Dual::inputs(L::splat(theta), L::splat(log_var));
     let kl = prior.kl(Normal::new(mean, log_variance));
-    [kl.value.sum(1), kl.grad[0].sum(1) * unit(theta, log_var), kl.grad[1].sum(1)]
+    [kl.value.first(1).sum(), kl.grad[0].first(1).sum() * unit(theta, log_var), kl.grad[1].first(1).sum()]
 }
 
 pub(super) fn unit(theta: f64, log_var: f64) -> f64 {

@@ -1,0 +1,114 @@
+//! Batch normalisation: two passes over the batch forward, two backward, on all threads.
+
+use dfdx::prelude::*;
+use rayon::prelude::*;
+use sparsevd_priors::Lane;
+
+use super::memory::{numbers, tensor};
+use super::{CHUNK, gradient};
+use crate::backend::{Elem, Taped};
+use crate::norm::{Moments, Norm};
+
+/// `y = scale (x - mean) / sqrt(variance + epsilon) + bias`, with the moments of each channel in this batch, which it returns.
+pub(super) fn batch_norm<const C: usize, S: Shape, E: Elem>(
+    norm: &Norm<C, E, Cpu>,
+    x: Taped<S, E, Cpu>,
+) -> Result<(Taped<S, E, Cpu>, Vec<Moments>), CpuError>
+where
+    Cpu: Device<E>,
+{
+    let (x, mut tape) = x.try_contiguous()?.split_tape();
+    let planes = Planes { channels: C, area: x.shape().concrete().into_iter().skip(2).product() };
+    let moments = planes.moments(numbers(&x));
+    let (scale, bias) = (norm.scale.clone(), norm.bias.clone());
+    let inverse: Vec<f64> = moments.iter().map(|m| (m.variance + norm.epsilon).sqrt().recip()).collect();
+    let y = tensor(x.device(), *x.shape(), |y| {
+        planes.each(y, [numbers(&x), numbers(&x)], |c, y, [x, _]| {
+            let (mean, slope) = (E::of(moments[c].mean), numbers(&scale)[c] * E::of(inverse[c]));
+            let bias = numbers(&bias)[c];
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = slope * (*x - mean) + bias);
+        });
+    })?;
+
+    let (out, means) = (y.clone(), moments.iter().map(|m| E::of(m.mean)).collect::<Vec<_>>());
+    tape.add_backward_op(move |grads| {
+        let g = std::mem::take(gradient(grads, &out)?);
+        // Over the batch, the sums of g and of g (x - mean).
+        let sums: Vec<[f64; 2]> =
+            planes.sums([&g, numbers(&x)], |c, g, x| [g, g * (x - E::Lanes::splat(means[c].f64()))]);
+        gradient(grads, &bias)?.iter_mut().zip(&sums).for_each(|(to, [g, _])| *to += E::of(*g));
+        let d_scale = sums.iter().zip(&inverse).map(|([_, gx], inverse)| E::of(gx * inverse));
+        gradient(grads, &scale)?.iter_mut().zip(d_scale).for_each(|(to, d)| *to += d);
+        let count = g.len() as f64 / C as f64;
+        planes.each(gradient(grads, &x)?, [&g, numbers(&x)], |c, to, [g, x]| {
+            let slope = numbers(&scale)[c] * E::of(inverse[c]);
+            let (shift, tilt) = (E::of(sums[c][0] / count), E::of(sums[c][1] * inverse[c].powi(2) / count));
+            to.iter_mut().zip(g.iter().zip(x)).for_each(|(to, (g, x))| {
+                *to += slope * (*g - shift - tilt * (*x - means[c]));
+            });
+        });
+        *gradient(grads, &out)? = g; // back to the device's memory
+        Ok(())
+    });
+    Ok((y.put_tape(tape), moments))
+}
+
+/// How the channels of a batch lie in memory: `(batch, channels, area)`.
+#[derive(Clone, Copy)]
+struct Planes {
+    channels: usize,
+    area: usize,
+}
+
+impl Planes {
+    /// Calls `f(channel, its numbers in out, and in each of from)` for every channel of every datum.
+    fn each<E: Elem>(self, out: &mut [E], from: [&[E]; 2], f: impl Fn(usize, &mut [E], [&[E]; 2]) + Sync) {
+        let (area, datum) = (self.area.max(1), (self.channels * self.area).max(1));
+        let n = datum * (CHUNK / datum).max(1);
+        let pieces = out.par_chunks_mut(n).zip(from[0].par_chunks(n)).zip(from[1].par_chunks(n));
+        pieces.for_each(|((out, a), b)| {
+            for (i, (out, (a, b))) in out.chunks_mut(area).zip(a.chunks(area).zip(b.chunks(area))).enumerate() {
+                f(i % self.channels, out, [a, b]);
+            }
+        });
+    }
+
+    /// For every channel the sums over the batch of `f(channel, a, b)`.
+    fn sums<E: Elem>(
+        self,
+        [a, b]: [&[E]; 2],
+        f: impl Fn(usize, E::Lanes, E::Lanes) -> [E::Lanes; 2] + Sync,
+    ) -> Vec<[f64; 2]> {
+        let (area, datum) = (self.area.max(1), (self.channels * self.area).max(1));
+        let of_channel = |c: usize| {
+            let own = c * area..(c + 1) * area;
+            let mut total = [0.0; 2];
+            for (a, b) in a.chunks(datum).zip(b.chunks(datum)) {
+                let (a, b) = (&a[own.clone()], &b[own.clone()]);
+                let mut sums = [E::Lanes::splat(0.0); 2];
+                for i in (0..area).step_by(E::Lanes::WIDTH) {
+                    let terms = f(c, E::Lanes::load(&a[i..]), E::Lanes::load(&b[i..]));
+                    sums = [0, 1].map(|k| sums[k] + terms[k].first(area - i));
+                }
+                total = [0, 1].map(|k| total[k] + sums[k].sum());
+            }
+            total
+        };
+        (0..self.channels).into_par_iter().map(of_channel).collect()
+    }
+
+    fn moments<E: Elem>(self, x: &[E]) -> Vec<Moments> {
+        // Around a number about as large as the others, so that their squares do not swamp the variance.
+        let around = |c: usize| x.get(c * self.area).map_or(0.0, |x| x.f64());
+        let sums = self.sums([x, x], |c, x, _| {
+            let d = x - E::Lanes::splat(around(c));
+            [d, d * d]
+        });
+        let count = x.len() as f64 / self.channels as f64;
+        let moments = sums.iter().enumerate().map(|(c, [sum, squares])| {
+            let mean = sum / count;
+            Moments { mean: around(c) + mean, variance: (squares / count - mean * mean).max(0.0), count }
+        });
+        moments.collect()
+    }
+}

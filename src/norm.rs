@@ -1,0 +1,226 @@
+//! Batch normalisation.
+
+use dfdx::nn::modules::Module;
+use dfdx::nn::tensor_collection::*;
+use dfdx::nn::{BuildOnDevice, ModuleMut};
+use dfdx::prelude::*;
+
+use crate::backend::{Backend, Elem, Taped, tensor_of};
+use crate::error::Error;
+use crate::network::Network;
+use crate::parts::misfit;
+
+/// Batch normalisation over `C` channels or features (Ioffe and Szegedy 2015), for images and for vectors.
+///
+/// ```text
+/// y = scale (x - mean) / sqrt(variance + 1e-5) + bias                 channel by channel
+/// ```
+/// Training takes mean and (biased) variance from the batch, over data and positions, and moves the running ones towards
+/// them by a tenth (towards the unbiased variance); evaluation uses the running ones. Parameters, their names and their
+/// defaults are those of dfdx's `BatchNorm1D` and `BatchNorm2D`, which compose with our layers too, on one thread.
+///
+/// # Shapes
+/// `(batch, C)` or `(batch, C, height, width)`, unchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchNorm<const C: usize>;
+
+impl<const C: usize, E: Elem, D: Backend<E>> BuildOnDevice<D, E> for BatchNorm<C> {
+    type Built = Norm<C, E, D>;
+}
+
+/// [`BatchNorm`] on a device.
+#[derive(Clone, Debug)]
+pub struct Norm<const C: usize, E: Dtype, D: Storage<E>> {
+    /// What each channel is multiplied with; starts at 1.
+    pub scale: Tensor<Rank1<C>, E, D>,
+    /// What is added to it; starts at 0.
+    pub bias: Tensor<Rank1<C>, E, D>,
+    /// The mean that evaluation subtracts; starts at 0.
+    pub running_mean: Tensor<Rank1<C>, E, D>,
+    /// The variance that evaluation divides by; starts at 1.
+    pub running_var: Tensor<Rank1<C>, E, D>,
+    /// Added to the variance; 1e-5.
+    pub epsilon: f64,
+    /// How far a batch moves the running moments; 0.1.
+    pub momentum: f64,
+}
+
+/// Mean and variance of one channel of a batch of `count` numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Moments {
+    pub(crate) mean: f64,
+    pub(crate) variance: f64,
+    pub(crate) count: f64,
+}
+
+impl<const C: usize, E: Elem, D: Device<E>> TensorCollection<E, D> for Norm<C, E, D> {
+    type To<E2: Dtype, D2: Device<E2>> = Norm<C, E2, D2>;
+
+    fn iter_tensors<V: ModuleVisitor<Self, E, D>>(visitor: &mut V) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
+        let ones = || TensorOptions::detached(|t: &mut Tensor<Rank1<C>, E, D>| t.try_fill_with_ones());
+        let zeros = || TensorOptions::detached(|t: &mut Tensor<Rank1<C>, E, D>| t.try_fill_with_zeros());
+        visitor.visit_fields(
+            (
+                Self::tensor("scale", |s| &s.scale, |s| &mut s.scale, TensorOptions::reset_to_ones()),
+                Self::tensor("bias", |s| &s.bias, |s| &mut s.bias, TensorOptions::reset_to_zeros()),
+                Self::tensor("running_mean", |s| &s.running_mean, |s| &mut s.running_mean, zeros()),
+                Self::tensor("running_var", |s| &s.running_var, |s| &mut s.running_var, ones()),
+            ),
+            |(scale, bias, running_mean, running_var)| Norm {
+                scale,
+                bias,
+                running_mean,
+                running_var,
+                epsilon: 1e-5,
+                momentum: 0.1,
+            },
+        )
+    }
+}
+
+impl<const C: usize, E: Elem, D: Backend<E>> Norm<C, E, D> {
+    fn evaluate<S: Shape, Ax: Axes>(&self, x: Tensor<S, E, D>) -> Result<Tensor<S, E, D>, D::Err>
+    where
+        Rank1<C>: BroadcastShapeTo<S, Ax>,
+    {
+        let shape = *x.shape();
+        let spread = |t: Tensor<Rank1<C>, E, D>| t.try_broadcast_like::<_, Ax>(&shape);
+        let std = self.running_var.clone().try_add(E::of(self.epsilon))?.try_sqrt()?;
+        let slope = self.scale.clone().try_div(std)?;
+        let centred = x.try_sub(spread(self.running_mean.clone())?)?;
+        centred.try_mul(spread(slope)?)?.try_add(spread(self.bias.clone())?)
+    }
+
+    fn train<S: Shape, Ax: Axes>(&mut self, x: Taped<S, E, D>) -> Result<Taped<S, E, D>, D::Err>
+    where
+        S: HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
+    {
+        let (y, moments) = D::batch_norm(self, x)?;
+        let moved = |running: &Tensor<Rank1<C>, E, D>, to: fn(&Moments) -> f64| {
+            let step = |(old, m): (&E, &Moments)| E::of((1.0 - self.momentum) * old.f64() + self.momentum * to(m));
+            let new: Vec<E> = running.as_vec().iter().zip(&moments).map(step).collect();
+            tensor_of(running.device(), &new, *running.shape())
+        };
+        let mean = moved(&self.running_mean, |m| m.mean)?;
+        let var = moved(&self.running_var, |m| m.variance * m.count / (m.count - 1.0))?;
+        (self.running_mean, self.running_var) = (mean, var);
+        Ok(y)
+    }
+}
+
+/// What any device does: the formula as a graph.
+pub(crate) fn composed<const C: usize, S: Shape, Ax: Axes, E: Elem, D: Backend<E>>(
+    norm: &Norm<C, E, D>,
+    x: Taped<S, E, D>,
+) -> Result<(Taped<S, E, D>, Vec<Moments>), D::Err>
+where
+    S: HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
+{
+    let (shape, count) = (*x.shape(), <S as HasAxes<Ax>>::size(x.shape()) as f64);
+    let mean = x.with_empty_tape().try_mean::<Rank1<C>, Ax>()?;
+    let means = mean.as_vec();
+    let centred = x.try_sub(mean.try_broadcast_like::<_, Ax>(&shape)?)?;
+    let variance = centred.with_empty_tape().try_square()?.try_mean::<Rank1<C>, Ax>()?;
+    let variances = variance.as_vec();
+    let std = variance.try_add(E::of(norm.epsilon))?.try_sqrt()?;
+    let slope = norm.scale.retaped::<OwnedTape<E, D>>().try_div(std)?.try_broadcast_like::<_, Ax>(&shape)?;
+    let bias = norm.bias.retaped::<OwnedTape<E, D>>().try_broadcast_like::<_, Ax>(&shape)?;
+    let moments = means.iter().zip(&variances);
+    let moments = moments.map(|(m, v)| Moments { mean: m.f64(), variance: v.f64(), count }).collect();
+    Ok((centred.try_mul(slope)?.try_add(bias)?, moments))
+}
+
+impl<B: Dim, const C: usize, E: Elem, D: Backend<E>> Module<Tensor<(B, Const<C>), E, D, NoneTape>> for Norm<C, E, D> {
+    type Output = Tensor<(B, Const<C>), E, D, NoneTape>;
+    type Error = D::Err;
+
+    fn try_forward(&self, x: Tensor<(B, Const<C>), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
+        self.evaluate(x)
+    }
+}
+
+impl<B: Dim, const C: usize, E: Elem, D: Backend<E>> ModuleMut<Taped<(B, Const<C>), E, D>> for Norm<C, E, D> {
+    type Output = Taped<(B, Const<C>), E, D>;
+    type Error = D::Err;
+
+    fn try_forward_mut(&mut self, x: Taped<(B, Const<C>), E, D>) -> Result<Self::Output, D::Err> {
+        self.train(x)
+    }
+}
+
+impl<B: Dim, const C: usize, H: Dim, W: Dim, E: Elem, D: Backend<E>> Module<Tensor<(B, Const<C>, H, W), E, D, NoneTape>>
+    for Norm<C, E, D>
+{
+    type Output = Tensor<(B, Const<C>, H, W), E, D, NoneTape>;
+    type Error = D::Err;
+
+    fn try_forward(&self, x: Tensor<(B, Const<C>, H, W), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
+        self.evaluate(x)
+    }
+}
+
+impl<B: Dim, const C: usize, H: Dim, W: Dim, E: Elem, D: Backend<E>> ModuleMut<Taped<(B, Const<C>, H, W), E, D>>
+    for Norm<C, E, D>
+{
+    type Output = Taped<(B, Const<C>, H, W), E, D>;
+    type Error = D::Err;
+
+    fn try_forward_mut(&mut self, x: Taped<(B, Const<C>, H, W), E, D>) -> Result<Self::Output, D::Err> {
+        self.train(x)
+    }
+}
+
+impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for Norm<C, E, D> {
+    fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
+        match *input {
+            [channels] | [channels, _, _] if channels == C => Ok(Some(input.to_vec())),
+            _ => Err(misfit(path, format!("{C} channels"), input)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ours and dfdx's after two training passes, with gradients, and at evaluation.
+    #[test]
+    fn is_what_dfdx_computes() {
+        type Images = Rank4<5, 3, 7, 6>;
+        let device = Cpu::seed_from_u64(1);
+        let mut ours = device.build_module::<BatchNorm<3>, f64>();
+        let mut theirs = device.build_module::<dfdx::nn::builders::BatchNorm2D<3>, f64>();
+        for scale in [&mut ours.scale, &mut theirs.scale] {
+            *scale = device.tensor([0.5, -2.0, 3.0]);
+        }
+        let weights: Tensor<Images, f64, _> = device.sample_normal();
+        for _ in 0..2 {
+            let x: Tensor<Images, f64, _> = device.sample_normal() * 3.0 + 5.0;
+            let (y, z) = (ours.forward_mut(x.leaky_trace()), theirs.forward_mut(x.leaky_trace()));
+            let near = |a: Vec<f64>, b: Vec<f64>| a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-10);
+            assert!(near(y.as_vec(), z.as_vec()));
+            let a = (y.square() * weights.clone()).sum().backward();
+            let b = (z.square() * weights.clone()).sum().backward();
+            assert!(near(a.get(&x).as_vec(), b.get(&x).as_vec()));
+            assert!(near(a.get(&ours.scale).as_vec(), b.get(&theirs.scale).as_vec()));
+            assert!(near(a.get(&ours.bias).as_vec(), b.get(&theirs.bias).as_vec()));
+            assert!(near(ours.running_mean.as_vec(), theirs.running_mean.as_vec()));
+            assert!(near(ours.running_var.as_vec(), theirs.running_var.as_vec()));
+            assert!(near(ours.forward(x.clone()).as_vec(), theirs.forward(x).as_vec()));
+        }
+    }
+
+    /// The fused passes against the graph, for vectors, in more data than one piece.
+    #[test]
+    fn fused_is_composed() {
+        let device = Cpu::seed_from_u64(2);
+        let norm = device.build_module::<BatchNorm<130>, f64>();
+        let x: Tensor<Rank2<200, 130>, f64, _> = device.sample_normal();
+        let weights: Tensor<Rank2<200, 130>, f64, _> = device.sample_normal();
+        let (fused, _) = <Cpu as Backend<f64>>::batch_norm(&norm, x.leaky_trace()).unwrap();
+        let (graph, _) = composed(&norm, x.leaky_trace()).unwrap();
+        let gradient = |y: Taped<_, f64, Cpu>| (y.square() * weights.clone()).sum().backward().get(&x).as_vec();
+        let (a, b) = (gradient(fused), gradient(graph));
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-10 * (1.0 + b.abs())));
+    }
+}

@@ -25,6 +25,7 @@ mod schedule;
 mod sparsity;
 mod taped;
 mod text;
+mod threads;
 mod trainer;
 mod transfer;
 mod unfold;
@@ -50,6 +51,7 @@ pub use posterior::{
 pub use predict::{Classifier, Evaluate, predict};
 pub use schedule::Schedule;
 pub use sparsity::{LayerSparsity, Sparsity, THRESHOLD, mask};
+pub use threads::on_threads;
 pub use trainer::{Epoch, History, Trainer};
 pub use transfer::copy_means;
 

@@ -145,8 +145,12 @@ fn main() -> ExitCode {
     if std::env::var_os("ADOPT").is_some() {
         rayon::ThreadPoolBuilder::new().use_current_thread().build_global().unwrap();
     }
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
+    match on_threads(0, || serve().map_err(|error| error.to_string())) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("race_worker: {error}");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             eprintln!("race_worker: {error}");
             ExitCode::FAILURE

@@ -1,11 +1,13 @@
 //! A convolutional layer's sampled output as one operation. The images are unfolded once for the mean and the variance
 //! product, some at a time so that they stay in the cache, and again in the backward pass.
 
+use std::ops::Range;
+
 use dfdx::prelude::*;
 use rayon::prelude::*;
 use sparsevd_priors::Prior;
 
-use super::acting::Acting;
+use super::acting::{Acting, piece};
 use super::memory::{Buffer, numbers, tensor};
 use super::product::{Matrix, multiply_here};
 use super::unfold::Geometry;
@@ -59,17 +61,12 @@ where
         }
         *gradient(grads, &out)? = g; // back to the device's memory
         if M::BIAS {
-            let d_bias = gradient(grads, &bias)?;
-            sums.iter().for_each(|s| d_bias.iter_mut().zip(s.bias.iter()).for_each(|(to, g)| *to += *g));
+            gradient(grads, &bias)?.iter_mut().zip(sums.bias.iter()).for_each(|(to, g)| *to += *g);
         }
-        let add = |to: &mut [E], from: &[E]| to.iter_mut().zip(from).for_each(|(to, g)| *to += *g);
         convolution.acting.pull_back(
             grads,
-            |d| sums.iter().for_each(|s| add(d, &s.means)),
-            |d| {
-                d.fill(E::default());
-                sums.iter().for_each(|s| add(d, &s.variance));
-            },
+            |d| convolution.transpose(&sums.means, d, |to, from| *to += from),
+            |d| convolution.transpose(&sums.variance, d, |to, from| *to = from),
         )
     });
     Ok(y.put_tape(tape))
@@ -85,7 +82,7 @@ struct Convolve<M: Convolution, Q: Posterior, E: Elem> {
     bias: bool,
 }
 
-/// What one part of the batch adds to the gradients.
+/// What the batch, or a part of it, adds to the gradients; those of the weights transposed, a row per tap, within each group.
 struct Sums<E: Elem> {
     means: Buffer<E>,
     variance: Buffer<E>,
@@ -106,14 +103,25 @@ where
         self.groups * self.geometry.pixels()
     }
 
-    /// Images in a part of the batch.
-    fn part(&self) -> usize {
-        self.images.div_ceil(PARTS).max(1)
+    /// Where the parts of the batch begin and end: of the same size, give or take an image.
+    fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<M, Q, E> {
+        let images = self.images;
+        (0..PARTS).map(move |i| images * i / PARTS..images * (i + 1) / PARTS).filter(|part| !part.is_empty())
+    }
+
+    /// The numbers of each part, `each` an image.
+    fn cut<'a>(&self, mut from: &'a [E], each: usize) -> Vec<&'a [E]> {
+        self.parts().filter_map(|part| from.split_off(..part.len() * each)).collect()
+    }
+
+    /// The same, to write to.
+    fn cut_mut<'a>(&self, mut from: &'a mut [E], each: usize) -> Vec<&'a mut [E]> {
+        self.parts().filter_map(|part| from.split_off_mut(..part.len() * each)).collect()
     }
 
     /// Images unfolded at a time.
     fn block(&self) -> usize {
-        (BLOCK / (self.geometry.rows() * self.geometry.positions()).max(1)).clamp(1, self.part())
+        (BLOCK / (self.geometry.rows() * self.geometry.positions()).max(1)).clamp(1, self.images.div_ceil(PARTS).max(1))
     }
 
     /// The rows of a weight matrix that belong to a group.
@@ -125,17 +133,14 @@ where
 
     /// The output; `eps` becomes `eps / (2 std)`, the derivative of an output by its variance.
     fn forward(&self, x: &[E], bias: &[E], y: &mut [E], eps: Option<&mut [E]>) {
-        let (n_in, n_out) = (self.part() * self.input_len(), self.part() * self.output_len());
         let bias = if self.bias { bias } else { &[] };
-        match eps {
-            Some(eps) => {
-                let parts = y.par_chunks_mut(n_out).zip(eps.par_chunks_mut(n_out)).zip(x.par_chunks(n_in));
-                parts.for_each(|((y, eps), x)| self.forward_part(x, bias, y, Some(eps)));
-            }
-            None => {
-                y.par_chunks_mut(n_out).zip(x.par_chunks(n_in)).for_each(|(y, x)| self.forward_part(x, bias, y, None));
-            }
-        }
+        let x = self.cut(x, self.input_len());
+        let eps: Vec<_> = match eps {
+            Some(eps) => self.cut_mut(eps, self.output_len()).into_iter().map(Some).collect(),
+            None => x.iter().map(|_| None).collect(),
+        };
+        let parts = x.into_par_iter().zip(self.cut_mut(y, self.output_len())).zip(eps);
+        parts.for_each(|((x, y), eps)| self.forward_part(x, bias, y, eps));
     }
 
     fn forward_part(&self, x: &[E], bias: &[E], y: &mut [E], mut eps: Option<&mut [E]>) {
@@ -151,18 +156,27 @@ where
         let columns = images * self.geometry.positions();
         let rows = self.acting.grid.rows / self.groups;
         let mut unfolded = Buffer::any(self.geometry.rows() * columns);
-        let (mut mean, mut var) = (Buffer::any(rows * columns), Buffer::any(rows * columns));
+        // The product of one image is laid out as the output is; that of several is copied there.
+        let copied = images > 1;
+        let mut mean = Buffer::any(if copied { rows * columns } else { 0 });
+        let mut var = Buffer::any(rows * columns);
         for group in 0..self.groups {
             self.unfold(x, group, &mut unfolded);
-            multiply_here(&mut mean, false, self.group(self.acting.means(), group), self.matrix(&unfolded, columns));
+            let own = group * rows * columns..(group + 1) * rows * columns;
+            let out = if copied { &mut mean[..] } else { &mut y[own] };
+            multiply_here(out, false, self.group(self.acting.means(), group), self.matrix(&unfolded, columns));
             if let Some(variance) = self.acting.variance() {
                 unfolded.iter_mut().for_each(|u| *u = *u * *u);
                 multiply_here(&mut var, false, self.group(variance, group), self.matrix(&unfolded, columns));
             }
             self.for_planes(images, group, |plane, columns, output| {
-                let (y, mean) = (&mut y[plane.clone()], &mean[columns.clone()]);
-                let b = bias.get(output).copied().unwrap_or_default();
-                y.iter_mut().zip(mean).for_each(|(y, mean)| *y = *mean + b);
+                let y = &mut y[plane.clone()];
+                if copied {
+                    y.copy_from_slice(&mean[columns.clone()]);
+                }
+                if let Some(b) = bias.get(output) {
+                    y.iter_mut().for_each(|y| *y += *b);
+                }
                 if let Some(eps) = &mut eps {
                     add_noise(y, &mut eps[plane], &var[columns]);
                 }
@@ -170,16 +184,33 @@ where
         }
     }
 
-    fn backward(&self, x: &[E], g: &[E], slope: Option<&[E]>, d_x: Option<&mut [E]>) -> Vec<Sums<E>> {
-        let (n_in, n_out) = (self.part() * self.input_len(), self.part() * self.output_len());
-        let parts = x.par_chunks(n_in).zip(g.par_chunks(n_out)).enumerate();
-        let slope = |i: usize, len: usize| slope.map(|slope| &slope[i * n_out..i * n_out + len]);
-        match d_x {
-            Some(d_x) => {
-                let parts = parts.zip(d_x.par_chunks_mut(n_in));
-                parts.map(|((i, (x, g)), d_x)| self.backward_part(x, g, slope(i, g.len()), Some(d_x))).collect()
-            }
-            None => parts.map(|(i, (x, g))| self.backward_part(x, g, slope(i, g.len()), None)).collect(),
+    fn backward(&self, x: &[E], g: &[E], slope: Option<&[E]>, d_x: Option<&mut [E]>) -> Sums<E> {
+        let noisy = slope.is_some();
+        let x = self.cut(x, self.input_len());
+        let slope: Vec<_> = match slope {
+            Some(slope) => self.cut(slope, self.output_len()).into_iter().map(Some).collect(),
+            None => x.iter().map(|_| None).collect(),
+        };
+        let d_x: Vec<_> = match d_x {
+            Some(d_x) => self.cut_mut(d_x, self.input_len()).into_iter().map(Some).collect(),
+            None => x.iter().map(|_| None).collect(),
+        };
+        let parts = x.into_par_iter().zip(self.cut(g, self.output_len())).zip(slope).zip(d_x);
+        let sums: Vec<Sums<E>> = parts.map(|(((x, g), slope), d_x)| self.backward_part(x, g, slope, d_x)).collect();
+        let total = |len: usize, of: fn(&Sums<E>) -> &Buffer<E>| {
+            let mut total = Buffer::zeros(len);
+            let n = piece(total.len());
+            total.par_chunks_mut(n).enumerate().for_each(|(i, to)| {
+                let own = i * n..i * n + to.len();
+                sums.iter().for_each(|part| to.iter_mut().zip(&of(part)[own.clone()]).for_each(|(to, g)| *to += *g));
+            });
+            total
+        };
+        let grid = self.acting.grid;
+        Sums {
+            means: total(grid.len(), |s| &s.means),
+            variance: total(if noisy { grid.len() } else { 0 }, |s| &s.variance),
+            bias: total(grid.rows, |s| &s.bias),
         }
     }
 
@@ -204,29 +235,34 @@ where
         let weights = rows * self.acting.grid.cols;
         let mut unfolded = Buffer::any(self.geometry.rows() * columns);
         let mut d_unfolded = Buffer::any(if d_x.is_some() { unfolded.len() } else { 0 });
-        let (mut d_mean, mut d_var) = (Buffer::any(rows * columns), Buffer::any(rows * columns));
+        let copied = images > 1;
+        let mut d_mean = Buffer::any(if copied { rows * columns } else { 0 });
+        let mut d_var = Buffer::any(rows * columns);
         for group in 0..self.groups {
             self.unfold(x, group, &mut unfolded);
             self.for_planes(images, group, |plane, columns, output| {
                 let g = &g[plane.clone()];
                 sums.bias[output] += g.iter().copied().fold(E::default(), |sum, g| sum + g);
-                d_mean[columns.clone()].copy_from_slice(g);
+                if copied {
+                    d_mean[columns.clone()].copy_from_slice(g);
+                }
                 if let Some(slope) = slope {
                     let d_var = d_var[columns].iter_mut().zip(g.iter().zip(&slope[plane]));
                     d_var.for_each(|(to, (g, slope))| *to = *g * *slope);
                 }
             });
             let of_output = |d| Matrix::new(d, rows, columns);
+            let d_mean = if copied { &d_mean[..] } else { &g[group * rows * columns..(group + 1) * rows * columns] };
             let own = group * weights..(group + 1) * weights;
-            multiply_here(&mut sums.means[own.clone()], true, of_output(&d_mean), self.matrix(&unfolded, columns).t());
+            multiply_here(&mut sums.means[own.clone()], true, self.matrix(&unfolded, columns), of_output(d_mean).t());
             if d_x.is_some() {
                 let means = self.group(self.acting.means(), group);
-                multiply_here(&mut d_unfolded, false, means.t(), of_output(&d_mean));
+                multiply_here(&mut d_unfolded, false, means.t(), of_output(d_mean));
             }
             if let Some(variance) = self.acting.variance() {
                 let mut squares = Buffer::any(unfolded.len());
                 squares.iter_mut().zip(unfolded.iter()).for_each(|(to, u)| *to = *u * *u);
-                multiply_here(&mut sums.variance[own], true, of_output(&d_var), self.matrix(&squares, columns).t());
+                multiply_here(&mut sums.variance[own], true, self.matrix(&squares, columns), of_output(&d_var).t());
                 if d_x.is_some() {
                     let d_squares = &mut squares;
                     multiply_here(d_squares, false, self.group(variance, group).t(), of_output(&d_var));
@@ -239,6 +275,16 @@ where
                 self.fold(&d_unfolded, group, d_x);
             }
         }
+    }
+
+    /// Hands every transposed sum to its weight.
+    fn transpose(&self, from: &[E], to: &mut [E], put: impl Fn(&mut E, E) + Sync) {
+        let (rows, cols) = (self.acting.grid.rows / self.groups, self.acting.grid.cols);
+        let at_once = piece(to.len()).div_ceil(cols);
+        to.par_chunks_mut(cols).with_min_len(at_once).enumerate().for_each(|(row, to)| {
+            let group = &from[row / rows * rows * cols..];
+            to.iter_mut().zip(group[row % rows..].iter().step_by(rows)).for_each(|(to, from)| put(to, *from));
+        });
     }
 
     fn matrix<'a>(&self, unfolded: &'a [E], columns: usize) -> Matrix<'a, E> {
@@ -268,7 +314,7 @@ where
     }
 
     /// Where a group's channels lie, image by image: among all channels, and among its own.
-    fn for_group(&self, len: usize, group: usize, mut f: impl FnMut(std::ops::Range<usize>, std::ops::Range<usize>)) {
+    fn for_group(&self, len: usize, group: usize, mut f: impl FnMut(Range<usize>, Range<usize>)) {
         let pixels = self.geometry.pixels();
         for image in 0..len / self.input_len() {
             let start = image * self.input_len() + group * pixels;
@@ -277,12 +323,7 @@ where
     }
 
     /// Calls `f(where a plane is in the output, where it is in the product, its output channel)` for a group's planes.
-    fn for_planes(
-        &self,
-        images: usize,
-        group: usize,
-        mut f: impl FnMut(std::ops::Range<usize>, std::ops::Range<usize>, usize),
-    ) {
+    fn for_planes(&self, images: usize, group: usize, mut f: impl FnMut(Range<usize>, Range<usize>, usize)) {
         let (rows, positions) = (self.acting.grid.rows / self.groups, self.geometry.positions());
         for (image, row) in (0..images).flat_map(|image| (0..rows).map(move |row| (image, row))) {
             let output = group * rows + row;

@@ -53,7 +53,7 @@ pub struct Variance {
 /// for estimator in [Estimator::LocalReparameterisation, Estimator::Flipout, Estimator::WeightSampling] {
 ///     net.configure(Settings { estimator, ..Settings::default() });
 ///     for of in gradient_variance(&mut net, 20, 1, |net| categorical(net.forward_mut(x.clone()), &labels))? {
-///         println!("{estimator:?}, layer {}: theta {:.1e}, spread {:.1e?}", of.layer, of.theta.mean, of.spread);
+///         println!("{estimator:?}, layer {}: {:.1e} nats^2 per mean", of.layer, of.theta.mean);
 ///     }
 /// }
 /// # Ok(()) }

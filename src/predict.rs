@@ -50,7 +50,7 @@ pub enum Evaluate {
 }
 
 /// Data of a batch at a time, so that evaluation needs little memory.
-const BATCH: usize = 1000;
+const BATCH: usize = 100;
 
 /// The network's predictions for a data set. Afterwards `forward` uses the posterior means again.
 ///

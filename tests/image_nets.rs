@@ -209,6 +209,26 @@ fn the_layer_that_does_not_fit_is_named() {
     assert!(matches!(trainer.fit(&mut dense, &flat), Err(Error::Input(_))));
 }
 
+/// 7 taps on 4 pixels and a padding of 1 on each side: one too many.
+#[test]
+fn a_kernel_larger_than_the_padded_image_is_refused() {
+    type Net = (Conv<1, 2, 7, 1>, MaxPool2d<1>, Flatten<2>, SparseVdLinear<2, 10>);
+    let trainer = Trainer { epochs: 1, batch: 10, progress: false, ..Trainer::default() };
+    let mut net = build::<Net>();
+    for size in [[4, 4], [4, 5], [5, 4]] {
+        let data = bars(10, [1, size[0], size[1]]).unwrap().images();
+        let expected = ("0".to_string(), vec![1, size[0], size[1]]);
+        assert_eq!(refused(trainer.fit(&mut net, &data)), expected);
+        assert_eq!(refused(predict(&mut net, &data, Evaluate::Mean)), expected);
+        let message = predict(&mut net, &data, Evaluate::Mean).unwrap_err().to_string();
+        assert!(message.starts_with("layer 0 reads 1 x 5 x 5 pixels"), "{message}");
+    }
+    trainer.fit(&mut net, &bars(10, [1, 5, 5]).unwrap().images()).unwrap();
+    // Handed over without a data set, such an image is the device's error, and no panic.
+    let small: Tensor<_, f32, Cpu> = Cpu::default().zeros_like(&(2, Const::<1>, 4, 4));
+    assert!(net.try_forward(small.clone()).is_err() && net.try_forward_mut(small).is_err());
+}
+
 #[test]
 fn shapes_are_walked_through_every_kind_of_module() {
     let of = |net: &dyn Network<f32, Cpu>, shape: &[usize]| net.output_shape("", shape);

@@ -187,8 +187,8 @@ pub(crate) fn affine<X: Shape, M: Apply<X>, Q: Posterior, P, E: Elem, D: Backend
     y.try_add(bias)
 }
 
-/// A layer's sampled output, composed: local reparameterisation, `y ~ N(map(x, E w) + b, map(x^2, Var w))`, or one draw
-/// of the weights.
+/// A layer's sampled output, composed: local reparameterisation, `y ~ N(map(x, E w) + b, map(x^2, Var w))`, one draw
+/// of the weights, or one draw with its signs flipped for each datum.
 pub(crate) fn sampled<X: Shape, M: Apply<X>, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
     layer: &Layer<M, Q, P, E, D>,
     x: Taped<X, E, D>,
@@ -209,7 +209,28 @@ pub(crate) fn sampled<X: Shape, M: Apply<X>, Q: Posterior, P: Prior, E: Elem, D:
             let weights = sample(theta, variance, seed)?;
             affine(layer, x, weights)
         }
+        Estimator::Flipout => {
+            let (s, x_noise) = (signs(x.device(), *x.shape(), seed ^ INPUT_SIGNS)?, x.with_empty_tape());
+            let y_noise = M::apply(x_noise.try_mul(s)?, perturbation(variance, seed)?)?;
+            let r = signs(y_noise.device(), *y_noise.shape(), seed ^ OUTPUT_SIGNS)?;
+            affine(layer, x, theta)?.try_add(y_noise.try_mul(r)?)
+        }
     }
+}
+
+/// Make of a pass's seed those of its signs: digits of pi, unrelated to how seeds of passes and layers differ.
+const INPUT_SIGNS: u64 = 0x243F_6A88_85A3_08D3;
+const OUTPUT_SIGNS: u64 = 0x1319_8A2E_0370_7344;
+
+/// A sign for each datum and each of its features or channels, the same at all positions of a channel.
+fn signs<S: Shape, E: Elem, D: Backend<E>>(device: &D, shape: S, seed: u64) -> Result<Tensor<S, E, D>, D::Err> {
+    let sides: Vec<usize> = shape.concrete().into();
+    let (of_one, positions) = sides.split_at(2);
+    let mut signs = vec![E::default(); of_one.iter().product()];
+    noise::fill_mask(seed, 0.5, &mut signs); // 0 or 2
+    let one = E::of(1.0);
+    let spread = |sign: E| std::iter::repeat_n(sign - one, positions.iter().product());
+    tensor_of(device, &signs.into_iter().flat_map(spread).collect::<Vec<E>>(), shape)
 }
 
 /// theta on a new tape, with the means that the trained-in threshold switches off set to zero.
@@ -238,10 +259,18 @@ fn sample<S: Shape, E: Elem, D: Backend<E>>(
     variance: Taped<S, E, D>,
     seed: u64,
 ) -> Result<Taped<S, E, D>, D::Err> {
-    let shape = *mean.shape();
+    mean.try_add(perturbation(variance, seed)?)
+}
+
+/// `sqrt(variance + floor) eps`.
+fn perturbation<S: Shape, E: Elem, D: Backend<E>>(
+    variance: Taped<S, E, D>,
+    seed: u64,
+) -> Result<Taped<S, E, D>, D::Err> {
+    let shape = *variance.shape();
     let mut eps = vec![E::default(); shape.num_elements()];
     noise::fill(seed, &mut eps);
-    let eps = tensor_of(mean.device(), &eps, shape)?;
+    let eps = tensor_of(variance.device(), &eps, shape)?;
     let std = variance.try_add(E::of(VARIANCE_FLOOR))?.try_sqrt()?;
-    mean.try_add(std.try_mul(eps)?)
+    std.try_mul(eps)
 }

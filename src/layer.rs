@@ -63,6 +63,17 @@ pub enum Estimator {
     LocalReparameterisation,
     /// Samples the weights once for the whole batch: half the products, far more gradient variance.
     WeightSampling,
+    /// Samples the weights once and gives each datum a copy of their noise with its own signs (Wen et al. 2018).
+    ///
+    /// ```text
+    /// y_n = map(x_n, E w) + b + r_n o map(x_n o s_n, sigma o eps)
+    /// ```
+    /// with one `eps ~ N(0, 1)` per weight and batch, and signs, +1 or -1 with equal probability: `s_n` one per datum and
+    /// input, `r_n` one per datum and output; for a convolution, one per channel, the same at all positions. The outputs
+    /// of each datum are distributed as under [`WeightSampling`](Estimator::WeightSampling), positions of an image
+    /// included, but those of different data are uncorrelated. Two products, as in local reparameterisation; on every
+    /// device composed from dfdx's operations.
+    Flipout,
 }
 
 /// How a layer trains; the same for all layers of a network with [`Network::configure`](crate::Network::configure).

@@ -47,6 +47,10 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     fn set_spread(&mut self, spread: f64) -> Result<(), Error>;
     /// Fixes the noise of the training passes that follow.
     fn seed_noise(&mut self, seed: u64);
+    /// The gradients of the means and of the spread, where that is trained; zeros where no gradient arrived.
+    #[allow(clippy::missing_errors_doc, reason = "the device's")]
+    #[allow(clippy::type_complexity, reason = "a pair")]
+    fn gradients(&self, gradients: &mut Gradients<E, D>) -> Result<(Vec<f64>, Option<Vec<f64>>), Error>;
     /// How the layer trains.
     fn settings(&mut self) -> &mut Settings;
     /// The prior, to be downcast.
@@ -106,6 +110,11 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
         self.stream = Some(seed);
     }
 
+    fn gradients(&self, gradients: &mut Gradients<E, D>) -> Result<(Vec<f64>, Option<Vec<f64>>), Error> {
+        let spread = if Q::TRAINED { Some(gradient(gradients, &self.spread)?) } else { None };
+        Ok((gradient(gradients, &self.theta)?, spread))
+    }
+
     fn settings(&mut self) -> &mut Settings {
         &mut self.settings
     }
@@ -162,6 +171,14 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
 
 fn floats<S: Shape, E: Elem, D: Backend<E>>(tensor: &Tensor<S, E, D>) -> Vec<f64> {
     tensor.as_vec().into_iter().map(Elem::f64).collect()
+}
+
+fn gradient<S: Shape, E: Elem, D: Backend<E>>(
+    gradients: &mut Gradients<E, D>,
+    of: &Tensor<S, E, D>,
+) -> Result<Vec<f64>, Error> {
+    gradients.get_or_alloc_mut(of).map_err(Error::device)?;
+    Ok(floats(&gradients.get(of)))
 }
 
 /// The layers of a network, each with its path, such as `"0"` or `"2.0"`.

@@ -50,7 +50,7 @@ pub enum Evaluate {
 }
 
 /// Data of a batch at a time, so that evaluation needs little memory.
-const BATCH: usize = 1000;
+const BATCH: usize = 100;
 
 /// The network's predictions for a data set. Afterwards `forward` uses the posterior means again.
 ///
@@ -118,6 +118,15 @@ pub(crate) fn inputs<const I: usize, E: Elem, D: Backend<E>, L: Layout>(
     data: &Dataset<L>,
     which: &[usize],
 ) -> Result<Tensor<L::Shape<I>, E, D>, Error> {
-    let numbers: Vec<E> = which.iter().flat_map(|&i| data.input(i)).map(|x| E::of(f64::from(*x))).collect();
-    tensor_of(device, &numbers, shape::<I, L>(data, which.len())?).map_err(Error::device)
+    batch(device, data, which.iter().flat_map(|&i| data.input(i)))
+}
+
+/// Pixels of images like those of `data`, as a batch.
+pub(crate) fn batch<'a, const I: usize, E: Elem, D: Backend<E>, L: Layout>(
+    device: &D,
+    data: &Dataset<L>,
+    pixels: impl Iterator<Item = &'a f32>,
+) -> Result<Tensor<L::Shape<I>, E, D>, Error> {
+    let numbers: Vec<E> = pixels.map(|x| E::of(f64::from(*x))).collect();
+    tensor_of(device, &numbers, shape::<I, L>(data, numbers.len() / data.pixels())?).map_err(Error::device)
 }

@@ -6,17 +6,18 @@ use std::time::Instant;
 use dfdx::prelude::*;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
+use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::adam::Adam;
 use crate::backend::{Backend, Elem, Taped};
-use crate::data::{Dataset, Layout};
+use crate::data::{Augment, Dataset, Layout};
 use crate::elbo::{Elbo, Loss};
 use crate::error::{Error, setting};
 use crate::likelihood::categorical;
 use crate::network::Network;
-use crate::predict::{Classifier, fits, inputs};
+use crate::predict::{Classifier, batch, fits, inputs};
 use crate::schedule::Schedule;
 use crate::sparsity::THRESHOLD;
 
@@ -38,7 +39,9 @@ pub struct Trainer {
     pub beta: f64,
     /// The epochs between which the KL weight rises from 0.
     pub warm_up: (f64, f64),
-    /// Determines the order of the data and the noise.
+    /// How images are shifted and mirrored, anew each time they are seen; not at all by default.
+    pub augment: Augment,
+    /// Determines the order of the data, their augmentation and the noise.
     pub seed: u64,
     /// Whether to show a progress bar.
     pub progress: bool,
@@ -53,6 +56,7 @@ impl Default for Trainer {
             schedule: Schedule::default(),
             beta: 1.0,
             warm_up: (0.0, 0.0),
+            augment: Augment::default(),
             seed: 0,
             progress: true,
         }
@@ -146,12 +150,12 @@ impl Trainer {
     {
         let mut adam = Adam::new(self.learning_rate);
         let mut history = History { sparsity_at_start: network.sparsity(THRESHOLD)?.sparsity(), ..History::default() };
-        let bar = self.bar();
+        let bar = self.bar(data.len() / self.batch);
         for epoch in 0..self.epochs {
             adam.learning_rate = self.learning_rate * self.schedule.factor(epoch, self.epochs);
-            let mut record = self.epoch(network, data, elbo, &mut adam, epoch)?;
+            let mut record = self.epoch(network, data, elbo, &mut adam, epoch, &bar)?;
             let flow = after_epoch(network, &mut record);
-            show(&bar, &record);
+            self.show(&bar, &record);
             history.epochs.push(record);
             if flow.is_break() {
                 history.stopped = epoch + 1 < self.epochs;
@@ -168,6 +172,7 @@ impl Trainer {
         let rate = self.learning_rate;
         setting(rate > 0.0 && rate.is_finite(), "learning_rate", rate, "positive and finite")?;
         self.schedule.check()?;
+        self.augment.check(data)?;
         Elbo::new(data.len())?.beta(self.beta)?.warm_up(self.warm_up.0, self.warm_up.1)
     }
 
@@ -178,6 +183,7 @@ impl Trainer {
         elbo: &Elbo,
         adam: &mut Adam<E, D>,
         epoch: usize,
+        bar: &ProgressBar,
     ) -> Result<Epoch, Error>
     where
         N: Classifier<I, C, E, D, L>,
@@ -186,15 +192,18 @@ impl Trainer {
         let device = network.layers().first().ok_or(Error::NoLayer)?.1.device();
         let order = self.order(data.len(), epoch);
         let (mut nll, mut wrong, mut last_kl, mut seen) = (0.0, 0, 0.0, 0);
-        for (step, batch) in order.chunks_exact(self.batch).enumerate() {
-            self.seed_noise(network, epoch, step);
-            let labels: Vec<usize> = batch.iter().map(|&i| data.label(i)).collect();
-            let logits = network.try_forward_mut(inputs::<I, E, D, L>(&device, data, batch)?).map_err(Error::device)?;
+        for (step, which) in order.chunks_exact(self.batch).enumerate() {
+            let seed = mix(mix(self.seed, epoch as u64), step as u64);
+            seed_noise(network, seed);
+            let labels: Vec<usize> = which.iter().map(|&i| data.label(i)).collect();
+            let x = self.inputs::<I, E, D, L>(&device, data, which, seed)?;
+            let logits = network.try_forward_mut(x).map_err(Error::device)?;
             wrong += misclassified(&logits, &labels);
             let loss = elbo.loss(network, categorical(logits, &labels)?, epoch as f64)?;
             check_finite(network, &loss, epoch, step)?;
             (nll, last_kl, seen) = (nll + loss.nll, loss.kl, seen + 1);
             adam.step(network, loss.objective)?;
+            bar.inc(1);
         }
         Ok(Epoch {
             epoch,
@@ -212,38 +221,54 @@ impl Trainer {
     /// The order of the data in an epoch.
     fn order(&self, n: usize, epoch: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();
-        order.shuffle(&mut rand::rngs::StdRng::seed_from_u64(mix(self.seed, epoch as u64)));
+        order.shuffle(&mut StdRng::seed_from_u64(mix(self.seed, epoch as u64)));
         order
     }
 
-    /// Ties each step's noise to the seed, so that a training does not depend on what ran before it.
-    fn seed_noise<E: Elem, D: Backend<E>>(&self, network: &mut impl Network<E, D>, epoch: usize, step: usize) {
-        let seed = mix(mix(self.seed, epoch as u64), step as u64);
-        for (i, (_, layer)) in network.layers_mut().into_iter().enumerate() {
-            layer.seed_noise(mix(seed, i as u64));
+    /// Some of the images, augmented as the step's seed decides.
+    fn inputs<const I: usize, E: Elem, D: Backend<E>, L: Layout>(
+        &self,
+        device: &D,
+        data: &Dataset<L>,
+        which: &[usize],
+        seed: u64,
+    ) -> Result<Tensor<L::Shape<I>, E, D>, Error> {
+        if self.augment.is_off() {
+            return inputs(device, data, which);
         }
+        let (mut pixels, mut random) = (Vec::new(), StdRng::seed_from_u64(mix(seed, u64::MAX)));
+        self.augment.batch(data, which, &mut random, &mut pixels);
+        batch(device, data, pixels.iter())
     }
 
-    fn bar(&self) -> ProgressBar {
+    fn bar(&self, steps: usize) -> ProgressBar {
         if !self.progress {
             return ProgressBar::hidden();
         }
-        let style = ProgressStyle::with_template("{bar:24} epoch {pos}/{len} {eta:>4} left  {msg}");
-        ProgressBar::new(self.epochs as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        let style = ProgressStyle::with_template("{bar:24} epoch {prefix} {eta:>4} left  {msg}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        ProgressBar::new((self.epochs * steps) as u64).with_style(style).with_prefix(format!("0/{}", self.epochs))
+    }
+
+    fn show(&self, bar: &ProgressBar, epoch: &Epoch) {
+        bar.set_prefix(format!("{}/{}", epoch.epoch + 1, self.epochs));
+        let (error, sparse) = (100.0 * epoch.train_error, 100.0 * epoch.sparsity);
+        bar.set_message(format!(
+            "nll {:.3}  kl {:.0}  train error {error:.2} %  sparse {sparse:.1} %",
+            epoch.nll, epoch.kl
+        ));
     }
 }
 
-fn show(bar: &ProgressBar, epoch: &Epoch) {
-    bar.inc(1);
-    let (error, sparse) = (100.0 * epoch.train_error, 100.0 * epoch.sparsity);
-    bar.set_message(format!(
-        "nll {:.3}  kl {:.0}  train error {error:.2} %  sparse {sparse:.1} %",
-        epoch.nll, epoch.kl
-    ));
+/// Ties a step's noise to the seed, so that a training does not depend on what ran before it.
+fn seed_noise<E: Elem, D: Backend<E>>(network: &mut impl Network<E, D>, seed: u64) {
+    for (i, (_, layer)) in network.layers_mut().into_iter().enumerate() {
+        layer.seed_noise(mix(seed, i as u64));
+    }
 }
 
 /// A seed from a seed and a number.
-fn mix(seed: u64, number: u64) -> u64 {
+pub(crate) fn mix(seed: u64, number: u64) -> u64 {
     let z = (seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(0x9E37_79B9_7F4A_7C15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z ^ (z >> 27)

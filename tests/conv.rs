@@ -192,7 +192,7 @@ fn gradients_are_finite_differences_for_every_map() {
 
 #[test]
 fn gradients_are_finite_differences_for_every_posterior_and_estimator() {
-    let estimators = [Estimator::LocalReparameterisation, Estimator::WeightSampling];
+    let estimators = [Estimator::LocalReparameterisation, Estimator::WeightSampling, Estimator::Flipout];
     for (estimator, composed) in estimators.into_iter().flat_map(|e| [(e, false), (e, true)]) {
         let settings = Settings { estimator, composed, ..Settings::default() };
         finite_differences::<Grouped, Additive>([3, 3], settings);

@@ -81,9 +81,9 @@ fn hold<Q: Posterior, P: Prior + Default>(settings: Settings, prior: P) {
     close(std::any::type_name::<Q>(), &exact, &numeric, 1e-7, |_| unit);
 }
 
-/// Both estimators on both paths.
+/// All estimators on both paths.
 fn everywhere<Q: Posterior, P: Prior + Default>(prior: &P) {
-    for estimator in [Estimator::LocalReparameterisation, Estimator::WeightSampling] {
+    for estimator in [Estimator::LocalReparameterisation, Estimator::WeightSampling, Estimator::Flipout] {
         for composed in [false, true] {
             hold::<Q, P>(Settings { estimator, composed, threshold: None }, prior.clone());
         }
@@ -127,7 +127,7 @@ fn without_gaussian_noise() {
 #[test]
 fn an_untaped_input_gives_the_same_gradients() {
     fn same<Q: Posterior>() {
-        for estimator in [Estimator::LocalReparameterisation, Estimator::WeightSampling] {
+        for estimator in [Estimator::LocalReparameterisation, Estimator::WeightSampling, Estimator::Flipout] {
             for composed in [false, true] {
                 let settings = Settings { estimator, composed, threshold: Some(0.0) };
                 let (mut net, x) = setting::<Q, LogUniform>(settings, LogUniform::Fit);

@@ -1,7 +1,7 @@
 //! Convolutional networks as a whole: they train, compose with dfdx's own modules, and name the layer that does not fit.
 
 use dfdx::nn::modules::{AvgPoolGlobal as Mean, ReLU as Relu};
-use sparsevd::data::{DataError, Images};
+use sparsevd::data::{Augment, DataError, Images};
 use sparsevd::prelude::*;
 
 type Conv<const IN: usize, const OUT: usize, const K: usize, const PAD: usize> =
@@ -49,6 +49,48 @@ fn lenet5_learns_from_images() {
     // The same seed and network give the same training.
     let again = Trainer { epochs: 1, ..trainer }.fit(&mut build::<LeNet5>(), &data).unwrap();
     assert_eq!(again.epochs[0].nll, nll[0]);
+}
+
+#[test]
+fn augmentation_follows_the_seed() {
+    type Net = (SparseVdConv2d<1, 4, 3>, ReLU, MaxPool2d<2>, Flatten<36>, SparseVdLinear<36, 10>);
+    let data = bars(60, [1, 8, 8]).unwrap().images();
+    let off = Trainer { epochs: 2, batch: 20, seed: 4, progress: false, ..Trainer::default() };
+    let train = |trainer: &Trainer| {
+        let mut net = build::<Net>();
+        trainer.fit(&mut net, &data).unwrap();
+        net.0.theta.as_vec()
+    };
+    let shifted = Trainer { augment: Augment { crop_pad: 2, flip: true }, ..off.clone() };
+    assert_eq!(train(&shifted), train(&shifted));
+    let mirrored = Trainer { augment: Augment { crop_pad: 0, flip: true }, ..off.clone() };
+    let all = [&off, &mirrored, &shifted, &Trainer { seed: 5, ..shifted.clone() }].map(train);
+    assert!((0..4).all(|i| (0..i).all(|j| all[i] != all[j])));
+
+    let json = serde_json::to_string(&shifted).unwrap();
+    assert_eq!(serde_json::from_str::<Trainer>(&json).unwrap(), shifted);
+    assert_eq!(serde_json::from_str::<Trainer>(r#"{ "epochs": 7 }"#).unwrap().augment, Augment::default());
+}
+
+#[test]
+fn augmentation_that_cannot_be_is_refused() {
+    let data = bars(20, [1, 8, 10]).unwrap();
+    let trainer = |crop_pad| Trainer {
+        epochs: 1,
+        batch: 20,
+        augment: Augment { crop_pad, flip: true },
+        progress: false,
+        ..Trainer::default()
+    };
+    let vectors = trainer(1).fit(&mut build::<SparseVdLinear<80, 10>>(), &data);
+    let Err(Error::Input(message)) = vectors else { panic!("{vectors:?}") };
+    assert!(message.contains("`augment`") && message.contains("bars") && message.contains(".images()"), "{message}");
+    let mut net = build::<(SparseVdConv2d<1, 2, 3>, Flatten<96>, SparseVdLinear<96, 10>)>();
+    let data = data.images();
+    for crop_pad in [8, 10, usize::MAX] {
+        let refused = trainer(crop_pad).fit(&mut net, &data);
+        assert!(matches!(refused, Err(Error::Setting { name: "augment.crop_pad", .. })), "{refused:?}");
+    }
 }
 
 #[test]
@@ -165,6 +207,26 @@ fn the_layer_that_does_not_fit_is_named() {
     let flat = bars(20, [1, 9, 9]).unwrap();
     let mut dense = build::<LeNet300100<LogUniform, Additive, 64>>();
     assert!(matches!(trainer.fit(&mut dense, &flat), Err(Error::Input(_))));
+}
+
+/// 7 taps on 4 pixels and a padding of 1 on each side: one too many.
+#[test]
+fn a_kernel_larger_than_the_padded_image_is_refused() {
+    type Net = (Conv<1, 2, 7, 1>, MaxPool2d<1>, Flatten<2>, SparseVdLinear<2, 10>);
+    let trainer = Trainer { epochs: 1, batch: 10, progress: false, ..Trainer::default() };
+    let mut net = build::<Net>();
+    for size in [[4, 4], [4, 5], [5, 4]] {
+        let data = bars(10, [1, size[0], size[1]]).unwrap().images();
+        let expected = ("0".to_string(), vec![1, size[0], size[1]]);
+        assert_eq!(refused(trainer.fit(&mut net, &data)), expected);
+        assert_eq!(refused(predict(&mut net, &data, Evaluate::Mean)), expected);
+        let message = predict(&mut net, &data, Evaluate::Mean).unwrap_err().to_string();
+        assert!(message.starts_with("layer 0 reads 1 x 5 x 5 pixels"), "{message}");
+    }
+    trainer.fit(&mut net, &bars(10, [1, 5, 5]).unwrap().images()).unwrap();
+    // Handed over without a data set, such an image is the device's error, and no panic.
+    let small: Tensor<_, f32, Cpu> = Cpu::default().zeros_like(&(2, Const::<1>, 4, 4));
+    assert!(net.try_forward(small.clone()).is_err() && net.try_forward_mut(small).is_err());
 }
 
 #[test]

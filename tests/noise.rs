@@ -6,7 +6,7 @@ use common::{batch, floats, put};
 use sparsevd::prelude::*;
 
 /// Standard errors that an estimate may be off. The seeds are fixed; with others, 4.5 would be exceeded by chance in
-/// 7e-6 of the comparisons, of which this file makes some 60: a false alarm for 4 seeds in 10,000.
+/// 7e-6 of the comparisons, of which this file makes some 160: a false alarm for 1 seed in 1,000.
 const ERRORS: f64 = 4.5;
 
 /// How many standard errors the mean and the variance of `x` are away from these.
@@ -101,6 +101,80 @@ fn sampled_weights_have_the_moments_of_the_posterior() {
     }
 }
 
+/// How many standard errors the mean of `x` is away from 0: `sum x / sqrt(sum x^2)`, if it is 0.
+fn mean_off(x: &[f64]) -> f64 {
+    x.iter().sum::<f64>() / x.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// The noise of output `o` for datum `n` over many passes with two copies of one input: `[[pass 0, 1, ..]; n]; o]`.
+fn pairs(estimator: Estimator, passes: usize) -> [[Vec<f64>; 2]; 2] {
+    let mut layer = layer::<Additive>(15);
+    layer.settings.estimator = estimator;
+    let passes: Vec<_> = (0..passes).map(|_| outputs(&mut layer, 2)).collect();
+    let mean = moments(additive()).map(|(mean, _)| mean);
+    [0, 1].map(|o| [0, 1].map(|n| passes.iter().map(|y| y[o][n] - mean[o]).collect()))
+}
+
+/// As with sampled weights the moments are over passes; but two data of a batch are uncorrelated, where sampled weights
+/// give both the same noise.
+#[test]
+fn flipout_has_the_moments_of_the_posterior_and_uncorrelated_data() {
+    let noise = pairs(Estimator::Flipout, 20_000);
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).collect::<Vec<_>>();
+    for (o, (_, variance)) in moments(additive()).into_iter().enumerate() {
+        let [first, second] = &noise[o];
+        for x in [first, second] {
+            assert!(off(x, 0.0, variance) < ERRORS);
+            assert!(off(x, 0.0, variance / 1.1) > ERRORS);
+        }
+        assert!(mean_off(&product(first, second)).abs() < ERRORS);
+    }
+    // Both outputs of one datum, and of the other: without signs at the outputs, those at the inputs would turn both at
+    // once, and this product would not be 0 on average.
+    let [[a, b], [c, d]] = &noise;
+    assert!(mean_off(&product(&product(a, b), &product(c, d))).abs() < ERRORS);
+    // Of 2^3 patterns of signs at the inputs 2 give the same size. Without them all sizes would be the same.
+    let same = |(a, b): (&f64, &f64)| f64::from((a.abs() - b.abs()).abs() < 1e-5 * (1.0 + a.abs()));
+    let same: Vec<f64> = a.iter().zip(b).map(same).collect();
+    assert!(off(&same, 0.25, 0.25 * 0.75) < ERRORS);
+
+    let [[first, second], _] = &pairs(Estimator::WeightSampling, 1000);
+    assert!(mean_off(&product(first, second)) > 3.0 * ERRORS);
+}
+
+/// A convolution from 2 channels to 2, with a 2 x 2 kernel, on a 3 x 3 image: 2 x 4 outputs. Signs do not differ within a
+/// channel, so that positions `p` and `q` are as correlated as the pixels that they read make them under one draw of the
+/// weights, `Cov(y_p, y_q) = sum_i v_i x_pi x_qi`; and different data are uncorrelated.
+#[test]
+fn flipout_of_a_convolution_flips_whole_channels() {
+    type Conv = Variational<Conv2dMap<2, 2, 2>, Additive, Flat>;
+    let mut layer = Cpu::seed_from_u64(16).build_module::<Conv, f32>();
+    let variance: [f64; 16] = std::array::from_fn(|i| (-1.0 - 0.2 * i as f64).exp());
+    put(&mut layer.spread, &variance.map(f64::ln));
+    layer.settings.estimator = Estimator::Flipout;
+    let image: [f64; 18] = std::array::from_fn(|i| (1.0 + 0.9 * i as f64).sin() + 0.5);
+    let x: Tensor<_, f32, Cpu> =
+        Cpu::default().tensor_from_vec(image.map(|x| x as f32).repeat(2), (2, Const::<2>, 3, 3));
+    let mean = floats(&layer.forward(x.clone()));
+    let passes: Vec<Vec<f64>> = (0..20_000)
+        .map(|_| floats(&layer.forward_mut(x.clone())).iter().zip(&mean).map(|(y, mean)| y - mean).collect())
+        .collect();
+    // Output `channel, p` of datum n is number `8 n + 4 channel + p`; it reads pixel `(c, p + tap)` for weight `4 c + tap`.
+    let reads = |p: usize, i: usize| image[9 * (i / 4) + 3 * (p / 2 + i % 4 / 2) + p % 2 + i % 2];
+    for (channel, p, q) in (0..32).map(|i| (i / 16, i / 4 % 4, i % 4)) {
+        let expected: f64 = (0..8).map(|i| variance[8 * channel + i] * reads(p, i) * reads(q, i)).sum();
+        let (a, b) = (4 * channel + p, 4 * channel + q);
+        let off = |shift: usize, expected: f64| {
+            mean_off(&passes.iter().map(|y| y[a] * y[b + shift] - expected).collect::<Vec<_>>()).abs()
+        };
+        assert!(off(0, expected) < ERRORS && off(8, 0.0) < ERRORS, "{channel}, {p}, {q}");
+        assert!(p != q || off(0, expected / 1.1) > ERRORS);
+        assert!(off(0, 0.0) > ERRORS || expected.abs() < 0.05, "{channel}, {p}, {q}: {expected}");
+    }
+    let across = |p: usize, q: usize| mean_off(&passes.iter().map(|y| y[p] * y[4 + q]).collect::<Vec<_>>()).abs();
+    assert!((0..16).all(|i| across(i / 4, i % 4) < ERRORS), "channels have weights of their own");
+}
+
 /// `Weights::Sample`, seen through unit inputs.
 #[test]
 fn posterior_samples_have_the_moments_of_the_posterior() {
@@ -186,7 +260,8 @@ fn trained(seed: u64, threads: usize, settings: Settings) -> Vec<f64> {
 #[test]
 fn a_seed_determines_a_training_to_the_bit_whatever_the_threads() {
     let sampling = Settings { estimator: Estimator::WeightSampling, ..Settings::default() };
-    for settings in [Settings::default(), sampling, Settings { composed: true, ..Settings::default() }] {
+    let flipout = Settings { estimator: Estimator::Flipout, ..Settings::default() };
+    for settings in [Settings::default(), sampling, flipout, Settings { composed: true, ..Settings::default() }] {
         let first = trained(5, 1, settings);
         assert_eq!(first, trained(5, 1, settings), "again: {settings:?}");
         assert_eq!(first, trained(5, 2, settings), "two threads: {settings:?}");

@@ -5,6 +5,8 @@
 mod methods;
 mod output;
 mod queue;
+#[path = "../common/stop.rs"]
+mod stop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ use sparsevd::prelude::*;
 
 use crate::Args;
 use crate::methods::{Job, Method, Net, Run};
+use crate::stop::stop_on_ctrl_c;
 
 /// A result, with what magnitude pruning needs of a dense network.
 type Done<const I: usize> = (Run, Option<Net<I, Delta, Flat>>);
@@ -67,17 +68,6 @@ fn train<const I: usize>(job: &Job<'_>, method: Method) -> Result<Done<I>, Error
         Method::Gaussian => job.train::<I, Additive, Gaussian>(method, |_| ())?.0,
     };
     Ok((run, None))
-}
-
-/// The flag that Ctrl-C sets.
-fn stop_on_ctrl_c() -> Result<&'static AtomicBool, ctrlc::Error> {
-    static STOP: AtomicBool = AtomicBool::new(false);
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Relaxed) {
-            std::process::exit(130);
-        }
-    })?;
-    Ok(&STOP)
 }
 
 /// Works through the tasks with one thread per processor, each computing on its own; results in the order of the tasks.

@@ -1,13 +1,14 @@
 //! Random shifts and mirror images.
 
-use super::Dataset;
+use super::{Dataset, Layout};
+use crate::error::{Error, setting};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 /// The usual augmentation of small images: pad on all sides and cut out a window of the first size, and mirror every
 /// second image left to right. The default changes nothing.
 ///
-/// Padding is 0: black in `[0, 1]`, the mean once the data are centred or standardised.
+/// [`Trainer::augment`](crate::Trainer::augment) does it while training. Padding is 0: black in `[0, 1]`, the mean once the data are centred or standardised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Augment {
@@ -18,6 +19,25 @@ pub struct Augment {
 }
 
 impl Augment {
+    /// Whether there is nothing to do.
+    pub(crate) fn is_off(&self) -> bool {
+        *self == Augment::default()
+    }
+
+    /// Whether the images of `data` can be shifted and mirrored.
+    pub(crate) fn check<L: Layout>(&self, data: &Dataset<L>) -> Result<(), Error> {
+        let ([_, height, width], pad) = (data.dims(), self.crop_pad);
+        if !self.is_off() && L::dims(data.dims()).len() == 1 {
+            return Err(Error::Input(format!(
+                "`augment` shifts and mirrors images, but {} is laid out as vectors; call `.images()` on the data and train \
+                 a convolutional network, or leave `augment` at its default",
+                data.name()
+            )));
+        }
+        let range = "smaller than the images' height and width";
+        setting(self.is_off() || pad < height.min(width), "augment.crop_pad", pad as f64, range)
+    }
+
     /// One image of `dims` (channels, height, width), shifted and mirrored as `rng` decides, into `out`.
     ///
     /// # Panics
@@ -35,7 +55,7 @@ impl Augment {
     ///
     /// # Panics
     /// When an index is not below `data.len()`, as a slice does.
-    pub fn batch(&self, data: &Dataset, which: &[usize], rng: &mut impl Rng, out: &mut Vec<f32>) {
+    pub fn batch<L: Layout>(&self, data: &Dataset<L>, which: &[usize], rng: &mut impl Rng, out: &mut Vec<f32>) {
         out.clear();
         out.resize(which.len() * data.pixels(), 0.0);
         for (i, out) in which.iter().zip(out.chunks_exact_mut(data.pixels())) {

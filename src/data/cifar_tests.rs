@@ -92,6 +92,20 @@ fn what_is_not_whole_records_is_refused() {
     assert!(matches!(refused, Err(DataError::Label { index: 1, label: 10, classes: 10, .. })));
 }
 
+/// One file of six is cut short, or has a byte too many: the error names it and both lengths.
+#[test]
+fn the_file_of_the_wrong_length_is_named() {
+    for (name, found) in [("data_batch_3.bin", 3072_u64), ("test_batch.bin", 2 * 3073 + 1)] {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path());
+        let _ = std::fs::remove_file(root.path().join(format!("{name}.gz")));
+        std::fs::write(root.path().join(name), vec![0; found as usize]).unwrap();
+        let error = Split::from_dir(root.path()).unwrap_err();
+        assert!(matches!(&error, DataError::Records { file, found: n, .. } if file.ends_with(name) && *n == found));
+        assert!(error.to_string().contains(&format!("{name}: {found} bytes")) && error.to_string().contains("3073"));
+    }
+}
+
 proptest! {
     #[test]
     fn random_bytes_never_panic(raw in prop::collection::vec(any::<u8>(), 0..200)) {

@@ -232,7 +232,9 @@ mod tests {
         assert!(matches!(new([1, 1, 1], 0, &[0.0], &[0]), DataError::Label { classes: 0, .. }));
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let inputs = [0.0, 0.0, 0.0, bad];
-            assert!(matches!(new([1, 1, 2], 2, &inputs, &[0, 1]), DataError::NonFinite { index: 1, pixel: 1, .. }));
+            let error = new([1, 1, 2], 2, &inputs, &[0, 1]);
+            assert!(matches!(error, DataError::NonFinite { index: 1, pixel: 1, .. }));
+            assert_eq!(error.to_string(), format!("x: pixel 1 of example 1 is {bad}; every pixel must be finite"));
         }
     }
 }

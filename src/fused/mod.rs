@@ -77,7 +77,7 @@ where
     ) -> Result<Taped<(B, Const<O>), E, Self>, Self::Err> {
         match layer.settings.estimator {
             Estimator::LocalReparameterisation => linear::linear(layer, x, seed, input_grad),
-            Estimator::WeightSampling => graph::sampled(layer, x, seed),
+            Estimator::WeightSampling | Estimator::Flipout => graph::sampled(layer, x, seed),
         }
     }
 
@@ -90,7 +90,7 @@ where
     ) -> Result<Taped<(B, M::Out, usize, usize), E, Self>, Self::Err> {
         match layer.settings.estimator {
             Estimator::LocalReparameterisation => conv2d::conv2d(layer, x, seed, input_grad),
-            Estimator::WeightSampling => graph::sampled(layer, x, seed),
+            Estimator::WeightSampling | Estimator::Flipout => graph::sampled(layer, x, seed),
         }
     }
 }

@@ -1,0 +1,14 @@
+//! Ctrl-C, once to stop after the epoch, twice to stop at once.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// The flag that Ctrl-C sets.
+pub fn stop_on_ctrl_c() -> Result<&'static AtomicBool, ctrlc::Error> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Relaxed) {
+            std::process::exit(130);
+        }
+    })?;
+    Ok(&STOP)
+}

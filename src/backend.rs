@@ -120,6 +120,17 @@ pub trait Backend<E: Elem>: Pooling<E> + Cache {
     ) -> Result<Taped<(B, M::Out, usize, usize), E, Self>, Self::Err> {
         graph::sampled(layer, x, seed)
     }
+
+    /// A convolutional layer's output with these weights, off the tape.
+    #[doc(hidden)]
+    #[allow(clippy::type_complexity, reason = "a shape")]
+    fn conv2d_with<M: Convolution, B: Dim, Q: Posterior, P: Prior>(
+        layer: &Layer<M, Q, P, E, Self>,
+        x: Tensor<(B, M::In, usize, usize), E, Self>,
+        weights: Tensor<M::Weight, E, Self>,
+    ) -> Result<Tensor<(B, M::Out, usize, usize), E, Self>, Self::Err> {
+        graph::affine(layer, x, weights)
+    }
 }
 
 /// A tensor of these numbers, in the device's own memory. Handing a `Vec` over instead would add to the device's cache at

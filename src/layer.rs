@@ -255,7 +255,8 @@ where
     type Error = D::Err;
 
     fn try_forward(&self, x: Tensor<(B, M::In, usize, usize), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
-        graph::affine(self, x, self.weights())
+        let weights = self.weights();
+        if self.settings.composed { graph::affine(self, x, weights) } else { D::conv2d_with(self, x, weights) }
     }
 }
 

@@ -96,7 +96,8 @@ fn a_diverging_training_says_where() {
         net.configure(Settings { composed, ..Settings::default() });
         let result = Trainer { learning_rate: 1e6, ..trainer() }.fit(&mut net, &few());
         let Err(Error::NotFinite { value, layer, epoch, step, .. }) = result else { panic!("{result:?}") };
-        assert!(!value.is_finite() && layer.starts_with("layer "), "{layer}: {value}");
+        // Weights of 1e6 overflow in the output while they are still finite.
+        assert!(!value.is_finite() && (layer.starts_with("layer ") || layer == "the output"), "{layer}: {value}");
         assert!(epoch == 0 && step >= 1, "epoch {epoch}, step {step}");
     }
     // A NaN that was there from the start is found in the layer that holds it.

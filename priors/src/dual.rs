@@ -62,7 +62,6 @@ impl<T: Lane> Sub for Dual<T> {
 
 impl<T: Lane> Mul for Dual<T> {
     type Output = Self;
-    #[expect(clippy::suspicious_arithmetic_impl, reason = "the product rule adds")]
     #[inline(always)]
     fn mul(self, o: Self) -> Self {
         let partial = |i: usize| self.grad[i].mul_add(o.value, self.value * o.grad[i]);

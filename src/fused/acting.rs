@@ -1,4 +1,4 @@
-//! The two matrices that a sampled pass multiplies with: the means and the variances of the weights.
+//! A layer's weights as one pass uses them: the means and the variances that it multiplies with, and the way back.
 
 use dfdx::prelude::*;
 use sparsevd_priors::{Dual, Lane, Prior};
@@ -20,8 +20,8 @@ pub(super) struct Acting<M: Map, Q: Posterior, E: Elem> {
     spread: Tensor<Q::Spread<M>, E, Cpu>,
     /// Where there is a trained-in threshold: 1 for the means that it keeps, 0 for the others; and the means it leaves.
     kept: Option<(Buffer<E>, Buffer<E>)>,
-    /// Where there is Gaussian noise: Var w.
-    variance: Option<Buffer<E>>,
+    /// Whether there is Gaussian noise.
+    noisy: bool,
 }
 
 impl<M: Map, Q: Posterior, E: Elem> Acting<M, Q, E>
@@ -35,7 +35,7 @@ where
             theta: layer.theta.clone().try_contiguous()?,
             spread: layer.spread.clone().try_contiguous()?,
             kept: None,
-            variance: None,
+            noisy: layer.posterior.noise() == Noise::Gaussian,
         };
         if let Some(threshold) = layer.settings.threshold {
             let kept = kept(&acting.weights(), &acting.posterior, threshold);
@@ -43,10 +43,16 @@ where
             means.iter_mut().zip(kept.iter()).for_each(|(mean, kept)| *mean *= *kept);
             acting.kept = Some((kept, means));
         }
-        if layer.posterior.noise() == Noise::Gaussian {
-            acting.variance = Some(variances(&acting.weights(), &acting.posterior));
-        }
         Ok(acting)
+    }
+
+    /// These weights, without noise.
+    pub(super) fn still<P: Prior>(
+        layer: &Layer<M, Q, P, E, Cpu>,
+        weights: Tensor<M::Weight, E, Cpu>,
+    ) -> Result<Self, CpuError> {
+        let (posterior, spread) = (layer.posterior.clone(), layer.spread.clone());
+        Ok(Acting { grid: M::grid(), posterior, theta: weights.try_contiguous()?, spread, kept: None, noisy: false })
     }
 
     fn weights(&self) -> Weights<'_, E> {
@@ -56,36 +62,45 @@ where
     /// E w, a row per output.
     pub(super) fn means(&self) -> Matrix<'_, E> {
         let means = self.kept.as_ref().map_or(numbers(&self.theta), |(_, means)| means);
-        Matrix::new(means, self.grid.rows, self.grid.cols)
+        self.matrix(means)
+    }
+
+    /// Whether there is Gaussian noise.
+    pub(super) fn noisy(&self) -> bool {
+        self.noisy
     }
 
     /// Var w.
-    pub(super) fn variance(&self) -> Option<Matrix<'_, E>> {
-        self.variance.as_ref().map(|v| Matrix::new(v, self.grid.rows, self.grid.cols))
+    pub(super) fn variances(&self) -> Buffer<E> {
+        variances(&self.weights(), &self.posterior)
     }
 
-    /// Adds the gradients of theta and the spread. `d_means(out)` adds that of the means to `out`; `d_variance(out)`
-    /// writes that of the variances.
+    /// Numbers, one for each weight, a row per output.
+    pub(super) fn matrix<'a>(&self, numbers: &'a [E]) -> Matrix<'a, E> {
+        Matrix::new(numbers, self.grid.rows, self.grid.cols)
+    }
+
+    /// Adds the gradients of theta and the spread. `products(d_means, d_variance)` adds the gradient of the means to the
+    /// first, and writes that of the variances, where there are any, to the second.
     pub(super) fn pull_back(
         &self,
         grads: &mut Gradients<E, Cpu>,
-        d_means: impl FnOnce(&mut [E]),
-        d_variance: impl FnOnce(&mut [E]),
+        products: impl FnOnce(&mut [E], &mut [E]),
     ) -> Result<(), CpuError> {
         // Both gradients are written at once, so theta's leaves the store meanwhile.
         let mut d_theta = std::mem::take(gradient(grads, &self.theta)?);
+        let mut d_variance = Buffer::any(if self.noisy { self.grid.len() } else { 0 });
         match &self.kept {
-            None => d_means(&mut d_theta),
+            None => products(&mut d_theta, &mut d_variance),
             Some((kept, _)) => {
                 let mut d = Buffer::zeros(self.grid.len());
-                d_means(&mut d);
+                products(&mut d, &mut d_variance);
                 d_theta.iter_mut().zip(d.iter()).zip(kept.iter()).for_each(|((to, d), kept)| *to += *d * *kept);
             }
         }
-        if self.variance.is_some() {
-            let mut d = Buffer::any(self.grid.len());
-            d_variance(&mut d);
-            pull_variances(&self.weights(), &self.posterior, &d, &mut d_theta, gradient(grads, &self.spread)?);
+        if self.noisy {
+            let d_spread = gradient(grads, &self.spread)?;
+            pull_variances(&self.weights(), &self.posterior, &d_variance, &mut d_theta, d_spread);
         }
         *gradient(grads, &self.theta)? = d_theta;
         Ok(())

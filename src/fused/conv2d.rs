@@ -36,18 +36,13 @@ where
     Cpu: Device<E>,
 {
     let (x, mut tape) = x.try_contiguous()?.split_tape();
-    let (batch, channels, height, width) = *x.shape();
-    let outputs = M::WINDOW.outputs([height, width]).ok_or(CpuError::WrongNumElements)?;
-    let geometry =
-        Geometry { window: M::WINDOW, channels: channels.size() / M::GROUPS, image: [height, width], outputs };
-    let convolution =
-        Convolve { acting: Acting::of(layer)?, geometry, groups: M::GROUPS, images: batch.size(), bias: M::BIAS };
+    let convolution = Convolve::new(&x, Acting::of(layer)?)?;
     let mut slope = (layer.posterior.noise() == Noise::Gaussian).then(|| {
-        let mut eps = Buffer::any(batch.size() * convolution.output_len());
+        let mut eps = Buffer::any(convolution.images * convolution.output_len());
         noise::fill(seed, &mut eps);
         eps
     });
-    let y = tensor(x.device(), (batch, M::Out::default(), outputs[0], outputs[1]), |y| {
+    let y = tensor(x.device(), convolution.output(&x), |y| {
         convolution.forward(numbers(&x), numbers(&layer.bias), y, slope.as_deref_mut());
     })?;
 
@@ -63,18 +58,33 @@ where
         if M::BIAS {
             gradient(grads, &bias)?.iter_mut().zip(sums.bias.iter()).for_each(|(to, g)| *to += *g);
         }
-        convolution.acting.pull_back(
-            grads,
-            |d| convolution.transpose(&sums.means, d, |to, from| *to += from),
-            |d| convolution.transpose(&sums.variance, d, |to, from| *to = from),
-        )
+        convolution.acting.pull_back(grads, |d_means, d_variance| {
+            convolution.transpose(&sums.means, d_means, |to, from| *to += from);
+            convolution.transpose(&sums.variance, d_variance, |to, from| *to = from);
+        })
     });
     Ok(y.put_tape(tape))
+}
+
+/// `y = conv(x, weights) + b`.
+pub(super) fn conv2d_with<M: Convolution, B: Dim, Q: Posterior, P: Prior, E: Elem>(
+    layer: &Layer<M, Q, P, E, Cpu>,
+    x: Tensor<(B, M::In, usize, usize), E, Cpu>,
+    weights: Tensor<M::Weight, E, Cpu>,
+) -> Result<Tensor<(B, M::Out, usize, usize), E, Cpu>, CpuError>
+where
+    Cpu: Device<E>,
+{
+    let x = x.try_contiguous()?;
+    let convolution = Convolve::new(&x, Acting::still(layer, weights)?)?;
+    tensor(x.device(), convolution.output(&x), |y| convolution.forward(numbers(&x), numbers(&layer.bias), y, None))
 }
 
 /// One convolution of a batch.
 struct Convolve<M: Convolution, Q: Posterior, E: Elem> {
     acting: Acting<M, Q, E>,
+    /// Var w, where there is noise.
+    variances: Option<Buffer<E>>,
     /// Of one group of channels.
     geometry: Geometry,
     groups: usize,
@@ -93,6 +103,20 @@ impl<M: Convolution, Q: Posterior, E: Elem> Convolve<M, Q, E>
 where
     Cpu: Device<E>,
 {
+    fn new<B: Dim>(x: &Tensor<(B, M::In, usize, usize), E, Cpu>, acting: Acting<M, Q, E>) -> Result<Self, CpuError> {
+        let (batch, channels, height, width) = *x.shape();
+        let outputs = M::WINDOW.outputs([height, width]).ok_or(CpuError::WrongNumElements)?;
+        let geometry =
+            Geometry { window: M::WINDOW, channels: channels.size() / M::GROUPS, image: [height, width], outputs };
+        let variances = acting.noisy().then(|| acting.variances());
+        Ok(Convolve { acting, variances, geometry, groups: M::GROUPS, images: batch.size(), bias: M::BIAS })
+    }
+
+    /// The shape of the output.
+    fn output<B: Dim>(&self, x: &Tensor<(B, M::In, usize, usize), E, Cpu>) -> (B, M::Out, usize, usize) {
+        (x.shape().0, M::Out::default(), self.geometry.outputs[0], self.geometry.outputs[1])
+    }
+
     /// Numbers that one image gives.
     fn output_len(&self) -> usize {
         self.acting.grid.rows * self.geometry.positions()
@@ -165,7 +189,8 @@ where
             let own = group * rows * columns..(group + 1) * rows * columns;
             let out = if copied { &mut mean[..] } else { &mut y[own] };
             multiply_here(out, false, self.group(self.acting.means(), group), self.matrix(&unfolded, columns));
-            if let Some(variance) = self.acting.variance() {
+            if let Some(variances) = &self.variances {
+                let variance = self.acting.matrix(variances);
                 unfolded.iter_mut().for_each(|u| *u = *u * *u);
                 multiply_here(&mut var, false, self.group(variance, group), self.matrix(&unfolded, columns));
             }
@@ -198,10 +223,11 @@ where
         let parts = x.into_par_iter().zip(self.cut(g, self.output_len())).zip(slope).zip(d_x);
         let sums: Vec<Sums<E>> = parts.map(|(((x, g), slope), d_x)| self.backward_part(x, g, slope, d_x)).collect();
         let total = |len: usize, of: fn(&Sums<E>) -> &Buffer<E>| {
-            let mut total = Buffer::zeros(len);
+            let mut total = Buffer::any(len);
             let n = piece(total.len());
             total.par_chunks_mut(n).enumerate().for_each(|(i, to)| {
                 let own = i * n..i * n + to.len();
+                to.fill(E::default());
                 sums.iter().for_each(|part| to.iter_mut().zip(&of(part)[own.clone()]).for_each(|(to, g)| *to += *g));
             });
             total
@@ -218,17 +244,26 @@ where
         let grid = self.acting.grid;
         let noisy = if slope.is_some() { grid.len() } else { 0 };
         let mut sums =
-            Sums { means: Buffer::zeros(grid.len()), variance: Buffer::zeros(noisy), bias: Buffer::zeros(grid.rows) };
+            Sums { means: Buffer::any(grid.len()), variance: Buffer::any(noisy), bias: Buffer::zeros(grid.rows) };
         let (n_in, n_out) = (self.block() * self.input_len(), self.block() * self.output_len());
         for (i, (x, g)) in x.chunks(n_in).zip(g.chunks(n_out)).enumerate() {
             let slope = slope.map(|slope| &slope[i * n_out..i * n_out + g.len()]);
             let d_x = d_x.as_mut().map(|d_x| &mut d_x[i * n_in..i * n_in + x.len()]);
-            self.backward_block(x, g, slope, d_x, &mut sums);
+            self.backward_block(x, g, slope, d_x, &mut sums, i > 0);
         }
         sums
     }
 
-    fn backward_block(&self, x: &[E], g: &[E], slope: Option<&[E]>, mut d_x: Option<&mut [E]>, sums: &mut Sums<E>) {
+    /// Replaces the sums of the weights, or adds to them.
+    fn backward_block(
+        &self,
+        x: &[E],
+        g: &[E],
+        slope: Option<&[E]>,
+        mut d_x: Option<&mut [E]>,
+        sums: &mut Sums<E>,
+        add: bool,
+    ) {
         let images = x.len() / self.input_len();
         let columns = images * self.geometry.positions();
         let rows = self.acting.grid.rows / self.groups;
@@ -254,15 +289,16 @@ where
             let of_output = |d| Matrix::new(d, rows, columns);
             let d_mean = if copied { &d_mean[..] } else { &g[group * rows * columns..(group + 1) * rows * columns] };
             let own = group * weights..(group + 1) * weights;
-            multiply_here(&mut sums.means[own.clone()], true, self.matrix(&unfolded, columns), of_output(d_mean).t());
+            multiply_here(&mut sums.means[own.clone()], add, self.matrix(&unfolded, columns), of_output(d_mean).t());
             if d_x.is_some() {
                 let means = self.group(self.acting.means(), group);
                 multiply_here(&mut d_unfolded, false, means.t(), of_output(d_mean));
             }
-            if let Some(variance) = self.acting.variance() {
+            if let Some(variances) = &self.variances {
+                let variance = self.acting.matrix(variances);
                 let mut squares = Buffer::any(unfolded.len());
                 squares.iter_mut().zip(unfolded.iter()).for_each(|(to, u)| *to = *u * *u);
-                multiply_here(&mut sums.variance[own], true, self.matrix(&squares, columns), of_output(&d_var).t());
+                multiply_here(&mut sums.variance[own], add, self.matrix(&squares, columns), of_output(&d_var).t());
                 if d_x.is_some() {
                     let d_squares = &mut squares;
                     multiply_here(d_squares, false, self.group(variance, group).t(), of_output(&d_var));

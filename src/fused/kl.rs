@@ -28,8 +28,11 @@ where
     tape.add_backward_op(move |grads| {
         grads.try_alloc_for(&id)?;
         let g = grads.get(&id).array();
-        accumulate(gradient(grads, &theta)?, &d_theta, |d| d * g);
-        accumulate(gradient(grads, &spread)?, &d_spread, |d| d * g);
+        // Both are written at once, so theta's leaves the store meanwhile.
+        let mut to_theta = std::mem::take(gradient(grads, &theta)?);
+        let to_spread = gradient(grads, &spread)?;
+        rayon::join(|| accumulate(&mut to_theta, &d_theta, |d| d * g), || accumulate(to_spread, &d_spread, |d| d * g));
+        *gradient(grads, &theta)? = to_theta;
         Ok(())
     });
     Ok(out.put_tape(tape))

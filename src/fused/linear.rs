@@ -1,4 +1,4 @@
-//! A dense layer's sampled output as one operation: two products, noise and bias forward; their pull-back backward.
+//! A dense layer's sampled output as one operation. The products with the means and with the variances run side by side.
 
 use dfdx::prelude::*;
 use rayon::prelude::*;
@@ -7,11 +7,11 @@ use sparsevd_priors::Prior;
 use super::acting::{Acting, piece};
 use super::conv2d::add_noise;
 use super::memory::{Buffer, numbers, tensor};
-use super::product::{Matrix, multiply};
+use super::product::{Matrix, multiply, multiply_on_half};
 use super::{gradient, noise};
 use crate::backend::{Elem, Taped};
 use crate::layer::Layer;
-use crate::map::LinearMap;
+use crate::map::{LinearMap, Map};
 use crate::posterior::Posterior;
 
 /// `y = x theta^T + b + sqrt(x^2 v^T + floor) eps`, with `v = Var w`, on the tape.
@@ -26,42 +26,35 @@ where
 {
     let (x, mut tape) = x.try_contiguous()?.split_tape();
     let acting = Acting::of(layer)?;
-    let input = Matrix::new(numbers(&x), x.shape().0.size(), I);
-    let mut noise = None;
+    let rows = x.shape().0.size();
+    let mut noisy = None;
     let y = tensor(x.device(), (x.shape().0, Const::<O>), |y| {
-        multiply(y, false, input, acting.means().t());
-        if BIAS {
-            y.chunks_mut(O).for_each(|y| y.iter_mut().zip(numbers(&layer.bias)).for_each(|(y, b)| *y += *b));
-        }
-        noise = acting.variance().map(|variance| Noisy::add(y, input, variance, seed));
+        let bias = if BIAS { numbers(&layer.bias) } else { &[] };
+        noisy = forward(&acting, Matrix::new(numbers(&x), rows, I), bias, y, seed);
     })?;
 
     let (bias, out) = (layer.bias.clone(), y.clone());
     tape.add_backward_op(move |grads| {
         let g = std::mem::take(gradient(grads, &out)?);
-        let input = Matrix::new(numbers(&x), x.shape().0.size(), I);
         if BIAS {
             let d_bias = gradient(grads, &bias)?;
             g.chunks(O).for_each(|g| d_bias.iter_mut().zip(g).for_each(|(to, g)| *to += *g));
         }
-        let noise = noise.as_ref().map(|noise| (noise, noise.variance_gradient(&g)));
-        let of_output = |g| Matrix::new(g, x.shape().0.size(), O);
-        let d_means = |d: &mut [E]| multiply(d, true, of_output(&g).t(), input);
-        let d_variance = |d: &mut [E]| {
-            if let Some((noise, h)) = &noise {
-                multiply(d, false, of_output(h).t(), noise.squares(I));
+        let mut d_x = if input_grad { std::mem::take(gradient(grads, &x)?) } else { Vec::new() };
+        acting.pull_back(grads, |d_means, d_variance| {
+            let (x, g) = (Matrix::new(numbers(&x), rows, I), Matrix::new(&g[..], rows, O));
+            match &noisy {
+                Some(noisy) => noisy.backward(x, g, acting.means(), d_means, d_variance, &mut d_x),
+                None => {
+                    multiply(d_means, true, g.t(), x);
+                    if input_grad {
+                        multiply(&mut d_x, true, g, acting.means());
+                    }
+                }
             }
-        };
-        acting.pull_back(grads, d_means, d_variance)?;
+        })?;
         if input_grad {
-            let d_x = gradient(grads, &x)?;
-            multiply(d_x, true, of_output(&g), acting.means());
-            if let (Some((_, h)), Some(variance)) = (&noise, acting.variance()) {
-                let mut d_x2 = Buffer::any(d_x.len());
-                multiply(&mut d_x2, false, of_output(h), variance);
-                let two = E::of(2.0);
-                d_x.iter_mut().zip(d_x2.iter()).zip(numbers(&x)).for_each(|((to, d), x)| *to += two * *x * *d);
-            }
+            *gradient(grads, &x)? = d_x;
         }
         *gradient(grads, &out)? = g; // back to the device's memory
         Ok(())
@@ -69,38 +62,89 @@ where
     Ok(y.put_tape(tape))
 }
 
+/// Writes the output; returns what the backward pass needs of the noise, if there is any.
+fn forward<M: Map, Q: Posterior, E: Elem>(
+    acting: &Acting<M, Q, E>,
+    x: Matrix<'_, E>,
+    bias: &[E],
+    y: &mut [E],
+    seed: u64,
+) -> Option<Noisy<E>>
+where
+    Cpu: Device<E>,
+{
+    let add_bias = |y: &mut [E]| {
+        if !bias.is_empty() {
+            y.chunks_mut(bias.len()).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, b)| *y += *b));
+        }
+    };
+    if !acting.noisy() {
+        multiply(y, false, x, acting.means().t());
+        add_bias(y);
+        return None;
+    }
+    let (mut slope, mut var) = (Buffer::any(y.len()), Buffer::any(y.len()));
+    let of_means = || {
+        multiply_on_half(y, false, x, acting.means().t());
+        add_bias(y);
+        noise::fill(seed, &mut slope);
+    };
+    let of_variances = || {
+        let (x2, variances) = (squares(x.numbers()), acting.variances());
+        let v = acting.matrix(&variances).t();
+        multiply_on_half(&mut var, false, Matrix::new(&x2, x.rows(), x.cols()), v);
+        (x2, variances)
+    };
+    let ((), (x2, variances)) = rayon::join(of_means, of_variances);
+    let n = piece(y.len());
+    let pieces = y.par_chunks_mut(n).zip(slope.par_chunks_mut(n)).zip(var.par_chunks(n));
+    pieces.for_each(|((y, slope), var)| add_noise(y, slope, var));
+    Some(Noisy { x2, variances, slope })
+}
+
+fn squares<E: Elem>(x: &[E]) -> Buffer<E> {
+    let mut x2 = Buffer::any(x.len());
+    x2.iter_mut().zip(x).for_each(|(to, x)| *to = *x * *x);
+    x2
+}
+
 /// What the noise of one pass leaves for its backward pass.
 struct Noisy<E: Elem> {
     x2: Buffer<E>,
+    variances: Buffer<E>,
     /// `eps / (2 std)`: the derivative of an output by its variance.
     slope: Buffer<E>,
 }
 
 impl<E: Elem> Noisy<E> {
-    /// Adds `sqrt(x^2 v^T + floor) eps` to the outputs.
-    fn add(y: &mut [E], x: Matrix<'_, E>, variance: Matrix<'_, E>, seed: u64) -> Self {
-        let mut x2 = Buffer::any(x.numbers().len());
-        let n = piece(x2.len());
-        let square = |(to, x): (&mut [E], &[E])| to.iter_mut().zip(x).for_each(|(to, x)| *to = *x * *x);
-        x2.par_chunks_mut(n).zip(x.numbers().par_chunks(n)).for_each(square);
-        let mut var = Buffer::any(y.len());
-        multiply(&mut var, false, Matrix::new(&x2, x.rows(), x.cols()), variance.t());
-        let mut slope = Buffer::any(y.len());
-        noise::fill(seed, &mut slope);
-        let n = piece(y.len());
-        let pieces = y.par_chunks_mut(n).zip(slope.par_chunks_mut(n)).zip(var.par_chunks(n));
-        pieces.for_each(|((y, slope), var)| add_noise(y, slope, var));
-        Noisy { x2, slope }
-    }
-
-    fn squares(&self, cols: usize) -> Matrix<'_, E> {
-        Matrix::new(&self.x2, self.x2.len() / cols, cols)
-    }
-
-    /// The gradient with respect to the variance of each output.
-    fn variance_gradient(&self, g: &[E]) -> Buffer<E> {
-        let mut h = Buffer::copy(g);
+    /// Adds to the gradients of the means and, unless it is empty, of the input; writes that of the variances.
+    fn backward(
+        &self,
+        x: Matrix<'_, E>,
+        g: Matrix<'_, E>,
+        means: Matrix<'_, E>,
+        d_means: &mut [E],
+        d_variance: &mut [E],
+        d_x: &mut [E],
+    ) {
+        let mut h = Buffer::copy(g.numbers());
         h.iter_mut().zip(self.slope.iter()).for_each(|(h, slope)| *h *= *slope);
-        h
+        let (h, x2) = (Matrix::new(&h, g.rows(), g.cols()), Matrix::new(&self.x2, x.rows(), x.cols()));
+        let mut d_x2 = Buffer::any(d_x.len());
+        let of_means = || {
+            multiply_on_half(d_means, true, g.t(), x);
+            if !d_x.is_empty() {
+                multiply_on_half(d_x, true, g, means);
+            }
+        };
+        let of_variances = || {
+            multiply_on_half(d_variance, false, h.t(), x2);
+            if !d_x2.is_empty() {
+                multiply_on_half(&mut d_x2, false, h, Matrix::new(&self.variances, means.rows(), means.cols()));
+            }
+        };
+        rayon::join(of_means, of_variances);
+        let two = E::of(2.0);
+        d_x.iter_mut().zip(d_x2.iter()).zip(x.numbers()).for_each(|((to, d), x)| *to += two * *x * *d);
     }
 }

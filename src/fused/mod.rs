@@ -93,6 +93,15 @@ where
             Estimator::WeightSampling | Estimator::Flipout => graph::sampled(layer, x, seed),
         }
     }
+
+    #[allow(clippy::type_complexity, reason = "a shape")]
+    fn conv2d_with<M: Convolution, B: Dim, Q: Posterior, P: Prior>(
+        layer: &Layer<M, Q, P, E, Self>,
+        x: Tensor<(B, M::In, usize, usize), E, Self>,
+        weights: Tensor<M::Weight, E, Self>,
+    ) -> Result<Tensor<(B, M::Out, usize, usize), E, Self>, Self::Err> {
+        conv2d::conv2d_with(layer, x, weights)
+    }
 }
 
 /// A tensor's gradient, as numbers to add to.

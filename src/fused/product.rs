@@ -55,8 +55,13 @@ impl<'a, E> Matrix<'a, E> {
 
 /// `out = left right`, or `out += left right`, with `out` row-major; on all threads where it pays.
 pub(super) fn multiply<E: Elem>(out: &mut [E], accumulate: bool, left: Matrix<'_, E>, right: Matrix<'_, E>) {
-    let small = left.rows * right.cols * left.cols < 64 * 64 * 64;
-    product(out, accumulate, left, right, if small { Parallelism::None } else { Parallelism::Rayon(0) });
+    product(out, accumulate, left, right, Parallelism::Rayon(0));
+}
+
+/// The same on half of the threads: for two products that run side by side. One of two threads packs its operands while
+/// the other does, where all threads together would wait for one to do it.
+pub(super) fn multiply_on_half<E: Elem>(out: &mut [E], accumulate: bool, left: Matrix<'_, E>, right: Matrix<'_, E>) {
+    product(out, accumulate, left, right, Parallelism::Rayon((rayon::current_num_threads() / 2).max(1)));
 }
 
 /// The same on the calling thread alone.
@@ -69,6 +74,7 @@ fn product<E: Elem>(out: &mut [E], accumulate: bool, left: Matrix<'_, E>, right:
     assert_eq!(k, right.rows, "inner dimensions");
     assert_eq!(out.len(), m * n, "a {m} x {n} product");
     let one = <E as num_traits::One>::one();
+    let threads = if m * n * k < 64 * 64 * 64 { Parallelism::None } else { threads };
     let beta_c = if accumulate { one } else { <E as num_traits::Zero>::zero() };
     let ((left_cs, left_rs), (right_cs, right_rs)) = (left.strides(), right.strides());
     // SAFETY: the assertions above and in `Matrix::new` keep every index that the strides generate inside its slice;

@@ -35,14 +35,18 @@ where
                     let at = line * cols.len()..(line + 1) * cols.len();
                     let (y, from) = (&mut y[at.clone()], &mut from[at]);
                     for ((y, from), cols) in y.iter_mut().zip(from).zip(cols) {
-                        let mut best = rows.start * plan.width() + cols.start;
+                        let first = rows.start * plan.width() + cols.start;
+                        let (mut best, mut at) = (x[first], first as u32);
                         for row in rows.clone() {
-                            let row = row * plan.width();
-                            for pixel in row + cols.start..row + cols.end {
-                                best = if beats(x[pixel], x[best]) { pixel } else { best };
+                            let start = row * plan.width() + cols.start;
+                            for (x, pixel) in x[start..start + cols.len()].iter().zip(start as u32..) {
+                                // Two selections, not a branch, which would be taken at random.
+                                let better = beats(*x, best);
+                                best = if better { *x } else { best };
+                                at = if better { pixel } else { at };
                             }
                         }
-                        (*y, *from) = (x[best], best as u32);
+                        (*y, *from) = (best, at);
                     }
                 });
             });

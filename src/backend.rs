@@ -82,12 +82,12 @@ pub trait Backend<E: Elem>: Pooling<E> + Cache {
     /// A batch, normalised by the moments of its channels, and those moments.
     #[doc(hidden)]
     #[allow(clippy::type_complexity, reason = "a pair")]
-    fn batch_norm<const C: usize, S: Shape, Ax: Axes>(
+    fn batch_norm<const C: usize, S, Ax: Axes>(
         norm: &Norm<C, E, Self>,
         x: Taped<S, E, Self>,
     ) -> Result<(Taped<S, E, Self>, Vec<Moments>), Self::Err>
     where
-        S: HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
+        S: Shape + HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
     {
         norm::composed(norm, x)
     }

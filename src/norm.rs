@@ -91,9 +91,9 @@ impl<const C: usize, E: Elem, D: Backend<E>> Norm<C, E, D> {
         centred.try_mul(spread(slope)?)?.try_add(spread(self.bias.clone())?)
     }
 
-    fn train<S: Shape, Ax: Axes>(&mut self, x: Taped<S, E, D>) -> Result<Taped<S, E, D>, D::Err>
+    fn train<S, Ax: Axes>(&mut self, x: Taped<S, E, D>) -> Result<Taped<S, E, D>, D::Err>
     where
-        S: HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
+        S: Shape + HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
     {
         let (y, moments) = D::batch_norm(self, x)?;
         let moved = |running: &Tensor<Rank1<C>, E, D>, to: fn(&Moments) -> f64| {
@@ -109,12 +109,12 @@ impl<const C: usize, E: Elem, D: Backend<E>> Norm<C, E, D> {
 }
 
 /// What any device does: the formula as a graph.
-pub(crate) fn composed<const C: usize, S: Shape, Ax: Axes, E: Elem, D: Backend<E>>(
+pub(crate) fn composed<const C: usize, S, Ax: Axes, E: Elem, D: Backend<E>>(
     norm: &Norm<C, E, D>,
     x: Taped<S, E, D>,
 ) -> Result<(Taped<S, E, D>, Vec<Moments>), D::Err>
 where
-    S: HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
+    S: Shape + HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
 {
     let (shape, count) = (*x.shape(), <S as HasAxes<Ax>>::size(x.shape()) as f64);
     let mean = x.with_empty_tape().try_mean::<Rank1<C>, Ax>()?;

@@ -55,12 +55,12 @@ where
         relu::relu(x)
     }
 
-    fn batch_norm<const C: usize, S: Shape, Ax: Axes>(
+    fn batch_norm<const C: usize, S, Ax: Axes>(
         norm: &Norm<C, E, Self>,
         x: Taped<S, E, Self>,
     ) -> Result<(Taped<S, E, Self>, Vec<Moments>), Self::Err>
     where
-        S: HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
+        S: Shape + HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
     {
         batch_norm::batch_norm(norm, x)
     }

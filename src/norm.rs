@@ -109,6 +109,7 @@ impl<const C: usize, E: Elem, D: Backend<E>> Norm<C, E, D> {
 }
 
 /// What any device does: the formula as a graph.
+#[allow(clippy::type_complexity, reason = "dfdx's types are long")]
 pub(crate) fn composed<const C: usize, S, Ax: Axes, E: Elem, D: Backend<E>>(
     norm: &Norm<C, E, D>,
     x: Taped<S, E, D>,

@@ -10,6 +10,7 @@ use crate::backend::{Elem, Taped};
 use crate::norm::{Moments, Norm};
 
 /// `y = scale (x - mean) / sqrt(variance + epsilon) + bias`, with the moments of each channel in this batch, which it returns.
+#[allow(clippy::type_complexity, reason = "dfdx's types are long")]
 pub(super) fn batch_norm<const C: usize, S: Shape, E: Elem>(
     norm: &Norm<C, E, Cpu>,
     x: Taped<S, E, Cpu>,

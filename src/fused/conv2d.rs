@@ -67,6 +67,7 @@ where
 }
 
 /// `y = conv(x, weights) + b`.
+#[allow(clippy::type_complexity, reason = "dfdx's types are long")]
 pub(super) fn conv2d_with<M: Convolution, B: Dim, Q: Posterior, P: Prior, E: Elem>(
     layer: &Layer<M, Q, P, E, Cpu>,
     x: Tensor<(B, M::In, usize, usize), E, Cpu>,

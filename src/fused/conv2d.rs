@@ -21,7 +21,7 @@ use crate::posterior::{Noise, Posterior};
 /// does not depend on the number of threads.
 const PARTS: usize = 8;
 /// Unfolded numbers that still fit a core's cache.
-const BLOCK: usize = 1 << 17;
+const BLOCK: usize = 1 << 16;
 
 type Images<B, C, E> = Taped<(B, C, usize, usize), E, Cpu>;
 
@@ -309,7 +309,7 @@ where
                 }
             }
             if let Some(d_x) = &mut d_x {
-                self.fold(&d_unfolded, group, d_x);
+                self.fold(&mut d_unfolded, group, d_x);
             }
         }
     }
@@ -339,7 +339,7 @@ where
     }
 
     /// Adds one group's gradient to the images.
-    fn fold(&self, from: &[E], group: usize, d_x: &mut [E]) {
+    fn fold(&self, from: &mut [E], group: usize, d_x: &mut [E]) {
         if self.groups == 1 {
             return self.geometry.fold(from, d_x);
         }

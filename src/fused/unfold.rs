@@ -30,8 +30,24 @@ impl Geometry {
         self.channels * self.window.kernel * self.window.kernel
     }
 
+    /// Whether the outputs are as large as the images. Then what a tap reads is the whole channel, shifted.
+    fn keeps_size(&self) -> bool {
+        self.window.stride == 1 && self.outputs == self.image
+    }
+
     /// The matrix of some images, one after the other: `(channels taps) x (images positions)`, zero in the padding.
     pub(super) fn unfold<E: Elem>(&self, images: &[E], to: &mut [E]) {
+        if self.keeps_size() {
+            let mut planes = to.chunks_exact_mut(self.positions().max(1));
+            return self.for_shifts(images.len() / self.pixels(), |plane, shift| {
+                let Some(to) = planes.next() else { return };
+                let (reading, read) = shift.overlap(to.len());
+                to[..reading.start].fill(E::default());
+                to[reading.end..].fill(E::default());
+                to[reading].copy_from_slice(&images[plane..plane + self.positions()][read]);
+                shift.clear_edges(to, self.image[1]);
+            });
+        }
         let stride = self.window.stride;
         let mut lines = to.chunks_exact_mut(self.outputs[1].max(1));
         self.for_rows(images.len() / self.pixels(), |row, inside, start| {
@@ -48,8 +64,19 @@ impl Geometry {
         });
     }
 
-    /// The transpose of [`unfold`](Geometry::unfold): adds every entry to the pixel it was read from.
-    pub(super) fn fold<E: Elem>(&self, from: &[E], images: &mut [E]) {
+    /// The transpose of [`unfold`](Geometry::unfold): adds every entry to the pixel it was read from. It may set entries
+    /// in the padding to zero.
+    pub(super) fn fold<E: Elem>(&self, from: &mut [E], images: &mut [E]) {
+        if self.keeps_size() {
+            let mut planes = from.chunks_exact_mut(self.positions().max(1));
+            return self.for_shifts(images.len() / self.pixels(), |plane, shift| {
+                let Some(from) = planes.next() else { return };
+                shift.clear_edges(from, self.image[1]);
+                let (reading, read) = shift.overlap(from.len());
+                let to = &mut images[plane..plane + self.positions()][read];
+                to.iter_mut().zip(&from[reading]).for_each(|(to, x)| *to += *x);
+            });
+        }
         let stride = self.window.stride;
         let mut lines = from.chunks_exact(self.outputs[1].max(1));
         self.for_rows(images.len() / self.pixels(), |row, inside, start| {
@@ -62,6 +89,19 @@ impl Geometry {
                 to.iter_mut().step_by(stride).zip(from).for_each(|(to, x)| *to += *x);
             }
         });
+    }
+
+    /// Calls `f(where a channel of an image begins, how far the tap shifts it)` for every channel, tap and image.
+    fn for_shifts(&self, images: usize, mut f: impl FnMut(usize, Shift)) {
+        let Window { kernel, pad, dilation, .. } = self.window;
+        for channel in 0..self.channels {
+            for (tap_y, tap_x) in (0..kernel).flat_map(|y| (0..kernel).map(move |x| (y, x))) {
+                let cols = (tap_x * dilation) as isize - pad as isize;
+                let rows = (tap_y * dilation) as isize - pad as isize;
+                let shift = Shift { along: rows * self.image[1] as isize + cols, cols };
+                (0..images).for_each(|image| f((image * self.channels + channel) * self.positions(), shift));
+            }
+        }
     }
 
     /// The outputs of a line whose tap lies inside the image, and the pixel that the first of them reads.
@@ -94,6 +134,32 @@ impl Geometry {
     }
 }
 
+/// How far a tap is from the output it belongs to.
+#[derive(Clone, Copy)]
+struct Shift {
+    /// In pixels, row by row.
+    along: isize,
+    /// In columns.
+    cols: isize,
+}
+
+impl Shift {
+    /// Which of `len` outputs read a pixel, and which pixels; the edges aside.
+    fn overlap(self, len: usize) -> (Range<usize>, Range<usize>) {
+        let by = self.along.unsigned_abs().min(len);
+        if self.along < 0 { (by..len, 0..len - by) } else { (0..len - by, by..len) }
+    }
+
+    /// Sets to zero the outputs that would read a pixel from the end of another row.
+    fn clear_edges<E: Elem>(self, outputs: &mut [E], width: usize) {
+        let by = self.cols.unsigned_abs().min(width);
+        let edge = if self.cols < 0 { 0..by } else { width - by..width };
+        if by > 0 {
+            outputs.chunks_exact_mut(width).for_each(|row| row[edge.clone()].fill(E::default()));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +169,7 @@ mod tests {
         /// Unfolding reads what the window's definition says, and folding is its transpose: `<unfold(a), b> = <a, fold(b)>`.
         #[test]
         fn reads_and_its_transpose(
-            k in 1_usize..4, stride in 1_usize..4, pad in 0_usize..3, dilation in 1_usize..3,
+            k in 1_usize..4, stride in 1_usize..3, pad in 0_usize..3, dilation in 1_usize..3,
             height in 1_usize..9, width in 1_usize..9, channels in 1_usize..3, images in 1_usize..3,
         ) {
             let window = Window { kernel: k, stride, pad, dilation };
@@ -126,7 +192,7 @@ mod tests {
                 }
             }
             let mut folded = vec![0.0; a.len()];
-            g.fold(&b, &mut folded);
+            g.fold(&mut b.clone(), &mut folded);
             let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
             prop_assert!((dot(&unfolded, &b) - dot(&a, &folded)).abs() < 1e-9);
         }

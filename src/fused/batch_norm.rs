@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use sparsevd_priors::Lane;
 
 use super::memory::{numbers, tensor};
-use super::{CHUNK, gradient};
+use super::{CHUNK, gradient, vec};
 use crate::backend::{Elem, Taped};
 use crate::norm::{Moments, Norm};
 
@@ -31,9 +31,9 @@ where
         });
     })?;
 
-    let (out, means) = (y.clone(), moments.iter().map(|m| E::of(m.mean)).collect::<Vec<_>>());
+    let (out, means) = (y.ghost(), moments.iter().map(|m| E::of(m.mean)).collect::<Vec<_>>());
     tape.add_backward_op(move |grads| {
-        let g = std::mem::take(gradient(grads, &out)?);
+        let g = std::mem::take(vec(grads.get_or_alloc_mut(&out)?));
         // Over the batch, the sums of g and of g (x - mean).
         let sums: Vec<[f64; 2]> =
             planes.sums([&g, numbers(&x)], |c, g, x| [g, g * (x - E::Lanes::splat(means[c].f64()))]);
@@ -48,7 +48,7 @@ where
                 *to += slope * (*g - shift - tilt * (*x - means[c]));
             });
         });
-        *gradient(grads, &out)? = g; // back to the device's memory
+        *vec(grads.get_or_alloc_mut(&out)?) = g; // back to the device's memory
         Ok(())
     });
     Ok((y.put_tape(tape), moments))

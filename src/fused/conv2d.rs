@@ -11,7 +11,7 @@ use super::acting::{Acting, piece};
 use super::memory::{Buffer, numbers, tensor};
 use super::product::{Matrix, multiply_here};
 use super::unfold::Geometry;
-use super::{gradient, noise};
+use super::{gradient, noise, vec};
 use crate::backend::{Elem, Taped};
 use crate::layer::{Layer, VARIANCE_FLOOR};
 use crate::map::Convolution;
@@ -46,15 +46,15 @@ where
         convolution.forward(numbers(&x), numbers(&layer.bias), y, slope.as_deref_mut());
     })?;
 
-    let (bias, out) = (layer.bias.clone(), y.clone());
+    let (bias, out) = (layer.bias.clone(), y.ghost());
     tape.add_backward_op(move |grads| {
-        let g = std::mem::take(gradient(grads, &out)?);
+        let g = std::mem::take(vec(grads.get_or_alloc_mut(&out)?));
         let mut d_x = if input_grad { Some(std::mem::take(gradient(grads, &x)?)) } else { None };
         let sums = convolution.backward(numbers(&x), &g, slope.as_deref(), d_x.as_deref_mut());
         if let Some(d_x) = d_x {
             *gradient(grads, &x)? = d_x;
         }
-        *gradient(grads, &out)? = g; // back to the device's memory
+        *vec(grads.get_or_alloc_mut(&out)?) = g; // back to the device's memory
         if M::BIAS {
             gradient(grads, &bias)?.iter_mut().zip(sums.bias.iter()).for_each(|(to, g)| *to += *g);
         }

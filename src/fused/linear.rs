@@ -8,7 +8,7 @@ use super::acting::{Acting, piece};
 use super::conv2d::add_noise;
 use super::memory::{Buffer, numbers, tensor};
 use super::product::{Matrix, multiply, multiply_on_half};
-use super::{gradient, noise};
+use super::{gradient, noise, vec};
 use crate::backend::{Elem, Taped};
 use crate::layer::Layer;
 use crate::map::{LinearMap, Map};
@@ -33,9 +33,9 @@ where
         noisy = forward(&acting, Matrix::new(numbers(&x), rows, I), bias, y, seed);
     })?;
 
-    let (bias, out) = (layer.bias.clone(), y.clone());
+    let (bias, out) = (layer.bias.clone(), y.ghost());
     tape.add_backward_op(move |grads| {
-        let g = std::mem::take(gradient(grads, &out)?);
+        let g = std::mem::take(vec(grads.get_or_alloc_mut(&out)?));
         if BIAS {
             let d_bias = gradient(grads, &bias)?;
             g.chunks(O).for_each(|g| d_bias.iter_mut().zip(g).for_each(|(to, g)| *to += *g));
@@ -56,7 +56,7 @@ where
         if input_grad {
             *gradient(grads, &x)? = d_x;
         }
-        *gradient(grads, &out)? = g; // back to the device's memory
+        *vec(grads.get_or_alloc_mut(&out)?) = g; // back to the device's memory
         Ok(())
     });
     Ok(y.put_tape(tape))

@@ -109,7 +109,13 @@ pub(crate) fn gradient<'a, S: Shape, E: Elem>(
     grads: &'a mut Gradients<E, Cpu>,
     of: &Tensor<S, E, Cpu>,
 ) -> Result<&'a mut Vec<E>, CpuError> {
-    grads.get_or_alloc_mut(of).map(|vec| &mut **vec)
+    grads.get_or_alloc_mut(of).map(|numbers| &mut **numbers)
+}
+
+/// The numbers of a gradient. An operation looks for the gradient of its output under a ghost, which does not hold the
+/// output's memory, so that what comes next can write over it.
+pub(crate) fn vec<E: Elem>(numbers: &mut Numbers<E, Cpu>) -> &mut Vec<E> {
+    numbers
 }
 
 /// `to += f(from)`, in parallel where it pays.

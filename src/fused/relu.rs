@@ -1,11 +1,11 @@
-//! `max(x, 0)` on all threads.
+//! `max(x, 0)` on all threads, in place where nobody else holds x.
 
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
 use super::acting::piece;
 use super::gradient;
-use super::memory::{numbers, tensor};
+use super::memory::{numbers, numbers_mut, tensor};
 use crate::backend::Elem;
 
 pub(super) fn relu<S: Shape, E: Elem, T: Tape<E, Cpu>>(
@@ -14,21 +14,37 @@ pub(super) fn relu<S: Shape, E: Elem, T: Tape<E, Cpu>>(
 where
     Cpu: Device<E>,
 {
-    let (x, mut tape) = x.try_contiguous()?.split_tape();
+    let (mut x, mut tape) = x.try_contiguous()?.split_tape();
     let zero = E::default();
-    let y = tensor(x.device(), *x.shape(), |y| {
-        let n = piece(y.len());
-        y.par_chunks_mut(n).zip(numbers(&x).par_chunks(n)).for_each(|(y, x)| {
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = if *x < zero { zero } else { *x });
+    let positive = |x: &mut [E]| x.iter_mut().for_each(|x| *x = if *x < zero { zero } else { *x });
+    // dfdx copies numbers that several tensors share before one of them may write.
+    let shared = numbers(&x).as_ptr();
+    let own = numbers_mut(&mut x);
+    if own.as_ptr() == shared {
+        // The output takes x's place, its gradient that of x. Whoever reads either later reads the output: to read x it
+        // would have to hold it now.
+        let n = piece(own.len());
+        own.par_chunks_mut(n).for_each(positive);
+        let y = x.clone();
+        tape.add_backward_op(move |grads| {
+            let g = gradient(grads, &y)?;
+            let mask = |(g, y): (&mut [E], &[E])| {
+                g.iter_mut().zip(y).for_each(|(g, y)| *g = if *y > zero { *g } else { zero })
+            };
+            g.par_chunks_mut(n).zip(numbers(&y).par_chunks(n)).for_each(mask);
+            Ok(())
         });
+        return Ok(x.put_tape(tape));
+    }
+    let y = tensor(x.device(), *x.shape(), |y| {
+        y.copy_from_slice(numbers(&x));
+        positive(y);
     })?;
     let out = y.clone();
     tape.add_backward_op(move |grads| {
         let g = std::mem::take(gradient(grads, &out)?);
-        let (d_x, n) = (gradient(grads, &x)?, piece(g.len()));
-        d_x.par_chunks_mut(n).zip(g.par_chunks(n)).zip(numbers(&out).par_chunks(n)).for_each(|((d_x, g), y)| {
-            d_x.iter_mut().zip(g).zip(y).for_each(|((to, g), y)| *to += if *y > zero { *g } else { zero });
-        });
+        let terms = g.iter().zip(numbers(&out));
+        gradient(grads, &x)?.iter_mut().zip(terms).for_each(|(to, (g, y))| *to += if *y > zero { *g } else { zero });
         *gradient(grads, &out)? = g; // back to the device's memory
         Ok(())
     });

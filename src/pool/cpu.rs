@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::Pooling;
 use crate::backend::Elem;
-use crate::fused::{gradient, numbers, tensor};
+use crate::fused::{gradient, numbers, tensor, vec};
 use crate::map::Window;
 use crate::unfold::{Images, Sliding};
 
@@ -51,14 +51,14 @@ where
                 });
             });
         })?;
-        let out = y.clone();
+        let out = y.ghost();
         tape.add_backward_op(move |grads| {
-            let g = std::mem::take(gradient(grads, &out)?);
+            let g = std::mem::take(vec(grads.get_or_alloc_mut(&out)?));
             let planes = gradient(grads, &x)?.par_chunks_mut(area).zip(from.par_chunks(positions));
             planes.zip(g.par_chunks(positions)).with_min_len(plan.min_len()).for_each(|((to, from), g)| {
                 from.iter().zip(g).for_each(|(from, g)| to[*from as usize] += *g);
             });
-            *gradient(grads, &out)? = g; // back to the device's memory
+            *vec(grads.get_or_alloc_mut(&out)?) = g; // back to the device's memory
             Ok(())
         });
         Ok(y.put_tape(tape))
@@ -84,9 +84,9 @@ where
                 });
             });
         })?;
-        let out = y.clone();
+        let out = y.ghost();
         tape.add_backward_op(move |grads| {
-            let g = std::mem::take(gradient(grads, &out)?);
+            let g = std::mem::take(vec(grads.get_or_alloc_mut(&out)?));
             let planes = gradient(grads, &x)?.par_chunks_mut(area).zip(g.par_chunks(positions));
             planes.with_min_len(plan.min_len()).for_each(|(to, g)| {
                 plan.for_lines(|line, rows, cols| {
@@ -97,7 +97,7 @@ where
                     }
                 });
             });
-            *gradient(grads, &out)? = g; // back to the device's memory
+            *vec(grads.get_or_alloc_mut(&out)?) = g; // back to the device's memory
             Ok(())
         });
         Ok(y.put_tape(tape))

@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 use rayon::prelude::*;
 use sparsevd_priors::Lane;
 
-use super::memory::{numbers, tensor};
+use super::memory::{numbers, numbers_mut, zeros_while};
 use super::{CHUNK, gradient, vec};
 use crate::backend::{Elem, Taped};
 use crate::norm::{Moments, Norm};
@@ -20,34 +20,35 @@ where
 {
     let (x, mut tape) = x.try_contiguous()?.split_tape();
     let planes = Planes { channels: C, area: x.shape().concrete().into_iter().skip(2).product() };
-    let moments = planes.moments(numbers(&x));
+    let (mut y, moments) = zeros_while(x.device(), *x.shape(), || planes.moments(numbers(&x)))?;
     let (scale, bias) = (norm.scale.clone(), norm.bias.clone());
     let inverse: Vec<f64> = moments.iter().map(|m| (m.variance + norm.epsilon).sqrt().recip()).collect();
-    let y = tensor(x.device(), *x.shape(), |y| {
-        planes.each(y, [numbers(&x), numbers(&x)], |c, y, [x, _]| {
-            let (mean, slope) = (E::of(moments[c].mean), numbers(&scale)[c] * E::of(inverse[c]));
-            let bias = numbers(&bias)[c];
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = slope * (*x - mean) + bias);
-        });
-    })?;
+    planes.each(numbers_mut(&mut y), [numbers(&x), numbers(&x)], |c, y, [x, _]| {
+        let (mean, slope) = (E::of(moments[c].mean), numbers(&scale)[c] * E::of(inverse[c]));
+        let bias = numbers(&bias)[c];
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = slope * (*x - mean) + bias);
+    });
 
     let (out, means) = (y.ghost(), moments.iter().map(|m| E::of(m.mean)).collect::<Vec<_>>());
     tape.add_backward_op(move |grads| {
         let g = std::mem::take(vec(grads.get_or_alloc_mut(&out)?));
         // Over the batch, the sums of g and of g (x - mean).
-        let sums: Vec<[f64; 2]> =
-            planes.sums([&g, numbers(&x)], |c, g, x| [g, g * (x - E::Lanes::splat(means[c].f64()))]);
+        let sums = || planes.sums([&g, numbers(&x)], |c, g, x| [g, g * (x - E::Lanes::splat(means[c].f64()))]);
+        // dfdx clears the memory for the gradient of x meanwhile.
+        let (d_x, sums) = rayon::join(|| gradient(grads, &x).map(std::mem::take), sums);
+        let mut d_x = d_x?;
         gradient(grads, &bias)?.iter_mut().zip(&sums).for_each(|(to, [g, _])| *to += E::of(*g));
         let d_scale = sums.iter().zip(&inverse).map(|([_, gx], inverse)| E::of(gx * inverse));
         gradient(grads, &scale)?.iter_mut().zip(d_scale).for_each(|(to, d)| *to += d);
         let count = g.len() as f64 / C as f64;
-        planes.each(gradient(grads, &x)?, [&g, numbers(&x)], |c, to, [g, x]| {
+        planes.each(&mut d_x, [&g, numbers(&x)], |c, to, [g, x]| {
             let slope = numbers(&scale)[c] * E::of(inverse[c]);
             let (shift, tilt) = (E::of(sums[c][0] / count), E::of(sums[c][1] * inverse[c].powi(2) / count));
             to.iter_mut().zip(g.iter().zip(x)).for_each(|(to, (g, x))| {
                 *to += slope * (*g - shift - tilt * (*x - means[c]));
             });
         });
+        *gradient(grads, &x)? = d_x;
         *vec(grads.get_or_alloc_mut(&out)?) = g; // back to the device's memory
         Ok(())
     });

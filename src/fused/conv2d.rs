@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use sparsevd_priors::Prior;
 
 use super::acting::{Acting, piece};
-use super::memory::{Buffer, numbers, tensor};
+use super::memory::{Buffer, numbers, numbers_mut, tensor, zeros_while};
 use super::product::{Matrix, multiply_here};
 use super::unfold::Geometry;
 use super::{gradient, noise, vec};
@@ -37,14 +37,15 @@ where
 {
     let (x, mut tape) = x.try_contiguous()?.split_tape();
     let convolution = Convolve::new(&x, Acting::of(layer)?)?;
-    let mut slope = (layer.posterior.noise() == Noise::Gaussian).then(|| {
-        let mut eps = Buffer::any(convolution.images * convolution.output_len());
-        noise::fill(seed, &mut eps);
-        eps
-    });
-    let y = tensor(x.device(), convolution.output(&x), |y| {
-        convolution.forward(numbers(&x), numbers(&layer.bias), y, slope.as_deref_mut());
+    let noisy = layer.posterior.noise() == Noise::Gaussian;
+    let (mut y, mut slope) = zeros_while(x.device(), convolution.output(&x), || {
+        noisy.then(|| {
+            let mut eps = Buffer::any(convolution.images * convolution.output_len());
+            noise::fill(seed, &mut eps);
+            eps
+        })
     })?;
+    convolution.forward(numbers(&x), numbers(&layer.bias), numbers_mut(&mut y), slope.as_deref_mut());
 
     let (bias, out) = (layer.bias.clone(), y.ghost());
     tape.add_backward_op(move |grads| {

@@ -50,6 +50,19 @@ where
     Ok(tensor)
 }
 
+/// A tensor of zeros, from the device's own memory, and what `other` makes meanwhile: dfdx clears memory on one thread.
+pub(super) fn zeros_while<S: Shape, E: Elem, T: Send>(
+    device: &Cpu,
+    shape: S,
+    other: impl FnOnce() -> T + Send,
+) -> Result<(Tensor<S, E, Cpu>, T), CpuError>
+where
+    Cpu: Device<E>,
+{
+    let (tensor, made) = rayon::join(|| device.try_zeros_like(&shape), other);
+    Ok((tensor?, made))
+}
+
 /// Buffers that no pass is using. A training step asks for the same lengths again and again, and fresh memory would cost
 /// it more than the arithmetic.
 pub struct Pool<E>(Mutex<Vec<Vec<E>>>);

@@ -86,7 +86,9 @@ fn start_like_the_peers(net: &mut impl Network<f32, Cpu>, rng: &mut StdRng) -> R
 
 /// Value and gradient of the KL of 784 x 300 weights, log sigma^2 from -12 to -4.
 fn kl() -> Result<Step, Error> {
-    let mut layer = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<784, 300>, f32>();
+    let device = Cpu::seed_from_u64(0);
+    device.enable_cache(); // as `Trainer` does
+    let mut layer = device.build_module::<SparseVdLinear<784, 300>, f32>();
     start_like_the_peers(&mut layer, &mut StdRng::seed_from_u64(0))?;
     layer.spread.fill_with_distr(Uniform::new(-12.0, -4.0));
     Ok(Box::new(move || {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use rayon::ThreadPool;
 use sparsevd::prelude::*;
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
@@ -22,9 +21,8 @@ fn group<'a>(c: &'a mut Criterion, name: &str) -> Group<'a> {
 /// Runs `work` on one and on two threads.
 fn each(group: &mut Group<'_>, name: impl std::fmt::Display, mut work: impl FnMut() + Send) {
     for threads in [1, 2] {
-        let pool: ThreadPool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         let id = BenchmarkId::new(format!("{name}"), format!("{threads} thread{}", if threads > 1 { "s" } else { "" }));
-        group.bench_function(id, |b| pool.install(|| b.iter(&mut work)));
+        group.bench_function(id, |b| on_threads(threads, || b.iter(&mut work)).expect("two threads"));
     }
 }
 
@@ -68,27 +66,6 @@ fn kl<const W: usize, P: Prior + Default>(group: &mut Group<'_>, name: &str, pri
     });
 }
 
-/// A prior without a default, which a layer starts with, given one.
-#[derive(Clone, Debug)]
-struct Started<P>(P);
-
-macro_rules! started {
-    ($($prior:ident($($number:expr),+)),+) => { $(
-        impl Default for Started<$prior> {
-            fn default() -> Self {
-                Started($prior::new($($number),+).expect("in range"))
-            }
-        }
-        impl Prior for Started<$prior> {
-            #[inline(always)]
-            fn kl<R: Real>(&self, q: Normal<R>) -> R {
-                self.0.kl(q)
-            }
-        }
-    )+ };
-}
-started!(Laplace(0.1), StudentT(3.0, 0.1), ScaleMixture(0.5, 1.0, 0.01));
-
 fn priors(c: &mut Criterion) {
     let mut group = group(c, "kl 512x512");
     kl::<512, _>(&mut group, "log-uniform fit", LogUniform::Fit);
@@ -98,11 +75,11 @@ fn priors(c: &mut Criterion) {
     kl::<512, _>(&mut group, "ard per output", Ard::per_output());
     kl::<512, _>(&mut group, "ard per input", Ard::per_input());
     kl::<512, _>(&mut group, "ard per layer", Ard::per_layer());
-    kl::<512, _>(&mut group, "gaussian fixed", Gaussian::new(0.1).expect("in range"));
+    kl::<512, _>(&mut group, "gaussian fixed", Gaussian::default());
     kl::<512, _>(&mut group, "gaussian learned", Gaussian::learned());
-    kl::<512, _>(&mut group, "laplace", Started::<Laplace>::default());
-    kl::<512, _>(&mut group, "student t", Started::<StudentT>::default());
-    kl::<512, _>(&mut group, "scale mixture", Started::<ScaleMixture>::default());
+    kl::<512, _>(&mut group, "laplace", Laplace::default());
+    kl::<512, _>(&mut group, "student t", StudentT::default());
+    kl::<512, _>(&mut group, "scale mixture", ScaleMixture::default());
 }
 
 fn kl_widths(c: &mut Criterion) {

@@ -17,7 +17,7 @@ fn kl<P: Prior + Default>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, 
         layer.settings.composed = composed;
         let path = if composed { "composed" } else { "fused" };
         group.bench_function(format!("{name}/{path}"), |b| {
-            b.iter(|| black_box(layer.kl().expect("memory").backward()));
+            on_threads(0, || b.iter(|| black_box(layer.kl().expect("memory").backward()))).expect("threads");
         });
     }
 }
@@ -44,11 +44,12 @@ fn steps(c: &mut Criterion) {
         let x: Tensor<(usize, Const<784>), f32, Cpu> = device.sample_normal_like(&(BATCH, Const));
         let labels: Vec<usize> = (0..BATCH).map(|i| i % 10).collect();
         group.bench_function(if composed { "composed" } else { "fused" }, |b| {
-            b.iter(|| {
+            let step = || {
                 let nll = categorical(net.forward_mut(x.clone()), &labels).expect("labels below 10");
                 let loss = elbo.loss(&net, nll, 0.0).expect("a network with layers");
                 adam.step(&mut net, loss.objective).expect("memory");
-            });
+            };
+            on_threads(0, || b.iter(step)).expect("threads");
         });
     }
 }

@@ -36,6 +36,7 @@ impl<E: Elem, D: Backend<E>> Network<E, D> for ReLU {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Taped;
 
     /// Long enough to be cut into pieces.
     #[test]
@@ -49,6 +50,32 @@ mod tests {
         let ours = (ours * weights.clone()).sum().backward().get(&x);
         let theirs = (theirs * weights).sum().backward().get(&x);
         assert_eq!(ours.as_vec(), theirs.as_vec());
+    }
+
+    /// It writes over x where nobody else holds it. Others may have read x before, or still hold it.
+    #[test]
+    fn in_place_or_not_gradients_are_right() {
+        type Numbers = Taped<Rank2<20, 30>, f64, Cpu>;
+        type Objective = fn(Numbers, fn(Numbers) -> Numbers) -> Taped<Rank0, f64, Cpu>;
+        let alone: Objective = |x, relu| relu(x * 2.0).square().sum();
+        let read_before: Objective = |x, relu| {
+            let h = x * 2.0;
+            let read = h.with_empty_tape().sum::<Rank0, _>();
+            relu(h).square().sum::<Rank0, _>() + read
+        };
+        let still_held: Objective = |x, relu| {
+            let h = x * 2.0;
+            let held = h.with_empty_tape();
+            (relu(h) * 3.0 + held.square()).sum()
+        };
+        let x: Tensor<Rank2<20, 30>, f64, Cpu> = Cpu::seed_from_u64(2).sample_normal();
+        for objective in [alone, read_before, still_held] {
+            let [ours, theirs] = [|x| ReLU.forward(x), |x: Numbers| x.relu()].map(|relu: fn(Numbers) -> Numbers| {
+                let objective = objective(x.leaky_trace(), relu);
+                (objective.array(), objective.backward().get(&x).as_vec())
+            });
+            assert_eq!(ours, theirs);
+        }
     }
 
     #[test]

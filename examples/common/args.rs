@@ -35,6 +35,9 @@ pub struct Training {
     /// Determines the initial weights, the order of the data and the noise
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Threads; 0 for all that the machine has
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -68,6 +71,7 @@ impl Training {
             warm_up,
             augment,
             seed: self.seed,
+            threads: self.threads,
             ..Trainer::default()
         }
     }

@@ -21,6 +21,7 @@ mod error;
 mod flat;
 mod gaussian;
 mod lane;
+mod lanes;
 mod laplace;
 #[cfg(feature = "laws")]
 pub mod laws;
@@ -36,7 +37,8 @@ pub use dual::Dual;
 pub use error::Error;
 pub use flat::Flat;
 pub use gaussian::Gaussian;
-pub use lane::{Lane, Lanes};
+pub use lane::Lane;
+pub use lanes::Lanes;
 pub use laplace::Laplace;
 pub use log_uniform::LogUniform;
 pub use normal::{INV_ALPHA_FLOOR, Normal};

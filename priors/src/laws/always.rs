@@ -2,7 +2,7 @@
 
 use super::points::{PARTS, Point, evaluate, unit};
 use super::{Law, Laws, Violation};
-use crate::lane::Lanes;
+use crate::lanes::Lanes;
 use crate::normal::Normal;
 use crate::prior::{Moments, Prior};
 

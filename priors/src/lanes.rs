@@ -1,0 +1,340 @@
+//! Sixteen numbers at a time.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use bytemuck::cast;
+use wide::{f32x16, i32x16};
+
+use crate::lane::Lane;
+use crate::real::{Real, SQRT_FLOOR};
+
+/// Sixteen `f32` computed together: SSE2, AVX, AVX-512, NEON or plain code, whatever the build targets.
+///
+/// `exp` and `ln` are within 2 units in the last place. `exp` saturates at 1.7e38 instead of overflowing, and the `ln` of
+/// a subnormal number is that of the smallest normal one, -87.3.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lanes(pub f32x16);
+
+impl Lanes {
+    #[inline(always)]
+    fn map(self, f: impl Fn(f64) -> f64) -> Self {
+        Lanes(f32x16::new(self.0.to_array().map(|x| f(f64::from(x)) as f32)))
+    }
+
+    // The ends of slices: rare, and out of line so that the loop over full lanes keeps its registers.
+
+    #[cold]
+    #[inline(never)]
+    fn load_part(from: &[f32]) -> Self {
+        let mut part = [1.0; Self::WIDTH];
+        part[..from.len()].copy_from_slice(from);
+        Lanes(f32x16::new(part))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn store_part(self, to: &mut [f32]) {
+        let count = to.len();
+        to.copy_from_slice(&self.0.as_array()[..count]);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn part(self, count: usize) -> Self {
+        let mut part = [0.0; Self::WIDTH];
+        part[..count].copy_from_slice(&self.0.as_array()[..count]);
+        Lanes(f32x16::new(part))
+    }
+}
+
+impl Neg for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Lanes(-self.0)
+    }
+}
+impl Add for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn add(self, o: Self) -> Self {
+        Lanes(self.0 + o.0)
+    }
+}
+impl Sub for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn sub(self, o: Self) -> Self {
+        Lanes(self.0 - o.0)
+    }
+}
+impl Mul for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn mul(self, o: Self) -> Self {
+        Lanes(self.0 * o.0)
+    }
+}
+impl Div for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn div(self, o: Self) -> Self {
+        Lanes(self.0 / o.0)
+    }
+}
+
+#[inline(always)]
+fn all(x: f32) -> f32x16 {
+    f32x16::splat(x)
+}
+
+// Polynomials are summed pairwise (Estrin): a kernel waits for the longest chain, not for the number of operations.
+
+/// `slope x + at_0`.
+#[inline(always)]
+fn line(x: f32x16, slope: f32, at_0: f32) -> f32x16 {
+    all(slope).mul_add(x, all(at_0))
+}
+
+/// `high power + low`.
+#[inline(always)]
+fn join(power: f32x16, high: f32x16, low: f32x16) -> f32x16 {
+    high.mul_add(power, low)
+}
+
+/// `1.5 * 2^23`: adding it rounds to an integer, and leaves that integer in the last bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// `(2^n, e^r - 1)` with `x = n ln 2 + r`: a polynomial in `r` (Cephes `expf`).
+#[inline(always)]
+fn exp_parts(x: f32x16) -> (f32x16, f32x16) {
+    // In this operand order the processor's max and min hand a NaN on.
+    let x = all(88.0).fast_min(all(-87.3).fast_max(x));
+    let rounded = x.mul_add(all(std::f32::consts::LOG2_E), all(ROUND));
+    let n = rounded - all(ROUND);
+    let r = n.mul_add(all(2.121_944_4e-4), n.mul_add(all(-0.693_359_4), x));
+    let r2 = r * r;
+    let p = join(r2, line(r, 1.987_569_1e-4, 1.398_199_9e-3), line(r, 8.333_452e-3, 4.166_579_6e-2));
+    let p = join(r2, p, line(r, 1.666_666_5e-1, 0.5));
+    let power: i32x16 = (cast::<f32x16, i32x16>(rounded) + i32x16::splat(127)) << 23;
+    (cast(power), p.mul_add(r2, r))
+}
+
+#[inline(always)]
+fn exp(x: f32x16) -> f32x16 {
+    let (power, e) = exp_parts(x);
+    (e + all(1.0)) * power
+}
+
+/// `ln x` for positive, finite, normal `x = 2^n m`, `m` in `[sqrt(1/2), sqrt 2)`: a polynomial in `m - 1` (Cephes `logf`).
+#[inline(always)]
+fn ln_of_ordinary(x: f32x16) -> f32x16 {
+    let bits: i32x16 = cast(x);
+    let sqrt_half = i32x16::splat(0x3f35_04f3);
+    let n: i32x16 = (bits - sqrt_half) >> 23;
+    let r = cast::<i32x16, f32x16>(bits - (n << 23)) - all(1.0);
+    let n = f32x16::from_i32x16(n);
+    let (r2, r4) = (r * r, r * r * (r * r));
+    let high = join(r2, all(7.037_683_6e-2), line(r, -1.151_461e-1, 1.167_699_9e-1));
+    let high = join(r2, high, line(r, -1.242_014_1e-1, 1.424_932_3e-1));
+    let low = join(r2, line(r, -1.666_805_8e-1, 2.000_071_5e-1), line(r, -2.499_999_4e-1, 3.333_333e-1));
+    let p = join(r4, high, low);
+    let y = n.mul_add(all(-2.121_944_4e-4), p * (r * r2));
+    n.mul_add(all(0.693_359_4), r + r2.mul_add(all(-0.5), y))
+}
+
+/// `y = ln x` put right where x is infinite, zero, negative or NaN.
+#[inline(always)]
+fn ln_edges(x: f32x16, y: f32x16) -> f32x16 {
+    let y = x.simd_lt(all(f32::INFINITY)).select(y, x);
+    let lowest = x.simd_eq(all(0.0)).select(all(f32::NEG_INFINITY), all(f32::NAN));
+    x.simd_gt(all(0.0)).select(y, lowest)
+}
+
+/// `ln(1 + e)` for `e` in `[0, 1]`, as `2 atanh(e / (2 + e))`: a series in `z^2 <= 1/9`.
+#[inline(always)]
+fn ln_1p_of_fraction(e: f32x16) -> f32x16 {
+    let z = e / (e + all(2.0));
+    let z2 = z * z;
+    let z4 = z2 * z2;
+    let high = join(z4, all(2.0 / 15.0), line(z2, 2.0 / 13.0, 2.0 / 11.0));
+    let low = join(z4, line(z2, 2.0 / 9.0, 2.0 / 7.0), line(z2, 2.0 / 5.0, 2.0 / 3.0));
+    let p = join(z4 * z4, high, low);
+    (p * z2).mul_add(z, z + z)
+}
+
+impl Real for Lanes {
+    #[inline(always)]
+    fn scale(self, factor: f64) -> Self {
+        Lanes(self.0 * all(factor as f32))
+    }
+    #[inline(always)]
+    fn shift(self, offset: f64) -> Self {
+        Lanes(self.0 + all(offset as f32))
+    }
+    #[inline(always)]
+    fn square(self) -> Self {
+        Lanes(self.0 * self.0)
+    }
+    #[inline(always)]
+    fn recip(self) -> Self {
+        Lanes(all(1.0) / self.0)
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Lanes(self.0.abs())
+    }
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Lanes((self.0 + all(SQRT_FLOOR as f32)).sqrt())
+    }
+    #[inline(always)]
+    fn exp(self) -> Self {
+        Lanes(exp(self.0))
+    }
+    /// `2^n (e^r - 1) + (2^n - 1)`: nothing cancels near 0, where n = 0.
+    #[inline(always)]
+    fn exp_m1(self) -> Self {
+        let (power, e) = exp_parts(self.0);
+        Lanes(e.mul_add(power, power - all(1.0)))
+    }
+    #[inline(always)]
+    fn ln(self) -> Self {
+        Lanes(ln_edges(self.0, ln_of_ordinary(self.0.fast_max(all(f32::MIN_POSITIVE)))))
+    }
+    /// `ln u + (x - (u - 1)) / u` with `u = 1 + x` gives back what the sum rounded off.
+    #[inline(always)]
+    fn ln_1p(self) -> Self {
+        let u = self.0 + all(1.0);
+        let y = (self.0 - (u - all(1.0))).mul_add(all(1.0) / u, ln_of_ordinary(u));
+        Lanes(ln_edges(u, y))
+    }
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        let e = exp(-self.0.abs());
+        Lanes(self.0.simd_gt(all(0.0)).select(all(1.0), e) / (e + all(1.0)))
+    }
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        Lanes(all(0.0).fast_max(self.0) + ln_1p_of_fraction(exp(-self.0.abs())))
+    }
+    #[inline(always)]
+    fn at_least(self, floor: f64) -> Self {
+        Lanes(all(floor as f32).fast_max(self.0))
+    }
+    #[inline(always)]
+    fn lift(self, f: impl Fn(f64) -> (f64, f64)) -> Self {
+        self.map(|x| f(x).0)
+    }
+    #[inline(always)]
+    fn detached(self) -> Self {
+        self
+    }
+}
+
+impl Lane for Lanes {
+    type Elem = f32;
+    const WIDTH: usize = 16;
+
+    #[inline(always)]
+    fn splat(x: f64) -> Self {
+        Lanes(all(x as f32))
+    }
+    #[inline(always)]
+    fn load(from: &[f32]) -> Self {
+        match from.first_chunk::<16>() {
+            Some(full) => Lanes(f32x16::new(*full)),
+            None => Self::load_part(from),
+        }
+    }
+    #[inline(always)]
+    fn store(self, to: &mut [f32]) {
+        match to.first_chunk_mut::<16>() {
+            Some(full) => *full = self.0.to_array(),
+            None => self.store_part(to),
+        }
+    }
+    #[inline(always)]
+    fn sum(self) -> f64 {
+        f64::from(self.0.reduce_add())
+    }
+    #[inline(always)]
+    fn first(self, count: usize) -> Self {
+        if count >= Self::WIDTH { self } else { self.part(count) }
+    }
+    #[inline(always)]
+    fn mul_add(self, a: Self, b: Self) -> Self {
+        Lanes(self.0.mul_add(a.0, b.0))
+    }
+    #[inline(always)]
+    fn sign(self) -> Self {
+        let positive = self.0.simd_gt(all(0.0)).select(all(1.0), all(0.0));
+        Lanes(positive - self.0.simd_lt(all(0.0)).select(all(1.0), all(0.0)))
+    }
+    #[inline(always)]
+    fn above(self, floor: f64) -> Self {
+        Lanes(self.0.simd_gt(all(floor as f32)).select(all(1.0), all(0.0)))
+    }
+    fn lift_with_slope(self, f: impl Fn(f64) -> (f64, f64)) -> (Self, Self) {
+        let pairs = self.0.to_array().map(|x| f(f64::from(x)));
+        (Lanes(f32x16::new(pairs.map(|p| p.0 as f32))), Lanes(f32x16::new(pairs.map(|p| p.1 as f32))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn first(x: Lanes) -> f64 {
+        f64::from(x.0.to_array()[0])
+    }
+    fn lanes(x: f32) -> Lanes {
+        Lanes(all(x))
+    }
+    fn close(a: f64, b: f64, relative: f64) -> bool {
+        (a - b).abs() <= relative * b.abs()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn agrees_with_f64(x in -80.0_f32..80.0, p in -37.0_f32..37.0) {
+            let (wide, positive) = (f64::from(x), 10_f32.powf(p));
+            let exact = f64::from(positive);
+            prop_assert!(close(first(lanes(x).exp()), wide.exp(), 2e-7));
+            prop_assert!((first(lanes(positive).ln()) - exact.ln()).abs() <= 2e-7 * exact.ln().abs().max(0.5));
+            prop_assert!(close(first(lanes(positive).ln_1p()), exact.ln_1p(), 3e-7));
+            prop_assert!(close(first(lanes(x).exp_m1()), wide.exp_m1(), 1e-6));
+            prop_assert!(close(first(lanes(x * 1e-6).exp_m1()), f64::from(x * 1e-6).exp_m1(), 1e-6));
+            prop_assert!(close(first(lanes(x).sigmoid()), Real::sigmoid(wide), 5e-7));
+            prop_assert!(close(first(lanes(x).softplus()), Real::softplus(wide), 5e-7));
+            prop_assert_eq!(lanes(x).erf(), lanes(Real::erf(x)));
+        }
+    }
+
+    #[test]
+    fn edges() {
+        assert_eq!(first(lanes(0.0).ln()), f64::NEG_INFINITY);
+        assert!(first(lanes(-1.0).ln()).is_nan());
+        assert_eq!(first(lanes(f32::INFINITY).ln()), f64::INFINITY);
+        assert_eq!(lanes(1e-40).ln(), lanes(f32::MIN_POSITIVE).ln());
+        assert_eq!(first(lanes(-1.0).ln_1p()), f64::NEG_INFINITY);
+        assert_eq!(first(lanes(f32::INFINITY).ln_1p()), f64::INFINITY);
+        assert!(first(lanes(-2.0).ln_1p()).is_nan());
+        for f in [Real::exp, Real::ln, Real::ln_1p, Real::sigmoid, Real::softplus, Real::sqrt, Real::abs] {
+            assert!(first(f(lanes(f32::NAN))).is_nan());
+        }
+        assert!(first(lanes(f32::NAN).at_least(0.0)).is_nan());
+        assert!(first(lanes(-1e9).exp()) < 1.3e-38 && first(lanes(1e9).exp()).is_finite());
+    }
+
+    #[test]
+    fn short_slices_load_and_store_what_they_hold() {
+        let mut out = [0.0; 3];
+        Lanes::load(&[2.0, 3.0, 4.0]).store(&mut out);
+        assert_eq!(out, [2.0, 3.0, 4.0]);
+        assert_eq!(Lanes::load(&[2.0, 3.0, 4.0]).first(3).sum(), 9.0);
+        assert_eq!(Lanes::load(&[2.0; 16]).first(16).sum(), 32.0);
+    }
+}

@@ -54,7 +54,7 @@ fn parts(c: &mut Criterion) {
 /// Forward, KL, backward and Adam.
 fn step<N, const IN: usize>(c: &mut Criterion, name: &str, batch: usize, side: usize)
 where
-    N: BuildOnDevice<Cpu, f32, Built: Classifier<IN, 10, f32, Cpu, Images>>,
+    N: BuildOnDevice<Cpu, f32, Built: Send + Classifier<IN, 10, f32, Cpu, Images>>,
 {
     let device = Cpu::seed_from_u64(0);
     device.enable_cache(); // as `Trainer` does

@@ -19,7 +19,6 @@ use crate::network::{Network, Weights};
 )]
 pub trait Classifier<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout = Vectors>:
     Network<E, D>
-    + Send
     + TensorCollection<E, D>
     + Module<Tensor<L::Shape<I>, E, D>, Output = Tensor<(usize, Const<C>), E, D>>
     + ModuleMut<Tensor<L::Shape<I>, E, D>, Output = Taped<(usize, Const<C>), E, D>>
@@ -28,7 +27,6 @@ pub trait Classifier<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: 
 
 impl<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout> Classifier<I, C, E, D, L> for N where
     N: Network<E, D>
-        + Send
         + TensorCollection<E, D>
         + Module<Tensor<L::Shape<I>, E, D>, Output = Tensor<(usize, Const<C>), E, D>>
         + ModuleMut<Tensor<L::Shape<I>, E, D>, Output = Taped<(usize, Const<C>), E, D>>

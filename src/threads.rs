@@ -7,14 +7,20 @@ use crate::error::{Error, setting};
 /// Runs `f` with the kernels on this many threads; 0 stands for all that the machine has, or as many as
 /// `RAYON_NUM_THREADS` says.
 ///
-/// [`Trainer`](crate::Trainer) does this by itself. Do it around a training loop of your own even with 0 threads: `f` then
-/// runs on one of the threads that the kernels use, which spares two changes of thread for each of a step's many
-/// parallel loops (15 % of a LeNet-300-100 step on 2 cores). Results do not depend on the number of threads.
+/// Around a training on the CPU it pays even with 0: `f` then runs on one of the threads that the kernels use, which spares
+/// two changes of thread for each of a step's many parallel loops (15 % of a LeNet-300-100 step on 2 cores). Results do not
+/// depend on the number of threads. On a GPU it is of no use, and does not compile: dfdx's device stays on its thread.
 ///
 /// ```
-/// let sum = sparsevd::on_threads(1, || (1..=10).sum::<u32>())?;
-/// assert_eq!(sum, 55);
-/// # Ok::<(), sparsevd::Error>(())
+/// use sparsevd::prelude::*;
+///
+/// # fn main() -> Result<(), Error> {
+/// let digits = Split::optdigits()?.take(200, 100)?;
+/// let mut net = Cpu::seed_from_u64(0).build_module::<(SparseVdLinear<64, 20>, ReLU, SparseVdLinear<20, 10>), f32>();
+/// let trainer = Trainer { epochs: 1, progress: false, ..Trainer::default() };
+/// let history = on_threads(0, || trainer.fit(&mut net, digits.train()))??;
+/// # assert_eq!(history.epochs.len(), 1);
+/// # Ok(()) }
 /// ```
 ///
 /// # Errors

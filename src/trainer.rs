@@ -20,11 +20,11 @@ use crate::network::Network;
 use crate::predict::{Classifier, batch, fits, inputs};
 use crate::schedule::Schedule;
 use crate::sparsity::THRESHOLD;
-use crate::threads::on_threads;
 
 /// Trains a classifier with Adam on the negative ELBO, in shuffled mini-batches.
 ///
-/// The same seed and network give the same result, whatever the number of threads.
+/// The same seed and network give the same result, whatever the number of threads; [`on_threads`](crate::on_threads) chooses
+/// it, and makes training of small networks faster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trainer {
@@ -46,8 +46,6 @@ pub struct Trainer {
     pub seed: u64,
     /// Whether to show a progress bar.
     pub progress: bool,
-    /// How many threads to use; 0, the default, stands for all that the machine has. The result does not depend on it.
-    pub threads: usize,
 }
 
 impl Default for Trainer {
@@ -62,7 +60,6 @@ impl Default for Trainer {
             augment: Augment::default(),
             seed: 0,
             progress: true,
-            threads: 0,
         }
     }
 }
@@ -119,7 +116,7 @@ impl Trainer {
     }
 
     /// As [`fit`](Trainer::fit), calling `after_epoch` with the network and what the epoch came to; it may evaluate, add
-    /// to the record, or stop the training. It is called from one of the threads that train. Meanwhile the device's cache is on, so that each step reuses the memory of the
+    /// to the record, or stop the training. Meanwhile the device's cache is on, so that each step reuses the memory of the
     /// last; afterwards it is off and empty.
     ///
     /// # Errors
@@ -128,7 +125,7 @@ impl Trainer {
         &self,
         network: &mut N,
         data: &Dataset<L>,
-        mut after_epoch: impl FnMut(&mut N, &mut Epoch) -> ControlFlow<()> + Send,
+        mut after_epoch: impl FnMut(&mut N, &mut Epoch) -> ControlFlow<()>,
     ) -> Result<History, Error>
     where
         N: Classifier<I, C, E, D, L>,
@@ -137,9 +134,9 @@ impl Trainer {
         fits(network, data)?;
         let device = network.layers().first().ok_or(Error::NoLayer)?.1.device();
         device.try_enable_cache().map_err(Error::device)?;
-        let history = on_threads(self.threads, || self.epochs(network, data, &elbo, &mut after_epoch));
+        let history = self.epochs(network, data, &elbo, &mut after_epoch);
         device.try_disable_cache().map_err(Error::device)?;
-        history?
+        history
     }
 
     fn epochs<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(

@@ -82,12 +82,8 @@ fn in_parallel<T: Send, R: Send>(
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
                 while let Some((index, task)) = next().filter(|_| !stop.load(Relaxed)) {
-                    let result = match &pool {
-                        Ok(pool) => pool.install(|| work(task)),
-                        Err(_) => work(task),
-                    };
+                    let result = on_threads(1, || work(task)).flatten();
                     if let Ok(mut results) = results.lock() {
                         results.push((index, result));
                     }

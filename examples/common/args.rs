@@ -71,7 +71,6 @@ impl Training {
             warm_up,
             augment,
             seed: self.seed,
-            threads: self.threads,
             ..Trainer::default()
         }
     }

@@ -37,7 +37,7 @@ pub struct Watched {
 }
 
 /// Trains and evaluates a network; Ctrl-C stops after the epoch.
-pub fn run<N: Classifier<I, 10, f32, Cpu, Images>, const I: usize>(
+pub fn run<N: Classifier<I, 10, f32, Cpu, Images> + Send, const I: usize>(
     mut net: N,
     split: &Split<Images>,
     trainer: Trainer,
@@ -45,7 +45,7 @@ pub fn run<N: Classifier<I, 10, f32, Cpu, Images>, const I: usize>(
 ) -> Result<Run, Box<dyn std::error::Error>> {
     let (stop, start, test) = (stop_on_ctrl_c()?, Instant::now(), split.test());
     let mut watched: Result<Vec<Watched>, Error> = Ok(Vec::new());
-    let history = trainer.fit_with(&mut net, split.train(), |net, epoch| {
+    let after_epoch = |net: &mut N, epoch: &mut Epoch| {
         match (watch(net, test, settings.threshold), &mut watched) {
             (Ok(seen), Ok(watched)) => {
                 epoch.test_error = Some(seen.test.error);
@@ -55,7 +55,8 @@ pub fn run<N: Classifier<I, 10, f32, Cpu, Images>, const I: usize>(
             _ => {}
         }
         if watched.is_err() || stop.load(Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    };
+    let history = on_threads(settings.threads, || trainer.fit_with(&mut net, split.train(), after_epoch))??;
     let (watched, seconds, threshold) = (watched?, start.elapsed().as_secs_f64(), settings.threshold);
     Ok(Run {
         mean: score(&mut net, test, Evaluate::Mean)?,

@@ -90,6 +90,18 @@ fn kl_widths(c: &mut Criterion) {
     kl::<4096, _>(&mut group, "4096x4096", LogUniform::Fit);
 }
 
+/// One draw of every weight from its posterior: noise, square roots and a sum.
+fn noise(c: &mut Criterion) {
+    let mut layer = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<784, 300>, f32>();
+    let mut group = group(c, "draw of weights");
+    group.throughput(Throughput::Elements(784 * 300));
+    let mut seed = 0;
+    each(&mut group, "784x300", || {
+        seed += 1;
+        VariationalLayer::use_weights(&mut layer, Weights::Sample(seed)).expect("memory");
+    });
+}
+
 /// A step on a single input, without KL: what is left is the work per weight, most of it Adam's.
 fn adam<const W: usize>(group: &mut Group<'_>) {
     let mut layer = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<W, W>, f32>();
@@ -118,5 +130,5 @@ fn quick() -> Criterion {
     Criterion::default().sample_size(10).warm_up_time(short(200)).measurement_time(short(500))
 }
 
-criterion_group!(name = benches; config = quick(); targets = batches, widths, priors, kl_widths, optimiser);
+criterion_group!(name = benches; config = quick(); targets = batches, widths, priors, kl_widths, noise, optimiser);
 criterion_main!(benches);

@@ -5,7 +5,6 @@ use rayon::prelude::*;
 use sparsevd_priors::Prior;
 
 use super::acting::{Acting, piece};
-use super::conv2d::add_noise;
 use super::memory::{Buffer, numbers, tensor};
 use super::product::{Matrix, multiply, multiply_on_half};
 use super::{gradient, noise, vec};
@@ -98,7 +97,7 @@ where
     let ((), (x2, variances)) = rayon::join(of_means, of_variances);
     let n = piece(y.len());
     let pieces = y.par_chunks_mut(n).zip(slope.par_chunks_mut(n)).zip(var.par_chunks(n));
-    pieces.for_each(|((y, slope), var)| add_noise(y, slope, var));
+    pieces.for_each(|((y, slope), var)| noise::add(y, slope, var));
     Some(Noisy { x2, variances, slope })
 }
 

@@ -6,6 +6,7 @@ use wide::{f32x16, u32x16};
 
 use super::PARALLEL;
 use crate::backend::Elem;
+use crate::layer::VARIANCE_FLOOR;
 
 /// Each block of this many numbers has a generator of its own, so that blocks can be drawn in any order.
 const BLOCK: usize = 1024;
@@ -22,6 +23,16 @@ pub(crate) fn fill_mask<E: Elem>(seed: u64, rate: f64, out: &mut [E]) {
     let (rate, kept) = (f32x16::splat(rate as f32), f32x16::splat((1.0 - rate).recip() as f32));
     let keep = move |generator: &mut Xoshiro| unit(generator.next()).simd_gt(rate).select(kept, f32x16::splat(0.0));
     fill_pairs(seed, out, move |generator| [keep(generator), keep(generator)]);
+}
+
+/// `y += sqrt(var + floor) eps`; `eps` becomes `eps / (2 std)`.
+pub(super) fn add<E: Elem>(y: &mut [E], eps: &mut [E], var: &[E]) {
+    let (half, floor) = (E::of(0.5), E::of(VARIANCE_FLOOR));
+    for ((y, var), eps) in y.iter_mut().zip(var).zip(eps) {
+        let std = num_traits::Float::sqrt(*var + floor);
+        *y += std * *eps;
+        *eps = half * *eps / std;
+    }
 }
 
 /// Fills `out` 32 numbers at a time.

@@ -1,0 +1,71 @@
+//! The output of a convolution.
+
+use dfdx::prelude::*;
+use rayon::prelude::*;
+
+use super::Convolve;
+use crate::backend::Elem;
+use crate::fused::memory::Buffer;
+use crate::fused::noise;
+use crate::fused::product::multiply_here;
+use crate::map::Convolution;
+use crate::posterior::Posterior;
+
+impl<M: Convolution, Q: Posterior, E: Elem> Convolve<M, Q, E>
+where
+    Cpu: Device<E>,
+{
+    /// The output; `eps` becomes `eps / (2 std)`, the derivative of an output by its variance.
+    pub(super) fn forward(&self, x: &[E], bias: &[E], y: &mut [E], eps: Option<&mut [E]>) {
+        let bias = if self.bias { bias } else { &[] };
+        let x = self.cut(x, self.input_len());
+        let eps: Vec<_> = match eps {
+            Some(eps) => self.cut_mut(eps, self.output_len()).into_iter().map(Some).collect(),
+            None => x.iter().map(|_| None).collect(),
+        };
+        let parts = x.into_par_iter().zip(self.cut_mut(y, self.output_len())).zip(eps);
+        parts.for_each(|((x, y), eps)| self.forward_part(x, bias, y, eps));
+    }
+
+    fn forward_part(&self, x: &[E], bias: &[E], y: &mut [E], mut eps: Option<&mut [E]>) {
+        let (n_in, n_out) = (self.block() * self.input_len(), self.block() * self.output_len());
+        for (i, (x, y)) in x.chunks(n_in).zip(y.chunks_mut(n_out)).enumerate() {
+            let count = y.len();
+            self.forward_block(x, bias, y, eps.as_mut().map(|eps| &mut eps[i * n_out..i * n_out + count]));
+        }
+    }
+
+    fn forward_block(&self, x: &[E], bias: &[E], y: &mut [E], mut eps: Option<&mut [E]>) {
+        let images = x.len() / self.input_len();
+        let columns = images * self.geometry.positions();
+        let rows = self.acting.grid.rows / self.groups;
+        let mut unfolded = Buffer::any(self.geometry.rows() * columns);
+        // The product of one image is laid out as the output is; that of several is copied there.
+        let copied = images > 1;
+        let mut mean = Buffer::any(if copied { rows * columns } else { 0 });
+        let mut var = Buffer::any(rows * columns);
+        for group in 0..self.groups {
+            self.unfold(x, group, &mut unfolded);
+            let own = group * rows * columns..(group + 1) * rows * columns;
+            let out = if copied { &mut mean[..] } else { &mut y[own] };
+            multiply_here(out, false, self.group(self.acting.means(), group), self.matrix(&unfolded, columns));
+            if let Some(variances) = &self.variances {
+                let variance = self.acting.matrix(variances);
+                unfolded.iter_mut().for_each(|u| *u = *u * *u);
+                multiply_here(&mut var, false, self.group(variance, group), self.matrix(&unfolded, columns));
+            }
+            self.for_planes(images, group, |plane, columns, output| {
+                let y = &mut y[plane.clone()];
+                if copied {
+                    y.copy_from_slice(&mean[columns.clone()]);
+                }
+                if let Some(b) = bias.get(output) {
+                    y.iter_mut().for_each(|y| *y += *b);
+                }
+                if let Some(eps) = &mut eps {
+                    noise::add(y, &mut eps[plane], &var[columns]);
+                }
+            });
+        }
+    }
+}

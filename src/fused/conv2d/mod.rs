@@ -1,0 +1,190 @@
+//! A convolutional layer's sampled output as one operation. The images are unfolded once for the mean and the variance
+//! product, some at a time so that they stay in the cache, and again in the backward pass.
+
+mod backward;
+mod forward;
+
+use std::ops::Range;
+
+use dfdx::prelude::*;
+use sparsevd_priors::Prior;
+
+use super::acting::Acting;
+use super::memory::{Buffer, numbers, numbers_mut, tensor, zeros_while};
+use super::product::Matrix;
+use super::unfold::Geometry;
+use super::{gradient, noise, vec};
+use crate::backend::{Elem, Taped};
+use crate::layer::Layer;
+use crate::map::Convolution;
+use crate::posterior::{Noise, Posterior};
+use backward::Part;
+
+/// The batch is cut into this many parts, each with gradients of its own that are added up in order, so that the result
+/// does not depend on the number of threads.
+const PARTS: usize = 8;
+/// Unfolded numbers that still fit a core's cache.
+const BLOCK: usize = 1 << 16;
+
+type Images<B, C, E> = Taped<(B, C, usize, usize), E, Cpu>;
+
+/// `y = conv(x, theta) + b + sqrt(conv(x^2, v) + floor) eps`, with `v = Var w`, on the tape.
+pub(super) fn conv2d<M: Convolution, B: Dim, Q: Posterior, P: Prior, E: Elem>(
+    layer: &Layer<M, Q, P, E, Cpu>,
+    x: Images<B, M::In, E>,
+    seed: u64,
+    input_grad: bool,
+) -> Result<Images<B, M::Out, E>, CpuError>
+where
+    Cpu: Device<E>,
+{
+    let (x, mut tape) = x.try_contiguous()?.split_tape();
+    let convolution = Convolve::new(&x, Acting::of(layer)?)?;
+    let noisy = layer.posterior.noise() == Noise::Gaussian;
+    let (mut y, mut slope) = zeros_while(x.device(), convolution.output(&x), || {
+        noisy.then(|| {
+            let mut eps = Buffer::any(convolution.images * convolution.output_len());
+            noise::fill(seed, &mut eps);
+            eps
+        })
+    })?;
+    convolution.forward(numbers(&x), numbers(&layer.bias), numbers_mut(&mut y), slope.as_deref_mut());
+
+    let (bias, out) = (layer.bias.clone(), y.ghost());
+    tape.add_backward_op(move |grads| {
+        let g = std::mem::take(vec(grads.get_or_alloc_mut(&out)?));
+        let mut d_x = if input_grad { Some(std::mem::take(gradient(grads, &x)?)) } else { None };
+        let batch = Part { x: numbers(&x), g: &g, slope: slope.as_deref(), d_x: d_x.as_deref_mut() };
+        let sums = convolution.backward(batch);
+        if let Some(d_x) = d_x {
+            *gradient(grads, &x)? = d_x;
+        }
+        *vec(grads.get_or_alloc_mut(&out)?) = g; // back to the device's memory
+        if M::BIAS {
+            gradient(grads, &bias)?.iter_mut().zip(sums.bias.iter()).for_each(|(to, g)| *to += *g);
+        }
+        convolution.acting.pull_back(grads, |d_means, d_variance| {
+            convolution.transpose(&sums.means, d_means, |to, from| *to += from);
+            convolution.transpose(&sums.variance, d_variance, |to, from| *to = from);
+        })
+    });
+    Ok(y.put_tape(tape))
+}
+
+/// `y = conv(x, weights) + b`.
+#[allow(clippy::type_complexity, reason = "dfdx's types are long")]
+pub(super) fn conv2d_with<M: Convolution, B: Dim, Q: Posterior, P: Prior, E: Elem>(
+    layer: &Layer<M, Q, P, E, Cpu>,
+    x: Tensor<(B, M::In, usize, usize), E, Cpu>,
+    weights: Tensor<M::Weight, E, Cpu>,
+) -> Result<Tensor<(B, M::Out, usize, usize), E, Cpu>, CpuError>
+where
+    Cpu: Device<E>,
+{
+    let x = x.try_contiguous()?;
+    let convolution = Convolve::new(&x, Acting::still(layer, weights)?)?;
+    tensor(x.device(), convolution.output(&x), |y| convolution.forward(numbers(&x), numbers(&layer.bias), y, None))
+}
+
+/// One convolution of a batch.
+struct Convolve<M: Convolution, Q: Posterior, E: Elem> {
+    acting: Acting<M, Q, E>,
+    /// Var w, where there is noise.
+    variances: Option<Buffer<E>>,
+    /// Of one group of channels.
+    geometry: Geometry,
+    groups: usize,
+    images: usize,
+    bias: bool,
+}
+
+impl<M: Convolution, Q: Posterior, E: Elem> Convolve<M, Q, E>
+where
+    Cpu: Device<E>,
+{
+    fn new<B: Dim>(x: &Tensor<(B, M::In, usize, usize), E, Cpu>, acting: Acting<M, Q, E>) -> Result<Self, CpuError> {
+        let (batch, channels, height, width) = *x.shape();
+        let outputs = M::WINDOW.outputs([height, width]).ok_or(CpuError::WrongNumElements)?;
+        let geometry =
+            Geometry { window: M::WINDOW, channels: channels.size() / M::GROUPS, image: [height, width], outputs };
+        let variances = acting.noisy().then(|| acting.variances());
+        Ok(Convolve { acting, variances, geometry, groups: M::GROUPS, images: batch.size(), bias: M::BIAS })
+    }
+
+    /// The shape of the output.
+    fn output<B: Dim>(&self, x: &Tensor<(B, M::In, usize, usize), E, Cpu>) -> (B, M::Out, usize, usize) {
+        (x.shape().0, M::Out::default(), self.geometry.outputs[0], self.geometry.outputs[1])
+    }
+
+    /// Numbers that one image gives.
+    fn output_len(&self) -> usize {
+        self.acting.grid.rows * self.geometry.positions()
+    }
+
+    /// Numbers of one image, all groups.
+    fn input_len(&self) -> usize {
+        self.groups * self.geometry.pixels()
+    }
+
+    /// Where the parts of the batch begin and end: of the same size, give or take an image.
+    fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<M, Q, E> {
+        let images = self.images;
+        (0..PARTS).map(move |i| images * i / PARTS..images * (i + 1) / PARTS).filter(|part| !part.is_empty())
+    }
+
+    /// The numbers of each part, `each` an image.
+    fn cut<'a>(&self, mut from: &'a [E], each: usize) -> Vec<&'a [E]> {
+        self.parts().filter_map(|part| from.split_off(..part.len() * each)).collect()
+    }
+
+    /// The same, to write to.
+    fn cut_mut<'a>(&self, mut from: &'a mut [E], each: usize) -> Vec<&'a mut [E]> {
+        self.parts().filter_map(|part| from.split_off_mut(..part.len() * each)).collect()
+    }
+
+    /// Images unfolded at a time.
+    fn block(&self) -> usize {
+        (BLOCK / (self.geometry.rows() * self.geometry.positions()).max(1)).clamp(1, self.images.div_ceil(PARTS).max(1))
+    }
+
+    /// The rows of a weight matrix that belong to a group.
+    fn group<'a>(&self, weights: Matrix<'a, E>, group: usize) -> Matrix<'a, E> {
+        let rows = self.acting.grid.rows / self.groups;
+        let cols = self.acting.grid.cols;
+        Matrix::new(&weights.numbers()[group * rows * cols..(group + 1) * rows * cols], rows, cols)
+    }
+
+    fn matrix<'a>(&self, unfolded: &'a [E], columns: usize) -> Matrix<'a, E> {
+        Matrix::new(unfolded, self.geometry.rows(), columns)
+    }
+
+    /// The matrix of one group's channels.
+    fn unfold(&self, x: &[E], group: usize, to: &mut [E]) {
+        if self.groups == 1 {
+            return self.geometry.unfold(x, to);
+        }
+        let mut own = Buffer::any(x.len() / self.groups);
+        self.for_group(x.len(), group, |all, part| own[part].copy_from_slice(&x[all]));
+        self.geometry.unfold(&own, to);
+    }
+
+    /// Where a group's channels lie, image by image: among all channels, and among its own.
+    fn for_group(&self, len: usize, group: usize, mut f: impl FnMut(Range<usize>, Range<usize>)) {
+        let pixels = self.geometry.pixels();
+        for image in 0..len / self.input_len() {
+            let start = image * self.input_len() + group * pixels;
+            f(start..start + pixels, image * pixels..(image + 1) * pixels);
+        }
+    }
+
+    /// Calls `f(where a plane is in the output, where it is in the product, its output channel)` for a group's planes.
+    fn for_planes(&self, images: usize, group: usize, mut f: impl FnMut(Range<usize>, Range<usize>, usize)) {
+        let (rows, positions) = (self.acting.grid.rows / self.groups, self.geometry.positions());
+        for (image, row) in (0..images).flat_map(|image| (0..rows).map(move |row| (image, row))) {
+            let output = group * rows + row;
+            let plane = (image * self.acting.grid.rows + output) * positions;
+            let column = (row * images + image) * positions;
+            f(plane..plane + positions, column..column + positions, output);
+        }
+    }
+}

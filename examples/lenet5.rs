@@ -30,13 +30,7 @@ struct Args {
 const NEEDS: Needs = Needs { example: "lenet5", set: "mnist", folder: "mnist" };
 
 fn main() -> ExitCode {
-    match run(common::args::parse(&[("epochs", "40"), ("out", "runs/lenet5")])) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::finish(run(common::args::parse(&[("epochs", "40"), ("out", "runs/lenet5")])))
 }
 
 fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {

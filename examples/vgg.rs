@@ -45,13 +45,7 @@ enum Width {
 const NEEDS: Needs = Needs { example: "vgg", set: "cifar10", folder: "cifar-10-batches-bin" };
 
 fn main() -> ExitCode {
-    match run(common::args::parse(&[("epochs", "60"), ("out", "runs/vgg")])) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::finish(run(common::args::parse(&[("epochs", "60"), ("out", "runs/vgg")])))
 }
 
 fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {

@@ -27,6 +27,16 @@ where
         parts.for_each(|((x, y), eps)| self.forward_part(x, bias, y, eps));
     }
 
+    /// The numbers of each part, `each` an image.
+    fn cut<'a>(&self, mut from: &'a [E], each: usize) -> Vec<&'a [E]> {
+        self.parts().filter_map(|part| from.split_off(..part.len() * each)).collect()
+    }
+
+    /// The same, to write to.
+    fn cut_mut<'a>(&self, mut from: &'a mut [E], each: usize) -> Vec<&'a mut [E]> {
+        self.parts().filter_map(|part| from.split_off_mut(..part.len() * each)).collect()
+    }
+
     fn forward_part(&self, x: &[E], bias: &[E], y: &mut [E], mut eps: Option<&mut [E]>) {
         let (n_in, n_out) = (self.block() * self.input_len(), self.block() * self.output_len());
         for (i, (x, y)) in x.chunks(n_in).zip(y.chunks_mut(n_out)).enumerate() {
@@ -43,7 +53,7 @@ where
         // The product of one image is laid out as the output is; that of several is copied there.
         let copied = images > 1;
         let mut mean = Buffer::any(if copied { rows * columns } else { 0 });
-        let mut var = Buffer::any(rows * columns);
+        let mut var = Buffer::any(if self.variances.is_some() { rows * columns } else { 0 });
         for group in 0..self.groups {
             self.unfold(x, group, &mut unfolded);
             let own = group * rows * columns..(group + 1) * rows * columns;

@@ -17,7 +17,7 @@ use super::{gradient, noise, vec};
 use crate::backend::{Elem, Taped};
 use crate::layer::Layer;
 use crate::map::Convolution;
-use crate::posterior::{Noise, Posterior};
+use crate::posterior::Posterior;
 use backward::Part;
 
 /// The batch is cut into this many parts, each with gradients of its own that are added up in order, so that the result
@@ -40,9 +40,8 @@ where
 {
     let (x, mut tape) = x.try_contiguous()?.split_tape();
     let convolution = Convolve::new(&x, Acting::of(layer)?)?;
-    let noisy = layer.posterior.noise() == Noise::Gaussian;
     let (mut y, mut slope) = zeros_while(x.device(), convolution.output(&x), || {
-        noisy.then(|| {
+        convolution.variances.as_ref().map(|_| {
             let mut eps = Buffer::any(convolution.images * convolution.output_len());
             noise::fill(seed, &mut eps);
             eps
@@ -130,16 +129,6 @@ where
     fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<M, Q, E> {
         let images = self.images;
         (0..PARTS).map(move |i| images * i / PARTS..images * (i + 1) / PARTS).filter(|part| !part.is_empty())
-    }
-
-    /// The numbers of each part, `each` an image.
-    fn cut<'a>(&self, mut from: &'a [E], each: usize) -> Vec<&'a [E]> {
-        self.parts().filter_map(|part| from.split_off(..part.len() * each)).collect()
-    }
-
-    /// The same, to write to.
-    fn cut_mut<'a>(&self, mut from: &'a mut [E], each: usize) -> Vec<&'a mut [E]> {
-        self.parts().filter_map(|part| from.split_off_mut(..part.len() * each)).collect()
     }
 
     /// Images unfolded at a time.

@@ -2,7 +2,6 @@
 
 mod conv2d;
 mod linear;
-mod window;
 
 use std::fmt::Debug;
 
@@ -10,7 +9,7 @@ use dfdx::shapes::{ConstShape, Rank1};
 
 pub use conv2d::{Conv2dMap, Convolution};
 pub use linear::LinearMap;
-pub use window::Window;
+pub use sparsevd_infer::Window;
 
 /// How the weights of a layer act on its input. It is linear in the weights, so that
 /// `y ~ N(map(x, E w), map(x^2, Var w))`: local reparameterisation works for every map.

@@ -1,12 +1,14 @@
 //! Windows that slide over an image: what convolutions and pools share.
 
+use serde::{Deserialize, Serialize};
+
 /// A square window that slides over an image: which pixels each output reads.
 ///
 /// ```text
 /// outputs   o = floor((size + 2 pad - dilation (kernel - 1) - 1) / stride) + 1       in each direction
 /// source    i = o stride + t dilation - pad,   t in 0..kernel                        outside 0..size: padding
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Pixels read in each direction, at least 1.
     pub kernel: usize,
@@ -33,17 +35,17 @@ impl Window {
     }
 
     /// Outputs in both directions.
-    pub(crate) fn outputs(&self, [height, width]: [usize; 2]) -> Option<[usize; 2]> {
+    pub fn outputs(&self, [height, width]: [usize; 2]) -> Option<[usize; 2]> {
         Some([self.output(height)?, self.output(width)?])
     }
 
     /// The pixel that tap `tap` of window `output` reads along a side; `None` in the padding.
-    pub(crate) fn source(&self, output: usize, tap: usize, size: usize) -> Option<usize> {
+    pub fn source(&self, output: usize, tap: usize, size: usize) -> Option<usize> {
         (output * self.stride + tap * self.dilation).checked_sub(self.pad).filter(|i| *i < size)
     }
 
     /// What tap `(y, x)` of every window reads, row by row of the output: positions in an image of `size`, row by row.
-    pub(crate) fn sources(
+    pub fn sources(
         self,
         [y, x]: [usize; 2],
         [height, width]: [usize; 2],
@@ -56,7 +58,7 @@ impl Window {
     }
 
     /// The taps of a window, row by row.
-    pub(crate) fn taps(self) -> impl Iterator<Item = [usize; 2]> {
+    pub fn taps(self) -> impl Iterator<Item = [usize; 2]> {
         (0..self.kernel).flat_map(move |y| (0..self.kernel).map(move |x| [y, x]))
     }
 }

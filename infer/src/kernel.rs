@@ -1,0 +1,206 @@
+//! The inner loops, and the only `unsafe` of this crate.
+//!
+//! Numbers of `T` data lie side by side: number `i` of the data is at `i T .. (i + 1) T`. A weight then multiplies `T`
+//! neighbours, and so do the outputs along a line of an image, which lie side by side too.
+
+use gemm::Parallelism;
+use wide::{CmpLt, f32x16};
+
+use crate::Activation;
+
+/// A weight, and which number it multiplies for the first output of a plane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) offset: u32,
+    pub(crate) weight: f32,
+}
+
+/// Sparse rows, ready to multiply.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows {
+    starts: Vec<u32>,
+    entries: Vec<Entry>,
+    /// One more than the largest offset.
+    reach: usize,
+}
+
+impl Rows {
+    /// Row `i` is `entries[starts[i]..starts[i + 1]]`.
+    pub(crate) fn new(starts: Vec<u32>, entries: Vec<Entry>) -> Self {
+        let reach = entries.iter().map(|e| e.offset as usize + 1).max().unwrap_or(0);
+        Rows { starts, entries, reach }
+    }
+
+    /// The entries of a row.
+    #[inline(always)]
+    pub(crate) fn row(&self, i: usize) -> &[Entry] {
+        &self.entries[self.starts[i] as usize..self.starts[i + 1] as usize]
+    }
+
+    /// `y[k] = f(bias + sum_e e.weight x[e.offset T + k])` for all `k` of `y`, over the entries of row `i`.
+    #[inline(always)]
+    pub(crate) fn line<const T: usize>(&self, i: usize, bias: f32, x: &[f32], y: &mut [f32], f: impl Function) {
+        let mut from = 0;
+        while from < y.len() {
+            let (x, y) = (&x[from..], &mut y[from..]);
+            from += match y.len() {
+                128.. => self.vectors::<8, T>(i, bias, x, y, f),
+                64.. => self.vectors::<4, T>(i, bias, x, y, f),
+                32.. => self.vectors::<2, T>(i, bias, x, y, f),
+                16.. => self.vectors::<1, T>(i, bias, x, y, f),
+                8.. => self.numbers::<8, T>(i, bias, x, y, f),
+                4.. => self.numbers::<4, T>(i, bias, x, y, f),
+                _ => self.numbers::<1, T>(i, bias, x, y, f),
+            };
+        }
+    }
+
+    /// The first `16 V` of them; returns how many.
+    #[inline(always)]
+    fn vectors<const V: usize, const T: usize>(
+        &self,
+        i: usize,
+        bias: f32,
+        x: &[f32],
+        y: &mut [f32],
+        f: impl Function,
+    ) -> usize {
+        self.check::<T>(16 * V, x);
+        let mut sums = [f32x16::splat(bias); V];
+        for e in self.row(i) {
+            let (at, weight) = (e.offset as usize * T, f32x16::splat(e.weight));
+            // SAFETY: `e.offset < reach`, so the end is at most `(reach - 1) T + 16 V`, which was compared above.
+            let x = unsafe { x.get_unchecked(at..at + 16 * V) };
+            for (sum, x) in sums.iter_mut().zip(x.as_chunks().0) {
+                *sum = weight.mul_add(f32x16::new(*x), *sum);
+            }
+        }
+        for (y, sum) in y.as_chunks_mut().0.iter_mut().zip(sums) {
+            *y = f.vector(sum).to_array();
+        }
+        16 * V
+    }
+
+    /// The first `N` of them; returns `N`.
+    #[inline(always)]
+    fn numbers<const N: usize, const T: usize>(
+        &self,
+        i: usize,
+        bias: f32,
+        x: &[f32],
+        y: &mut [f32],
+        f: impl Function,
+    ) -> usize {
+        self.check::<T>(N, x);
+        let mut sums = [bias; N];
+        for e in self.row(i) {
+            let at = e.offset as usize * T;
+            // SAFETY: `e.offset < reach`, so the end is at most `(reach - 1) T + N`, which was compared above.
+            let x = unsafe { x.get_unchecked(at..at + N) };
+            for (sum, x) in sums.iter_mut().zip(x) {
+                *sum = mul_add(e.weight, *x, *sum);
+            }
+        }
+        for (y, sum) in y.iter_mut().zip(sums) {
+            *y = f.number(sum);
+        }
+        N
+    }
+
+    #[inline(always)]
+    fn check<const T: usize>(&self, len: usize, x: &[f32]) {
+        assert!(
+            self.reach == 0 || (self.reach - 1) * T + len <= x.len(),
+            "the input is shorter than the weights reach"
+        );
+    }
+}
+
+/// A function of each number, one by one and sixteen at a time.
+pub(crate) trait Function: Copy {
+    fn number(self, x: f32) -> f32;
+
+    #[inline(always)]
+    fn vector(self, x: f32x16) -> f32x16 {
+        f32x16::new(x.to_array().map(|x| self.number(x)))
+    }
+}
+
+/// `x`.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity;
+
+impl Function for Identity {
+    #[inline(always)]
+    fn number(self, x: f32) -> f32 {
+        x
+    }
+
+    #[inline(always)]
+    fn vector(self, x: f32x16) -> f32x16 {
+        x
+    }
+}
+
+/// `max(x, 0)`; NaN stays NaN.
+#[derive(Clone, Copy)]
+pub(crate) struct Relu;
+
+impl Function for Relu {
+    #[inline(always)]
+    fn number(self, x: f32) -> f32 {
+        Activation::Relu.of(x)
+    }
+
+    #[inline(always)]
+    fn vector(self, x: f32x16) -> f32x16 {
+        x.simd_lt(f32x16::ZERO).blend(f32x16::ZERO, x)
+    }
+}
+
+impl Function for Activation {
+    #[inline(always)]
+    fn number(self, x: f32) -> f32 {
+        self.of(x)
+    }
+}
+
+/// `a b + c`, rounded once where the machine can do that without a call.
+#[inline(always)]
+fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(target_feature = "fma") { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// `y += w x`, for a `w` of `(rows, inner)` and an `x` of `(inner, cols)`; row `i` of `y` starts at `i stride`.
+pub(crate) fn add_product(w: &[f32], x: &[f32], y: &mut [f32], [rows, inner, cols]: [usize; 3], stride: usize) {
+    if rows == 0 || inner == 0 || cols == 0 {
+        return;
+    }
+    assert!(w.len() == rows * inner && x.len() >= inner * cols && y.len() >= (rows - 1) * stride + cols);
+    let (r, k, c) = (rows, inner, cols);
+    // SAFETY: every element the product touches lies within the slices, as compared above; `y` borrows mutably, so it
+    // overlaps neither `w` nor `x`.
+    unsafe {
+        gemm::gemm(
+            r,
+            c,
+            k,
+            y.as_mut_ptr(),
+            1,
+            stride as isize,
+            true,
+            w.as_ptr(),
+            1,
+            k as isize,
+            x.as_ptr(),
+            1,
+            c as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}

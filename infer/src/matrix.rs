@@ -1,0 +1,160 @@
+//! The weights of a layer as they are stored: compressed rows, or dense.
+
+/// A matrix of weights: a row per output, a column per number that a layer may read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Matrix {
+    /// Compressed sparse rows.
+    Csr(Csr),
+    /// A dense matrix of the columns that are read at all.
+    Dense(Dense),
+}
+
+/// Compressed sparse rows: row `i` has `values[starts[i]..starts[i + 1]]` in the columns at the same places.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Csr {
+    starts: Vec<u32>,
+    columns: Vec<u32>,
+    values: Vec<f32>,
+}
+
+/// `weights[i * columns.len() + j]` is the weight of row `i` in column `columns[j]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dense {
+    columns: Vec<u32>,
+    weights: Vec<f32>,
+}
+
+impl Csr {
+    /// A matrix whose structure has been checked.
+    ///
+    /// # Errors
+    /// A sentence, unless the starts begin with 0, never fall, and end with the number of values; the columns of each row
+    /// rise and are less than `cols`; and all values are finite.
+    pub fn new(cols: usize, starts: Vec<u32>, columns: Vec<u32>, values: Vec<f32>) -> Result<Self, String> {
+        let (Some(0), Some(last)) = (starts.first(), starts.last()) else {
+            return Err("the row starts do not begin with 0".into());
+        };
+        if columns.len() != values.len() || *last as usize != values.len() {
+            let (c, v) = (columns.len(), values.len());
+            return Err(format!("the row starts end with {last}, but there are {c} columns and {v} values"));
+        }
+        if let Some(i) = (1..starts.len()).find(|i| starts[*i] < starts[i - 1]) {
+            return Err(format!("row {} starts at {} and ends at {}", i - 1, starts[i - 1], starts[i]));
+        }
+        let csr = Csr { starts, columns, values };
+        for i in 0..csr.rows() {
+            rising(csr.row(i).0, cols).map_err(|problem| format!("row {i}: {problem}"))?;
+        }
+        finite(&csr.values)?;
+        Ok(csr)
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The columns of a row and its values.
+    pub fn row(&self, i: usize) -> (&[u32], &[f32]) {
+        let at = self.starts[i] as usize..self.starts[i + 1] as usize;
+        (&self.columns[at.clone()], &self.values[at])
+    }
+
+    /// Where each row starts, and the end.
+    pub fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
+    /// The columns of all rows.
+    pub fn columns(&self) -> &[u32] {
+        &self.columns
+    }
+
+    /// The values of all rows.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The same matrix, dense in the columns that are read.
+    pub fn dense(&self) -> Dense {
+        let mut columns = self.columns.clone();
+        columns.sort_unstable();
+        columns.dedup();
+        let mut weights = vec![0.0; self.rows() * columns.len()];
+        for (i, row) in weights.chunks_mut(columns.len().max(1)).enumerate() {
+            let (at, values) = self.row(i);
+            for (column, value) in at.iter().zip(values) {
+                row[columns.partition_point(|c| c < column)] = *value;
+            }
+        }
+        Dense { columns, weights }
+    }
+}
+
+impl Dense {
+    /// A matrix whose structure has been checked.
+    ///
+    /// # Errors
+    /// A sentence, unless the columns rise and are less than `cols`, there are `rows` weights for each of them, and all
+    /// are finite.
+    pub fn new(rows: usize, cols: usize, columns: Vec<u32>, weights: Vec<f32>) -> Result<Self, String> {
+        rising(&columns, cols)?;
+        if rows.checked_mul(columns.len()) != Some(weights.len()) {
+            return Err(format!("{} weights for {rows} rows of {} columns", weights.len(), columns.len()));
+        }
+        finite(&weights)?;
+        Ok(Dense { columns, weights })
+    }
+
+    /// The columns that are read.
+    pub fn columns(&self) -> &[u32] {
+        &self.columns
+    }
+
+    /// The weights, row by row.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// The same matrix in compressed rows, of which it has `rows`.
+    pub fn csr(&self, rows: usize) -> Csr {
+        let mut csr = Csr { starts: vec![0], columns: Vec::new(), values: Vec::new() };
+        for i in 0..rows {
+            let row = &self.weights[i * self.columns.len()..(i + 1) * self.columns.len()];
+            let kept = self.columns.iter().zip(row).filter(|(_, w)| **w != 0.0);
+            for (column, value) in kept {
+                csr.columns.push(*column);
+                csr.values.push(*value);
+            }
+            csr.starts.push(csr.values.len() as u32);
+        }
+        csr
+    }
+}
+
+impl Matrix {
+    /// The weights that are not zero.
+    pub fn kept(&self) -> usize {
+        match self {
+            Matrix::Csr(csr) => csr.values.iter().filter(|w| **w != 0.0).count(),
+            Matrix::Dense(dense) => dense.weights.iter().filter(|w| **w != 0.0).count(),
+        }
+    }
+}
+
+fn rising(columns: &[u32], cols: usize) -> Result<(), String> {
+    if let Some(pair) = columns.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return Err(format!("column {} follows column {}", pair[1], pair[0]));
+    }
+    match columns.last() {
+        Some(last) if *last as usize >= cols => Err(format!("column {last} of {cols}")),
+        _ => Ok(()),
+    }
+}
+
+fn finite(values: &[f32]) -> Result<(), String> {
+    match values.iter().position(|x| !x.is_finite()) {
+        Some(i) => Err(format!("weight {i} is {}", values[i])),
+        None => Ok(()),
+    }
+}

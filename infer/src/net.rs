@@ -1,0 +1,123 @@
+//! The compact network, and how it runs.
+
+use wide::f32x16;
+
+use crate::layer::Layer;
+use crate::pack;
+
+/// A trained network with nothing left of it but what its output depends on.
+///
+/// It is `Send` and `Sync`: threads share one network, each with a [`Scratch`] of its own.
+#[derive(Clone, Debug)]
+pub struct CompactNet {
+    pub(crate) input: [usize; 3],
+    pub(crate) layers: Vec<Layer>,
+}
+
+/// The memory that a pass needs. It grows at the first pass and is reused from then on, so that no later pass of as
+/// many data allocates.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    here: Aligned,
+    there: Aligned,
+    within: Aligned,
+    out: Vec<f32>,
+}
+
+/// Numbers that start where a line of the cache does: sixteen of them are read at once, and never from two lines.
+#[derive(Clone, Debug, Default)]
+struct Aligned(Vec<f32x16>);
+
+impl Aligned {
+    /// The first `len` numbers; there are at least as many afterwards.
+    fn first(&mut self, len: usize) -> &mut [f32] {
+        if self.0.len() * 16 < len {
+            self.0.resize(len.div_ceil(16), f32x16::ZERO);
+        }
+        &mut bytemuck::cast_slice_mut(&mut self.0)[..len]
+    }
+}
+
+/// Input that is not a whole number of data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{found} numbers of input; the network reads {each} for each datum")]
+pub struct InputError {
+    /// Numbers given.
+    pub found: usize,
+    /// Numbers that one datum has.
+    pub each: usize,
+}
+
+impl CompactNet {
+    /// Numbers that one datum has.
+    pub fn inputs(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    /// Numbers that come out for one datum.
+    pub fn outputs(&self) -> usize {
+        self.layers.last().map_or(self.inputs(), |layer| layer.output().iter().product())
+    }
+
+    /// The outputs for as many data as `x` holds, one datum after the other.
+    ///
+    /// # Shapes
+    /// input `(data, inputs)`, images as `(data, channels, height, width)`; output `(data, outputs)`.
+    ///
+    /// # Errors
+    /// [`InputError`] for a part of a datum.
+    pub fn forward<'s>(&self, x: &[f32], scratch: &'s mut Scratch) -> Result<&'s [f32], InputError> {
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        if !x.len().is_multiple_of(inputs) {
+            return Err(InputError { found: x.len(), each: inputs });
+        }
+        let data = x.len() / inputs;
+        scratch.out.resize(data * outputs, 0.0);
+        let mut out = std::mem::take(&mut scratch.out);
+        let mut done = 0;
+        while done < data {
+            let (x, y) = (&x[done * inputs..], &mut out[done * outputs..]);
+            done += match data - done {
+                48.. => self.tile::<64>(x, y, scratch),
+                24.. => self.tile::<32>(x, y, scratch),
+                9.. => self.tile::<16>(x, y, scratch),
+                3.. => self.tile::<8>(x, y, scratch),
+                _ => self.tile::<1>(x, y, scratch),
+            };
+        }
+        scratch.out = out;
+        Ok(&scratch.out)
+    }
+
+    /// As many as `T` data, side by side; returns how many.
+    fn tile<const T: usize>(&self, x: &[f32], out: &mut [f32], scratch: &mut Scratch) -> usize {
+        let Some(first) = self.layers.first() else { return 1 };
+        let data = (x.len() / self.inputs()).min(T);
+        let Scratch { here, there, within, .. } = scratch;
+        let most = self.layers.iter().map(Layer::reads).max().unwrap_or(0).max(self.outputs());
+        let (mut here, mut there) = (here.first(T * most), there.first(T * most));
+        let within = within.first(T * self.layers.iter().map(Layer::scratch).max().unwrap_or(0));
+        let x = &x[..data * self.inputs()];
+        let in_place = T == 1 && first.pad() == 0;
+        if !in_place {
+            pack::pack::<T>(x, data, first, here);
+        }
+        for (l, layer) in self.layers.iter().enumerate() {
+            let (size, pad) = match self.layers.get(l + 1) {
+                Some(next) => (next.reads() * T, next.pad()),
+                None => (self.outputs() * T, 0),
+            };
+            let y = &mut there[..size];
+            if pad > 0 {
+                y.fill(0.0);
+            }
+            let x = if l == 0 && in_place { x } else { &here[..layer.reads() * T] };
+            layer.forward::<T>(x, y, pad, within);
+            std::mem::swap(&mut here, &mut there);
+        }
+        for (t, out) in out.chunks_exact_mut(self.outputs()).take(data).enumerate() {
+            out.iter_mut().zip(here.iter().skip(t).step_by(T)).for_each(|(out, y)| *out = *y);
+        }
+        data
+    }
+}

@@ -1,5 +1,6 @@
 //! What can go wrong with what a user hands in.
 
+use sparsevd_infer::FileError;
 use sparsevd_priors as priors;
 
 use crate::data::DataError;
@@ -63,6 +64,9 @@ pub enum Error {
     /// A hyper-parameter that a prior cannot have.
     #[error(transparent)]
     Prior(#[from] priors::Error),
+    /// A file that cannot be read, written or used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The device's error, such as running out of memory.
     #[error("device: {0}")]
     Device(String),

@@ -31,6 +31,7 @@ mod trainer;
 mod transfer;
 mod unfold;
 
+pub use sparsevd_infer as infer;
 pub use sparsevd_priors as priors;
 
 pub use activation::ReLU;
@@ -39,6 +40,7 @@ pub use backend::{Backend, Elem, Taped};
 pub use elbo::{Elbo, Loss};
 pub use error::Error;
 pub use gradients::{GradientVariance, Variance, gradient_variance};
+pub use infer::FileError;
 pub use layer::{Estimator, Layer, Settings, VARIANCE_FLOOR, Variational};
 pub use likelihood::{GaussianLikelihood, GaussianNoise, categorical};
 pub use map::{Conv2dMap, Convolution, Grid, LinearMap, Map, Window};

@@ -1,5 +1,7 @@
 //! What can go wrong with what a user hands in.
 
+use std::path::Path;
+
 use sparsevd_infer::FileError;
 use sparsevd_priors as priors;
 
@@ -73,6 +75,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// This error, said of a file where it is about one.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Error::File(problem) => Error::File(problem.in_file(path)),
+            other => other,
+        }
+    }
+
     /// Any device's error.
     pub(crate) fn device(error: impl std::fmt::Debug) -> Self {
         Error::Device(format!("{error:?}"))

@@ -4,6 +4,7 @@ mod activation;
 mod adam;
 mod backend;
 pub mod data;
+mod describe;
 mod elbo;
 mod error;
 mod fused;
@@ -20,11 +21,13 @@ mod parts;
 pub mod plots;
 mod pool;
 mod posterior;
+mod posterior_file;
 mod predict;
 pub mod report;
 mod schedule;
 mod sparsity;
 mod taped;
+mod tensors;
 mod text;
 mod threads;
 mod trainer;
@@ -37,6 +40,7 @@ pub use sparsevd_priors as priors;
 pub use activation::ReLU;
 pub use adam::Adam;
 pub use backend::{Backend, Elem, Taped};
+pub use describe::Description;
 pub use elbo::{Elbo, Loss};
 pub use error::Error;
 pub use gradients::{GradientVariance, Variance, gradient_variance};
@@ -51,6 +55,10 @@ pub use pool::{AvgPool2d, Flatten, MaxPool2d, Pooling, Traced};
 pub use posterior::{
     Additive, AlphaPer, Bernoulli, Delta, Fixed, Multiplicative, Noise, PerLayer, PerOutput, PerWeight, Posterior,
     RateError,
+};
+pub use posterior_file::{
+    PosteriorAbout, load_means, load_posterior, means_from_bytes, posterior_about, posterior_from_bytes,
+    posterior_to_bytes, save_posterior, save_posterior_with,
 };
 pub use predict::{Classifier, Evaluate, predict};
 pub use schedule::Schedule;

@@ -113,7 +113,6 @@ impl Container {
     pub fn parse(kind: &str, newest: u32, bytes: &[u8]) -> Result<Self, FileError> {
         let (tensors, metadata) = parse_any(bytes)?;
         let text = metadata.ok_or(FileError::Foreign)?;
-        let unreadable = |e| FileError::structure("metadata `sparsevd`", e);
         let claim: Claim = serde_json::from_str(&text).map_err(unreadable)?;
         if claim.format != kind {
             return Err(FileError::Kind { expected: kind.into(), found: claim.format });
@@ -121,13 +120,8 @@ impl Container {
         if !(1..=newest).contains(&claim.format_version) {
             return Err(FileError::Version { found: claim.format_version, newest });
         }
-        let header: Header = serde_json::from_str(&text).map_err(unreadable)?;
-        match (&header.checksum, checksum(&header, &tensors)) {
-            (Some(expected), found) if *expected != found => {
-                Err(FileError::Checksum { expected: expected.clone(), found })
-            }
-            _ => Ok(Container { tensors, about: header.about.get().to_string() }),
-        }
+        let header = header(&text, &tensors)?;
+        Ok(Container { tensors, about: header.about.get().to_string() })
     }
 
     /// [`parse`](Container::parse) of a file.
@@ -171,6 +165,30 @@ pub fn parse_any(bytes: &[u8]) -> Result<(Vec<Entry>, Option<String>), FileError
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     let ours = metadata.metadata().as_ref().and_then(|all| all.get(KEY).cloned());
     Ok((tensors, ours))
+}
+
+/// The tensors of any safetensors file, in order of their names; where the file is ours, whatever its kind, its checksum
+/// is looked at.
+///
+/// # Errors
+/// [`FileError::NotSafetensors`], [`FileError::Checksum`], or [`FileError::Structure`] for metadata that are not ours.
+pub fn tensors(bytes: &[u8]) -> Result<Vec<Entry>, FileError> {
+    let (tensors, metadata) = parse_any(bytes)?;
+    metadata.map_or(Ok(()), |text| header(&text, &tensors).map(drop))?;
+    Ok(tensors)
+}
+
+/// Our metadata, which must be those of these tensors.
+fn header(text: &str, tensors: &[Entry]) -> Result<Header, FileError> {
+    let header: Header = serde_json::from_str(text).map_err(unreadable)?;
+    match (&header.checksum, checksum(&header, tensors)) {
+        (Some(expected), found) if *expected != found => Err(FileError::Checksum { expected: expected.clone(), found }),
+        _ => Ok(header),
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> FileError {
+    FileError::structure("metadata `sparsevd`", error)
 }
 
 /// All bytes of a file that has no more than `limit`.

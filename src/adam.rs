@@ -1,13 +1,16 @@
 //! The Adam optimiser, threaded, with gradient memory that is reused from step to step.
 
+use std::collections::BTreeMap;
+
 use dfdx::nn::ZeroGrads;
 use dfdx::nn::tensor_collection::*;
 use dfdx::optim::{Optimizer, OptimizerUpdateError, Sgd, SgdConfig};
 use dfdx::prelude::*;
 use dfdx::tensor_ops::AdamConfig;
 
-use crate::backend::{Backend, Elem, Numbers, Taped};
+use crate::backend::{Backend, Elem, Taped, tensor_of};
 use crate::error::Error;
+use crate::tensors::Named;
 
 /// Adam (Kingma and Ba 2015), without weight decay: a prior is the better place for that, and log sigma^2 must never decay.
 ///
@@ -34,14 +37,14 @@ pub struct Adam<E: Elem, D: Backend<E>> {
     /// Added to the denominator; 1e-8.
     pub eps: f64,
     steps: i32,
-    moments: Vec<[Numbers<E, D>; 2]>,
+    moments: Option<[Gradients<E, D>; 2]>,
     gradients: Option<Gradients<E, D>>,
 }
 
 impl<E: Elem, D: Backend<E>> Adam<E, D> {
     /// An optimiser that has not seen a gradient yet. It belongs to the first network it is used on.
     pub fn new(learning_rate: f64) -> Self {
-        Adam { learning_rate, betas: [0.9, 0.999], eps: 1e-8, steps: 0, moments: Vec::new(), gradients: None }
+        Adam { learning_rate, betas: [0.9, 0.999], eps: 1e-8, steps: 0, moments: None, gradients: None }
     }
 
     /// One step: the gradient of `objective`, then the update of every trained tensor of `network`.
@@ -53,6 +56,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         network: &mut N,
         objective: Taped<Rank0, E, D>,
     ) -> Result<(), Error> {
+        let first = self.gradients.is_none();
         let mut gradients = match self.gradients.take() {
             Some(memory) => with_memory(objective, memory).map_err(Error::device)?,
             None => {
@@ -62,13 +66,53 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
             }
         };
         self.steps += 1;
-        let mut update = Update { adam: self, gradients: &mut gradients, tensor: 0 };
+        let (config, step) = (self.config(), self.steps);
+        let mut update = Update { config, step, moments: self.moments(network)?, gradients: &mut gradients };
         N::iter_tensors(&mut RecursiveWalker { m: &mut *network, f: &mut update }).map_err(Error::device)?;
-        if self.steps == 1 || !D::ADAM_CLEARS {
+        if first || !D::ADAM_CLEARS {
             network.try_zero_grads(&mut gradients).map_err(Error::device)?;
         }
         self.gradients = Some(gradients);
         Ok(())
+    }
+
+    /// The two moments of every trained tensor, zero at first. They are kept as gradients are: dfdx has no other memory
+    /// that belongs to a tensor, can be updated on any device, and can be read and written from here.
+    fn moments<N: TensorCollection<E, D>>(&mut self, network: &N) -> Result<&mut [Gradients<E, D>; 2], Error> {
+        let moments = match self.moments.take() {
+            Some(moments) => moments,
+            None => {
+                let zeros = || network.try_alloc_grads().map_err(Error::device);
+                [zeros()?, zeros()?]
+            }
+        };
+        Ok(self.moments.insert(moments))
+    }
+
+    /// Steps taken.
+    pub(crate) fn steps(&self) -> i32 {
+        self.steps
+    }
+
+    /// The moments by name: `adam.m.0.weight`, `adam.v.0.weight`, ..
+    pub(crate) fn state<N: TensorCollection<E, D>>(&mut self, network: &N) -> Result<Vec<Named<E>>, Error> {
+        let mut reader = Reader { moments: self.moments(network)?, found: Vec::new() };
+        N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut reader }).map_err(Error::device)?;
+        Ok(reader.found)
+    }
+
+    /// Goes on after this many steps, with these moments.
+    pub(crate) fn restore<N: TensorCollection<E, D>>(
+        &mut self,
+        network: &N,
+        steps: i32,
+        values: &mut BTreeMap<String, Vec<E>>,
+    ) -> Result<(), Error> {
+        (self.steps, self.moments, self.gradients) = (steps, None, None);
+        let mut writer = Writer { moments: self.moments(network)?, values };
+        N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut writer })
+            .map(drop)
+            .map_err(Error::device)
     }
 
     fn config(&self) -> AdamConfig {
@@ -105,9 +149,10 @@ fn every_tensor_has_one<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
 
 /// The update of one tensor after the other.
 struct Update<'a, E: Elem, D: Backend<E>> {
-    adam: &'a mut Adam<E, D>,
+    config: AdamConfig,
+    step: i32,
+    moments: &'a mut [Gradients<E, D>; 2],
     gradients: &'a mut Gradients<E, D>,
-    tensor: usize,
 }
 
 impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Update<'_, E, D> {
@@ -122,14 +167,70 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Update<'_, E, D> {
         tensor: &mut Tensor<S, E, D>,
     ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
         if options.do_gradient_update {
-            let (config, steps) = (self.adam.config(), self.adam.steps);
-            if self.adam.moments.len() == self.tensor {
-                let zeros = || Storage::<E>::try_alloc_len(tensor.device(), tensor.shape().num_elements());
-                self.adam.moments.push([zeros()?, zeros()?]);
+            let [m, v] = &mut *self.moments;
+            let moments = [m.get_or_alloc_mut(tensor)?, v.get_or_alloc_mut(tensor)?];
+            D::adam(tensor, moments, self.gradients.get_or_alloc_mut(tensor)?, &self.config, self.step)?;
+        }
+        Ok(None)
+    }
+}
+
+/// What a tensor's moments are called.
+fn names(tensor: &str) -> [String; 2] {
+    ["m", "v"].map(|moment| format!("adam.{moment}.{tensor}"))
+}
+
+struct Reader<'a, E: Elem, D: Backend<E>> {
+    moments: &'a mut [Gradients<E, D>; 2],
+    found: Vec<Named<E>>,
+}
+
+impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Reader<'_, E, D> {
+    type Viewer = (ViewTensorRef, ViewTensorName);
+    type Err = D::Err;
+    type E2 = E;
+    type D2 = D;
+
+    fn visit<S: Shape>(
+        &mut self,
+        options: TensorOptions<S, E, D>,
+        (tensor, name): (&Tensor<S, E, D>, String),
+    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
+        if options.do_gradient_update {
+            let shape: Vec<usize> = tensor.shape().concrete().into_iter().collect();
+            for (moments, name) in self.moments.iter_mut().zip(names(&name)) {
+                moments.try_alloc_for(tensor)?;
+                let values = moments.get(tensor).as_vec();
+                self.found.push(Named { name, shape: shape.clone(), values, trained: true });
             }
-            let moments = &mut self.adam.moments[self.tensor];
-            D::adam(tensor, moments, self.gradients.get_or_alloc_mut(tensor)?, &config, steps)?;
-            self.tensor += 1;
+        }
+        Ok(None)
+    }
+}
+
+struct Writer<'a, E: Elem, D: Backend<E>> {
+    moments: &'a mut [Gradients<E, D>; 2],
+    values: &'a mut BTreeMap<String, Vec<E>>,
+}
+
+impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Writer<'_, E, D> {
+    type Viewer = (ViewTensorRef, ViewTensorName);
+    type Err = D::Err;
+    type E2 = E;
+    type D2 = D;
+
+    /// A gradient is set to `c` by taking that of `sum(c x)`.
+    fn visit<S: Shape>(
+        &mut self,
+        options: TensorOptions<S, E, D>,
+        (tensor, name): (&Tensor<S, E, D>, String),
+    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
+        for (moments, name) in self.moments.iter_mut().zip(names(&name)) {
+            if let Some(values) = self.values.remove(&name).filter(|_| options.do_gradient_update) {
+                let x = tensor.trace(std::mem::replace(moments, Gradients::leaky()));
+                let c = tensor_of(tensor.device(), &values, *tensor.shape())?;
+                *moments = x.try_mul(c)?.try_sum::<Rank0, S::AllAxes>()?.try_backward()?;
+            }
         }
         Ok(None)
     }

@@ -66,7 +66,7 @@ pub trait Backend<E: Elem>: Pooling<E> + Cache {
     #[doc(hidden)]
     fn adam<S: Shape>(
         tensor: &mut Tensor<S, E, Self>,
-        [m, v]: &mut [Numbers<E, Self>; 2],
+        [m, v]: [&mut Numbers<E, Self>; 2],
         gradient: &mut Numbers<E, Self>,
         config: &AdamConfig,
         step: i32,

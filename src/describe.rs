@@ -10,7 +10,7 @@ use crate::layer::Settings;
 /// A variational layer in words: what a file of its numbers must fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
-    /// The map with its sizes, such as `LinearMap<784, 300>`.
+    /// The map with its sizes, such as `LinearMap { inputs: 784, outputs: 300, bias: true }`.
     pub map: String,
     /// The posterior family with its settings, such as `Additive`.
     pub posterior: String,
@@ -21,8 +21,8 @@ pub struct Description {
 }
 
 impl Description {
-    pub(crate) fn of<M, Q: Debug, P: Debug>(posterior: &Q, prior: &P, settings: Settings) -> Self {
-        Description { map: short(type_name::<M>()), posterior: named(posterior), prior: named(prior), settings }
+    pub(crate) fn of(map: &impl Debug, posterior: &impl Debug, prior: &impl Debug, settings: Settings) -> Self {
+        Description { map: named(map), posterior: named(posterior), prior: named(prior), settings }
     }
 }
 
@@ -57,18 +57,9 @@ pub(crate) fn differences(
 
 /// A value with the name of its type, which an enum's `Debug` leaves out.
 fn named<T: Debug>(value: &T) -> String {
-    let (name, value) = (short(type_name::<T>()), format!("{value:?}"));
-    let bare = name.split('<').next().unwrap_or(&name);
-    if value.starts_with(bare) { short(&value) } else { format!("{name}::{value}") }
-}
-
-/// A type's name without the paths of modules.
-fn short(name: &str) -> String {
-    let mut out = String::new();
-    for part in name.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
-        out.push_str(part.rsplit("::").next().unwrap_or(part));
-    }
-    out
+    let path = type_name::<T>().split('<').next().unwrap_or_default();
+    let (name, value) = (path.rsplit("::").next().unwrap_or(path), format!("{value:?}"));
+    if value.starts_with(name) { value } else { format!("{name}::{value}") }
 }
 
 #[cfg(test)]
@@ -79,8 +70,11 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_code() {
-        assert_eq!(short(type_name::<LinearMap<64, 300>>()), "LinearMap<64, 300>");
-        assert!(short(type_name::<Conv2dMap<1, 20, 5>>()).starts_with("Conv2dMap<1, 20, 5, 1, 0,"));
+        assert_eq!(named(&LinearMap::<64, 300>), "LinearMap { inputs: 64, outputs: 300, bias: true }");
+        assert_eq!(
+            named(&Conv2dMap::<4, 20, 5, 2, 1, 3, 2, 2, false>),
+            "Conv2dMap { inputs: 4, outputs: 20, kernel: 5, stride: 2, pad: 1, dilation: 3, groups: 2, bias: false }"
+        );
         assert_eq!(named(&Additive), "Additive");
         assert_eq!(named(&Multiplicative::<Fixed>::default()), "Multiplicative(Fixed)");
         assert_eq!(named(&Bernoulli::new(0.25).unwrap()), "Bernoulli { rate: 0.25 }");

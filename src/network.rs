@@ -134,7 +134,7 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
     }
 
     fn describe(&self) -> Description {
-        Description::of::<M, Q, P>(&self.posterior, &self.prior, self.settings)
+        Description::of(&self.map, &self.posterior, &self.prior, self.settings)
     }
 }
 

@@ -127,7 +127,7 @@ fn the_file_has_what_the_documentation_says() {
     let about = posterior_about(&path).unwrap();
     assert_eq!((about.configuration, about.layers.len()), (json!({"epochs": 3}), 5));
     let (path, layer) = &about.layers[1];
-    assert_eq!((path.as_str(), layer.map.as_str()), ("2", "LinearMap<64, 9>"));
+    assert_eq!((path.as_str(), layer.map.as_str()), ("2", "LinearMap { inputs: 64, outputs: 9, bias: true }"));
     assert_eq!(layer.posterior, "Multiplicative(PerOutput)");
     assert!(layer.prior.starts_with("LogUniform"), "{}", layer.prior);
 }

@@ -1,6 +1,6 @@
 //! The Adam optimiser, threaded, with gradient memory that is reused from step to step.
 
-use std::collections::BTreeMap;
+mod state;
 
 use dfdx::nn::ZeroGrads;
 use dfdx::nn::tensor_collection::*;
@@ -8,9 +8,8 @@ use dfdx::optim::{Optimizer, OptimizerUpdateError, Sgd, SgdConfig};
 use dfdx::prelude::*;
 use dfdx::tensor_ops::AdamConfig;
 
-use crate::backend::{Backend, Elem, Taped, tensor_of};
+use crate::backend::{Backend, Elem, Taped};
 use crate::error::Error;
-use crate::tensors::Named;
 
 /// Adam (Kingma and Ba 2015), without weight decay: a prior is the better place for that, and log sigma^2 must never decay.
 ///
@@ -89,32 +88,6 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         Ok(self.moments.insert(moments))
     }
 
-    /// Steps taken.
-    pub(crate) fn steps(&self) -> i32 {
-        self.steps
-    }
-
-    /// The moments by name: `adam.m.0.weight`, `adam.v.0.weight`, ..
-    pub(crate) fn state<N: TensorCollection<E, D>>(&mut self, network: &N) -> Result<Vec<Named<E>>, Error> {
-        let mut reader = Reader { moments: self.moments(network)?, found: Vec::new() };
-        N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut reader }).map_err(Error::device)?;
-        Ok(reader.found)
-    }
-
-    /// Goes on after this many steps, with these moments.
-    pub(crate) fn restore<N: TensorCollection<E, D>>(
-        &mut self,
-        network: &N,
-        steps: i32,
-        values: &mut BTreeMap<String, Vec<E>>,
-    ) -> Result<(), Error> {
-        (self.steps, self.moments, self.gradients) = (steps, None, None);
-        let mut writer = Writer { moments: self.moments(network)?, values };
-        N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut writer })
-            .map(drop)
-            .map_err(Error::device)
-    }
-
     fn config(&self) -> AdamConfig {
         AdamConfig { lr: self.learning_rate, betas: self.betas, eps: self.eps, weight_decay: None }
     }
@@ -170,67 +143,6 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Update<'_, E, D> {
             let [m, v] = &mut *self.moments;
             let moments = [m.get_or_alloc_mut(tensor)?, v.get_or_alloc_mut(tensor)?];
             D::adam(tensor, moments, self.gradients.get_or_alloc_mut(tensor)?, &self.config, self.step)?;
-        }
-        Ok(None)
-    }
-}
-
-/// What a tensor's moments are called.
-fn names(tensor: &str) -> [String; 2] {
-    ["m", "v"].map(|moment| format!("adam.{moment}.{tensor}"))
-}
-
-struct Reader<'a, E: Elem, D: Backend<E>> {
-    moments: &'a mut [Gradients<E, D>; 2],
-    found: Vec<Named<E>>,
-}
-
-impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Reader<'_, E, D> {
-    type Viewer = (ViewTensorRef, ViewTensorName);
-    type Err = D::Err;
-    type E2 = E;
-    type D2 = D;
-
-    fn visit<S: Shape>(
-        &mut self,
-        options: TensorOptions<S, E, D>,
-        (tensor, name): (&Tensor<S, E, D>, String),
-    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
-        if options.do_gradient_update {
-            let shape: Vec<usize> = tensor.shape().concrete().into_iter().collect();
-            for (moments, name) in self.moments.iter_mut().zip(names(&name)) {
-                moments.try_alloc_for(tensor)?;
-                let values = moments.get(tensor).as_vec();
-                self.found.push(Named { name, shape: shape.clone(), values, trained: true });
-            }
-        }
-        Ok(None)
-    }
-}
-
-struct Writer<'a, E: Elem, D: Backend<E>> {
-    moments: &'a mut [Gradients<E, D>; 2],
-    values: &'a mut BTreeMap<String, Vec<E>>,
-}
-
-impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Writer<'_, E, D> {
-    type Viewer = (ViewTensorRef, ViewTensorName);
-    type Err = D::Err;
-    type E2 = E;
-    type D2 = D;
-
-    /// A gradient is set to `c` by taking that of `sum(c x)`.
-    fn visit<S: Shape>(
-        &mut self,
-        options: TensorOptions<S, E, D>,
-        (tensor, name): (&Tensor<S, E, D>, String),
-    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
-        for (moments, name) in self.moments.iter_mut().zip(names(&name)) {
-            if let Some(values) = self.values.remove(&name).filter(|_| options.do_gradient_update) {
-                let x = tensor.trace(std::mem::replace(moments, Gradients::leaky()));
-                let c = tensor_of(tensor.device(), &values, *tensor.shape())?;
-                *moments = x.try_mul(c)?.try_sum::<Rank0, S::AllAxes>()?.try_backward()?;
-            }
         }
         Ok(None)
     }

@@ -1,5 +1,8 @@
 //! A training on its way.
 
+mod checks;
+mod seeds;
+
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -7,14 +10,13 @@ use dfdx::prelude::*;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
 use sparsevd_infer::Container;
 
 use crate::adam::Adam;
-use crate::backend::{Backend, Elem, Taped};
+use crate::backend::{Backend, Elem};
 use crate::checkpoint::{self, Checkpoints, Fingerprint, Keeper, LastCheckpoint, Progress};
 use crate::data::{Dataset, Layout};
-use crate::elbo::{Elbo, Loss};
+use crate::elbo::Elbo;
 use crate::error::Error;
 use crate::history::{Epoch, History};
 use crate::likelihood::categorical;
@@ -22,6 +24,10 @@ use crate::network::Network;
 use crate::predict::{Classifier, batch, inputs};
 use crate::sparsity::THRESHOLD;
 use crate::trainer::Trainer;
+
+use checks::{check_finite, misclassified};
+pub(crate) use seeds::mix;
+use seeds::{order, seed_noise};
 
 /// What is needed between two steps, besides the network.
 pub(crate) struct Training<'a, E: Elem, D: Backend<E>, L> {
@@ -261,64 +267,4 @@ fn bar(trainer: &Trainer, steps: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:24} epoch {prefix} {eta:>4} left  {msg}");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new((trainer.epochs * steps) as u64).with_style(style).with_prefix(format!("0/{}", trainer.epochs))
-}
-
-/// The order of the data in an epoch.
-fn order(seed: u64, n: usize, epoch: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..n).collect();
-    order.shuffle(&mut StdRng::seed_from_u64(mix(seed, epoch as u64)));
-    order
-}
-
-/// Ties a step's noise to the seed, so that a training does not depend on what ran before it.
-fn seed_noise<E: Elem, D: Backend<E>>(network: &mut impl Network<E, D>, seed: u64) {
-    for (i, (_, layer)) in network.layers_mut().into_iter().enumerate() {
-        layer.seed_noise(mix(seed, i as u64));
-    }
-}
-
-/// A seed from a seed and a number.
-pub(crate) fn mix(seed: u64, number: u64) -> u64 {
-    let z = (seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z ^ (z >> 27)
-}
-
-fn misclassified<const C: usize, E: Elem, D: Backend<E>>(
-    logits: &Taped<(usize, Const<C>), E, D>,
-    labels: &[usize],
-) -> usize {
-    let logits = logits.as_vec();
-    let best = |row: &[E]| (1..C).fold(0, |best, i| if row[i] > row[best] { i } else { best });
-    logits.chunks(C).zip(labels).filter(|(row, label)| best(row) != **label).count()
-}
-
-/// Stops at the first number that is not one, and says where it came from.
-fn check_finite<E: Elem, D: Backend<E>>(
-    network: &impl Network<E, D>,
-    loss: &Loss<E, D>,
-    epoch: usize,
-    step: usize,
-) -> Result<(), Error> {
-    if loss.nll.is_finite() && loss.kl.is_finite() {
-        return Ok(());
-    }
-    let found = |what: &str, value: f64, layer: String| Error::NotFinite {
-        what: what.into(),
-        value,
-        layer,
-        epoch,
-        step,
-        checkpoint: None,
-    };
-    for (path, layer) in network.layers() {
-        if let Some((parameter, value)) = layer.not_finite() {
-            return Err(found(parameter, value, format!("layer {path}")));
-        }
-        let kl = layer.kl()?.as_vec().first().map_or(f64::NAN, |x| x.f64());
-        if !kl.is_finite() {
-            return Err(found("the KL", kl, format!("layer {path}")));
-        }
-    }
-    Err(found("the negative log-likelihood", loss.nll, "the output".into()))
 }

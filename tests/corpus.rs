@@ -11,7 +11,10 @@ use std::path::PathBuf;
 use sparsevd::infer::Container;
 use sparsevd::prelude::*;
 
-const TARGETS: [(&str, fn(&[u8])); 5] = [
+/// A name and what it stands for.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 5] = [
     ("idx_images", targets::idx_images),
     ("idx_labels", targets::idx_labels),
     ("posterior", targets::posterior),

@@ -34,13 +34,13 @@ millis=$((($(now) - start) / 1000000))
 echo "uninterrupted: $(steps "$work/whole/training.safetensors") steps in $millis ms"
 
 # A life is between 0 and twice as long as that KILLS of them are as long as the training; every fifth ends in its first
-# 20 ms, and the first in its first 10, about where the first checkpoint is written.
+# 20 ms, and the first three in their first 10, about where the first checkpoint is written.
 killed=0 rounds=0 early=0 stale=0 before=0
 while [ "$killed" -lt "$kills" ]; do
   train "$work/killed" >/dev/null 2>"$work/stderr" &
   pid=$!
   longest=$((killed % 5 == 0 ? 20 : 2 * millis / kills + 1))
-  [ "$before" -gt 0 ] || longest=10
+  [ "$killed" -ge 3 ] || longest=10
   sleep "$(awk -v r="$RANDOM" -v ms="$longest" 'BEGIN { printf "%.4f", r / 32768 * ms / 1000 }')"
   kill -9 "$pid" 2>/dev/null || true
   status=0
@@ -66,7 +66,7 @@ done
 (train "$work/killed") >/dev/null 2>&1 || die "the last life failed"
 same "$work/killed" "after the last kill"
 [ "$(temporaries "$work/killed")" -eq 0 ] || die "a temporary file is left at the end"
-echo "killed: $killed times ($early before the first checkpoint, $stale temporary files left behind); $((rounds + 1)) trainings reached their end, each with the same posterior"
+echo "killed: $killed times ($early before the first checkpoint, $stale temporary files left behind); trainings that reached their end: $((rounds + 1)), all with the same posterior"
 
 # A training into $1 that fails: with an error that says where, and the checkpoint as it was.
 fails() {

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::layer::Settings;
 
+/// The version of dfdx, for files.
+pub(crate) const DFDX: &str = "0.13.0";
+
 /// A variational layer in words: what a file of its numbers must fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {

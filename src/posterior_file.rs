@@ -9,10 +9,10 @@ use serde_json::Value;
 use sparsevd_infer::{Container, Dtype, Entry, FileError, container, file};
 
 use crate::backend::{Backend, Elem};
-use crate::describe::{Description, differences};
+use crate::describe::{DFDX, Description, differences};
 use crate::error::Error;
 use crate::network::{Network, Weights};
-use crate::tensors::{self, Named, entries, finite, fit, wrong_shape};
+use crate::tensors::{self, Named, all_fit, entries, finite, fit, parameters, wrong_shape};
 
 const KIND: &str = "posterior";
 const VERSION: u32 = 1;
@@ -86,7 +86,7 @@ where
     N: Network<E, D> + TensorCollection<E, D>,
 {
     let configuration = serde_json::to_value(configuration).map_err(|e| FileError::structure("configuration", e))?;
-    let about = PosteriorAbout { dfdx: "0.13.0".into(), layers: network.descriptions(), configuration };
+    let about = PosteriorAbout { dfdx: DFDX.into(), layers: network.descriptions(), configuration };
     Ok(Container::new(entries(&parameters(network)?), &about)?.to_bytes(KIND, VERSION)?)
 }
 
@@ -184,11 +184,6 @@ where
     Ok(means.len())
 }
 
-/// What of a network is saved.
-fn parameters<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error> {
-    Ok(tensors::read(network)?.into_iter().filter(|tensor| !tensor.is_idle()).collect())
-}
-
 /// What of a network can come from a network without uncertainty.
 fn means<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error> {
     let norm = |role: &str| matches!(role, "scale" | "running_mean" | "running_var");
@@ -206,10 +201,6 @@ fn find<'a, E>(file: &'a [Entry], tensor: &Named<E>) -> Option<&'a Entry> {
 fn is_no_mean(name: &str) -> bool {
     let role = name.rsplit('.').next().unwrap_or(name);
     name.starts_with("adam.") || matches!(role, "log_sigma2" | "log_alpha" | "log_noise" | "num_batches_tracked")
-}
-
-fn all_fit(problems: Vec<String>) -> Result<(), FileError> {
-    if problems.is_empty() { Ok(()) } else { Err(FileError::Mismatch(problems)) }
 }
 
 /// Numbers that fit, into the network, which then evaluates with its means.

@@ -44,6 +44,13 @@ pub(crate) fn read<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &
     Ok(reader.0)
 }
 
+/// What of a network goes into files: all tensors but those that stand for nothing.
+pub(crate) fn parameters<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &N,
+) -> Result<Vec<Named<E>>, Error> {
+    Ok(read(network)?.into_iter().filter(|tensor| !tensor.is_idle()).collect())
+}
+
 /// Overwrites tensors by name with as many numbers as they hold, those that `values` has any for.
 pub(crate) fn write<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     network: &mut N,
@@ -119,6 +126,11 @@ pub(crate) fn fit<E: Elem>(
     let known = |entry: &&Entry| wanted.iter().any(|tensor| tensor.name == entry.name);
     problems.extend(file.iter().filter(|entry| !known(entry)).map(|e| format!("the network has no `{}`", e.name)));
     found
+}
+
+/// Refuses a file of which something does not fit.
+pub(crate) fn all_fit(problems: Vec<String>) -> Result<(), FileError> {
+    if problems.is_empty() { Ok(()) } else { Err(FileError::Mismatch(problems)) }
 }
 
 /// A tensor of a file that has another shape than here.

@@ -11,11 +11,11 @@ use super::{KIND, VERSION};
 use crate::adam::Adam;
 use crate::backend::{Backend, Elem};
 use crate::data::{Dataset, Layout};
-use crate::describe::{Description, differences};
+use crate::describe::{DFDX, Description, differences};
 use crate::error::Error;
 use crate::history::{Epoch, History};
 use crate::network::{Network, Weights};
-use crate::tensors::{self, Named, entries, finite, fit};
+use crate::tensors::{self, all_fit, entries, finite, fit, parameters};
 use crate::trainer::Trainer;
 
 /// How far a training is.
@@ -113,7 +113,7 @@ impl Keeper<'_> {
         tensors.iter().try_for_each(|tensor| finite(&tensor.name, &tensor.values))?;
         tensors.extend(adam.state(network)?);
         let about = About {
-            dfdx: "0.13.0".into(),
+            dfdx: DFDX.into(),
             trainer: self.trainer.clone(),
             data: self.data.clone(),
             layers: network.descriptions(),
@@ -141,9 +141,7 @@ impl Keeper<'_> {
         let mut wanted = parameters(network)?;
         wanted.extend(adam.state(network)?);
         let mut values = fit(&wanted, &file.tensors, &mut problems);
-        if !problems.is_empty() {
-            return Err(FileError::Mismatch(problems).into());
-        }
+        all_fit(problems)?;
         let parameter = |(name, _): &(&String, _)| !name.starts_with("adam.");
         values.iter().filter(parameter).try_for_each(|(name, values)| finite(name, values))?;
         about.progress.check(self.trainer, self.per_epoch, about.steps)?;
@@ -162,11 +160,6 @@ pub(crate) fn write(path: &Path, packed: &Container) -> Result<(), FileError> {
 /// Reads one from memory.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Container, FileError> {
     Container::parse(KIND, VERSION, bytes)
-}
-
-/// What of a network is kept.
-fn parameters<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error> {
-    Ok(tensors::read(network)?.into_iter().filter(|tensor| !tensor.is_idle()).collect())
 }
 
 /// The fields that differ, in words.

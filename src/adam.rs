@@ -1,12 +1,14 @@
 //! The Adam optimiser, threaded, with gradient memory that is reused from step to step.
 
+mod state;
+
 use dfdx::nn::ZeroGrads;
 use dfdx::nn::tensor_collection::*;
 use dfdx::optim::{Optimizer, OptimizerUpdateError, Sgd, SgdConfig};
 use dfdx::prelude::*;
 use dfdx::tensor_ops::AdamConfig;
 
-use crate::backend::{Backend, Elem, Numbers, Taped};
+use crate::backend::{Backend, Elem, Taped};
 use crate::error::Error;
 
 /// Adam (Kingma and Ba 2015), without weight decay: a prior is the better place for that, and log sigma^2 must never decay.
@@ -34,14 +36,14 @@ pub struct Adam<E: Elem, D: Backend<E>> {
     /// Added to the denominator; 1e-8.
     pub eps: f64,
     steps: i32,
-    moments: Vec<[Numbers<E, D>; 2]>,
+    moments: Option<[Gradients<E, D>; 2]>,
     gradients: Option<Gradients<E, D>>,
 }
 
 impl<E: Elem, D: Backend<E>> Adam<E, D> {
     /// An optimiser that has not seen a gradient yet. It belongs to the first network it is used on.
     pub fn new(learning_rate: f64) -> Self {
-        Adam { learning_rate, betas: [0.9, 0.999], eps: 1e-8, steps: 0, moments: Vec::new(), gradients: None }
+        Adam { learning_rate, betas: [0.9, 0.999], eps: 1e-8, steps: 0, moments: None, gradients: None }
     }
 
     /// One step: the gradient of `objective`, then the update of every trained tensor of `network`.
@@ -53,6 +55,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         network: &mut N,
         objective: Taped<Rank0, E, D>,
     ) -> Result<(), Error> {
+        let first = self.gradients.is_none();
         let mut gradients = match self.gradients.take() {
             Some(memory) => with_memory(objective, memory).map_err(Error::device)?,
             None => {
@@ -62,13 +65,27 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
             }
         };
         self.steps += 1;
-        let mut update = Update { adam: self, gradients: &mut gradients, tensor: 0 };
+        let (config, step) = (self.config(), self.steps);
+        let mut update = Update { config, step, moments: self.moments(network)?, gradients: &mut gradients };
         N::iter_tensors(&mut RecursiveWalker { m: &mut *network, f: &mut update }).map_err(Error::device)?;
-        if self.steps == 1 || !D::ADAM_CLEARS {
+        if first || !D::ADAM_CLEARS {
             network.try_zero_grads(&mut gradients).map_err(Error::device)?;
         }
         self.gradients = Some(gradients);
         Ok(())
+    }
+
+    /// The two moments of every trained tensor, zero at first. They are kept as gradients are: dfdx has no other memory
+    /// that belongs to a tensor, can be updated on any device, and can be read and written from here.
+    fn moments<N: TensorCollection<E, D>>(&mut self, network: &N) -> Result<&mut [Gradients<E, D>; 2], Error> {
+        let moments = match self.moments.take() {
+            Some(moments) => moments,
+            None => {
+                let zeros = || network.try_alloc_grads().map_err(Error::device);
+                [zeros()?, zeros()?]
+            }
+        };
+        Ok(self.moments.insert(moments))
     }
 
     fn config(&self) -> AdamConfig {
@@ -105,9 +122,10 @@ fn every_tensor_has_one<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
 
 /// The update of one tensor after the other.
 struct Update<'a, E: Elem, D: Backend<E>> {
-    adam: &'a mut Adam<E, D>,
+    config: AdamConfig,
+    step: i32,
+    moments: &'a mut [Gradients<E, D>; 2],
     gradients: &'a mut Gradients<E, D>,
-    tensor: usize,
 }
 
 impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Update<'_, E, D> {
@@ -122,14 +140,9 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Update<'_, E, D> {
         tensor: &mut Tensor<S, E, D>,
     ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
         if options.do_gradient_update {
-            let (config, steps) = (self.adam.config(), self.adam.steps);
-            if self.adam.moments.len() == self.tensor {
-                let zeros = || Storage::<E>::try_alloc_len(tensor.device(), tensor.shape().num_elements());
-                self.adam.moments.push([zeros()?, zeros()?]);
-            }
-            let moments = &mut self.adam.moments[self.tensor];
-            D::adam(tensor, moments, self.gradients.get_or_alloc_mut(tensor)?, &config, steps)?;
-            self.tensor += 1;
+            let [m, v] = &mut *self.moments;
+            let moments = [m.get_or_alloc_mut(tensor)?, v.get_or_alloc_mut(tensor)?];
+            D::adam(tensor, moments, self.gradients.get_or_alloc_mut(tensor)?, &self.config, self.step)?;
         }
         Ok(None)
     }

@@ -2,6 +2,7 @@
 
 use dfdx::prelude::*;
 use dfdx::tensor_ops::AdamConfig;
+use sparsevd_infer::Number;
 use sparsevd_priors::{Lane, Lanes, Prior};
 
 use crate::fused::Pool;
@@ -13,7 +14,7 @@ use crate::pool::Pooling;
 use crate::posterior::Posterior;
 
 /// A number that weights are made of: `f32` or `f64`.
-pub trait Elem: Dtype + num_traits::Float + rand_distr::uniform::SampleUniform {
+pub trait Elem: Dtype + Number + num_traits::Float + rand_distr::uniform::SampleUniform {
     /// What the fused kernels compute with: eight `f32` at a time, or one `f64`.
     type Lanes: Lane<Elem = Self>;
 
@@ -65,7 +66,7 @@ pub trait Backend<E: Elem>: Pooling<E> + Cache {
     #[doc(hidden)]
     fn adam<S: Shape>(
         tensor: &mut Tensor<S, E, Self>,
-        [m, v]: &mut [Numbers<E, Self>; 2],
+        [m, v]: [&mut Numbers<E, Self>; 2],
         gradient: &mut Numbers<E, Self>,
         config: &AdamConfig,
         step: i32,

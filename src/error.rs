@@ -1,7 +1,11 @@
 //! What can go wrong with what a user hands in.
 
+use std::path::Path;
+
+use sparsevd_infer::FileError;
 use sparsevd_priors as priors;
 
+use crate::checkpoint::LastCheckpoint;
 use crate::data::DataError;
 use crate::metrics::MetricsError;
 
@@ -21,7 +25,8 @@ pub enum Error {
     },
     /// Training met a number that is not one.
     #[error(
-        "{what} is {value} in {layer}, epoch {epoch}, step {step}; lower the learning rate, or look for unusual values in the inputs"
+        "{what} is {value} in {layer}, epoch {epoch}, step {step}; lower the learning rate, or look for unusual values in the inputs{}",
+        last(checkpoint.as_ref())
     )]
     NotFinite {
         /// Which quantity.
@@ -34,6 +39,18 @@ pub enum Error {
         epoch: usize,
         /// The step within the epoch, from 0.
         step: usize,
+        /// The last checkpoint, which is from before.
+        checkpoint: Option<LastCheckpoint>,
+    },
+    /// A checkpoint that could not be written; the earlier one is still there.
+    #[error("the checkpoint before epoch {epoch}, step {step}: {source}")]
+    Checkpoint {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The step within the epoch that would have come next, from 0.
+        step: usize,
+        /// Why.
+        source: FileError,
     },
     /// Two networks whose tensors do not fit each other.
     #[error("the networks do not match: {}", .0.join("; "))]
@@ -63,16 +80,51 @@ pub enum Error {
     /// A hyper-parameter that a prior cannot have.
     #[error(transparent)]
     Prior(#[from] priors::Error),
+    /// A file that cannot be read, written or used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The device's error, such as running out of memory.
     #[error("device: {0}")]
     Device(String),
 }
 
 impl Error {
+    /// This error, said of a file where it is about one.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Error::File(problem) => Error::File(problem.in_file(path)),
+            other => other,
+        }
+    }
+
+    /// This error, said of a training that was at this step when it found a tensor that is not finite.
+    pub(crate) fn while_training(self, epoch: usize, step: usize) -> Self {
+        match self {
+            Error::File(FileError::NotFinite { tensor, value, .. }) => {
+                let (layer, what) = tensor.rsplit_once('.').unwrap_or(("", &tensor));
+                let (what, layer) = (what.into(), format!("layer {layer}"));
+                Error::NotFinite { what, value, layer, epoch, step, checkpoint: None }
+            }
+            other => other,
+        }
+    }
+
+    /// This error, with the last good checkpoint where numbers ceased to be numbers.
+    pub(crate) fn after(mut self, last: Option<&LastCheckpoint>) -> Self {
+        if let Error::NotFinite { checkpoint, .. } = &mut self {
+            *checkpoint = last.cloned();
+        }
+        self
+    }
+
     /// Any device's error.
     pub(crate) fn device(error: impl std::fmt::Debug) -> Self {
         Error::Device(format!("{error:?}"))
     }
+}
+
+fn last(checkpoint: Option<&LastCheckpoint>) -> String {
+    checkpoint.map_or(String::new(), |last| format!("; the last good checkpoint is {last}"))
 }
 
 /// A shape in words.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{Backend, Elem, Taped};
 use crate::error::{Error, setting};
 use crate::network::Network;
-use crate::trainer::mix;
+use crate::training::mix;
 
 /// How much the gradients of one layer vary from pass to pass, the data being the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,12 +3,15 @@
 mod activation;
 mod adam;
 mod backend;
+mod checkpoint;
 pub mod data;
+mod describe;
 mod elbo;
 mod error;
 mod fused;
 mod gradients;
 mod graph;
+mod history;
 mod layer;
 mod likelihood;
 mod map;
@@ -20,25 +23,33 @@ mod parts;
 pub mod plots;
 mod pool;
 mod posterior;
+mod posterior_file;
 mod predict;
 pub mod report;
 mod schedule;
 mod sparsity;
 mod taped;
+mod tensors;
 mod text;
 mod threads;
 mod trainer;
+mod training;
 mod transfer;
 mod unfold;
 
+pub use sparsevd_infer as infer;
 pub use sparsevd_priors as priors;
 
 pub use activation::ReLU;
 pub use adam::Adam;
 pub use backend::{Backend, Elem, Taped};
+pub use checkpoint::{Checkpoints, LastCheckpoint};
+pub use describe::Description;
 pub use elbo::{Elbo, Loss};
 pub use error::Error;
 pub use gradients::{GradientVariance, Variance, gradient_variance};
+pub use history::{Epoch, History};
+pub use infer::FileError;
 pub use layer::{Estimator, Layer, Settings, VARIANCE_FLOOR, Variational};
 pub use likelihood::{GaussianLikelihood, GaussianNoise, categorical};
 pub use map::{Conv2dMap, Convolution, Grid, LinearMap, Map, Window};
@@ -50,11 +61,15 @@ pub use posterior::{
     Additive, AlphaPer, Bernoulli, Delta, Fixed, Multiplicative, Noise, PerLayer, PerOutput, PerWeight, Posterior,
     RateError,
 };
+pub use posterior_file::{
+    PosteriorAbout, load_means, load_posterior, means_from_bytes, posterior_about, posterior_from_bytes,
+    posterior_to_bytes, save_posterior, save_posterior_with,
+};
 pub use predict::{Classifier, Evaluate, predict};
 pub use schedule::Schedule;
 pub use sparsity::{LayerSparsity, Sparsity, THRESHOLD, mask};
 pub use threads::on_threads;
-pub use trainer::{Epoch, History, Trainer};
+pub use trainer::Trainer;
 pub use transfer::copy_means;
 
 use priors::{Ard, Flat, Gaussian, LogUniform};

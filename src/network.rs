@@ -4,6 +4,7 @@ use dfdx::prelude::*;
 use sparsevd_priors::{Normal, Prior};
 
 use crate::backend::{Backend, Elem, Taped};
+use crate::describe::Description;
 use crate::error::{Error, setting};
 use crate::fused::noise;
 use crate::layer::{Layer, Settings, fill};
@@ -57,6 +58,8 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     fn prior(&mut self) -> &mut dyn std::any::Any;
     /// The first parameter that holds a NaN or an infinity, with it.
     fn not_finite(&self) -> Option<(&'static str, f64)>;
+    /// What the layer is, for files.
+    fn describe(&self) -> Description;
 }
 
 impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E, D> for Layer<M, Q, P, E, D> {
@@ -128,6 +131,10 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
         first("weight", floats(&self.theta))
             .or_else(|| first(Q::SPREAD, floats(&self.spread)))
             .or_else(|| first("bias", floats(&self.bias)))
+    }
+
+    fn describe(&self) -> Description {
+        Description::of(&self.map, &self.posterior, &self.prior, self.settings)
     }
 }
 
@@ -232,6 +239,11 @@ pub trait Network<E: Elem, D: Backend<E>> {
         let mut found = Vec::new();
         self.visit_mut("", &mut found);
         found
+    }
+
+    /// What the layers are, with their paths, for files.
+    fn descriptions(&self) -> Vec<(String, Description)> {
+        self.layers().into_iter().map(|(path, layer)| (path, layer.describe())).collect()
     }
 
     /// The summed KL of all layers, in nats, on a tape.

@@ -3,11 +3,11 @@
 //! A [`Report`] is a single HTML file with everything inside it: it opens offline, in light and dark, and prints.
 //! A [`Table`] is the same table in the terminal and on the page.
 
-mod file;
 mod table;
 
 pub use table::{Align, Table};
 
+use crate::infer::file;
 use crate::text::escape;
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,8 @@
 //! toolkit. Nothing here is run.
 #![cfg(feature = "cuda")]
 
+use std::ops::ControlFlow;
+
 use sparsevd::prelude::*;
 
 type Net = (SparseVdLinear<64, 30>, ReLU, DropoutLinear<30, 20>, ReLU, ArdLinear<20, 10>);
@@ -20,6 +22,12 @@ fn whole_path<E: Elem, D: Backend<E> + DeviceBuildExt>(dev: &D, data: &Dataset) 
     adam.step(&mut net, loss.objective)?;
 
     Trainer::default().fit(&mut net, data)?;
+    let path = std::env::temp_dir().join(format!("sparsevd-cuda-{}", std::process::id()));
+    let checkpoints = Checkpoints { resume: true, ..Checkpoints::at(&path) };
+    Trainer::default().fit_resumable(&mut net, data, &checkpoints, |_, _| ControlFlow::Continue(()))?;
+    load_means(&mut net, &path)?;
+    save_posterior(&net, &path)?;
+    load_posterior(&mut net, &path)?;
     copy_means(&dev.build_module::<Net, E>(), &mut net)?;
     let samples = predict(&mut net, data, Evaluate::Samples { count: 2, seed: 0 })?;
     Ok(samples.score(data.labels())?.error + net.sparsity(THRESHOLD)?.sparsity())

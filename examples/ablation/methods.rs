@@ -138,7 +138,7 @@ impl Job<'_> {
     ) -> Result<Run, Error> {
         let (start, test) = (std::time::Instant::now(), self.split.test());
         let history = self.trainer(epochs).fit_with(net, self.split.train(), |net, epoch| {
-            epoch.test_error = score(net, test, Evaluate::Mean).ok().map(|m| m.error);
+            epoch.test = score(net, test, Evaluate::Mean).ok();
             if (self.tick)(method, epoch) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         let seconds = start.elapsed().as_secs_f64();

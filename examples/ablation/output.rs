@@ -142,8 +142,9 @@ fn figures(args: &Args, split: &Split, runs: &[Run]) -> Result<Vec<Figure>, spar
     let by_epoch = |run: &&Run, f: fn(&sparsevd::Epoch) -> f64| {
         Series::new(run.method.name(), run.history.epochs.iter().map(|e| ((e.epoch + 1) as f64, f(e))))
     };
-    let error: Vec<Series> = first.iter().map(|r| by_epoch(r, |e| 100.0 * e.test_error.unwrap_or(f64::NAN))).collect();
-    let sparsity: Vec<Series> = pruning.iter().map(|r| by_epoch(r, |e| 100.0 * e.sparsity)).collect();
+    let error: Vec<Series> =
+        first.iter().map(|r| by_epoch(r, |e| 100.0 * e.test.map_or(f64::NAN, |m| m.error))).collect();
+    let sparsity: Vec<Series> = pruning.iter().map(|r| by_epoch(r, |e| 100.0 * e.sparsity.sparsity())).collect();
     let mut figures = vec![(
         "error",
         curves(&error, "epoch", "test error [%]", "Test error while training, posterior means", Scale::Log)?,

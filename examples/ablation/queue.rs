@@ -22,7 +22,7 @@ pub fn run_all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Run>, B
     bar.set_style(ProgressStyle::with_template("{bar:24} {elapsed} (about {eta} left)  {msg}")?);
     let tick = |method: Method, epoch: &Epoch| {
         bar.inc(1);
-        let (error, sparse) = (100.0 * epoch.train_error, 100.0 * epoch.sparsity);
+        let (error, sparse) = (100.0 * epoch.train_error, 100.0 * epoch.sparsity.sparsity());
         bar.set_message(format!(
             "{}: nll {:.3}, train error {error:.1} %, sparse {sparse:.0} %",
             method.name(),

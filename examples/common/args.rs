@@ -1,12 +1,13 @@
 //! The settings of a training, as command-line arguments, and the data they name.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, CommandFactory, FromArgMatches};
 use serde::Serialize;
-use sparsevd::Trainer;
 use sparsevd::data::{Augment, DataError, Split};
+use sparsevd::{Checkpoints, Trainer};
 
 /// How to train, and where the results go.
 #[derive(Clone, Debug, Args, Serialize)]
@@ -38,6 +39,12 @@ pub struct Training {
     /// Threads; 0 for all that the machine has
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
+    /// Steps from one checkpoint of the training to the next; it lies in the folder for the results
+    #[arg(long, value_name = "STEPS", default_value_t = 500, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    pub checkpoint_every: usize,
+    /// Go on from the checkpoint, if there is one
+    #[arg(long)]
+    pub resume: bool,
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -73,6 +80,12 @@ impl Training {
             seed: self.seed,
             ..Trainer::default()
         }
+    }
+
+    /// Where and when the training is kept.
+    pub fn checkpoints<'a>(&self, stop: &'a AtomicBool) -> Checkpoints<'a> {
+        let path = self.out.join("training.safetensors");
+        Checkpoints { path, every: self.checkpoint_every, resume: self.resume, stop: Some(stop) }
     }
 
     /// The data set, in the folder itself or where `get-data.sh` puts it inside; with `--quick`, a little of it.

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod output;
+pub mod resume;
 pub mod run;
 pub mod stop;
 

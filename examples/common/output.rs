@@ -97,6 +97,9 @@ type Figure = (&'static str, String, String);
 
 /// Loss, accuracy and sparsity over the epochs, and log alpha at the end.
 fn figures(run: &Run) -> Result<Vec<Figure>, PlotError> {
+    if run.history.epochs.is_empty() {
+        return Ok(vec![log_alpha(run)?]); // stopped before there was a curve
+    }
     Ok(vec![loss(run)?, accuracy(run)?, sparsity(run)?, log_alpha(run)?])
 }
 
@@ -105,10 +108,15 @@ fn by_epoch(name: &str, values: impl Iterator<Item = f64>) -> Series {
     Series::new(name, values.enumerate().map(|(i, y)| ((i + 1) as f64, y)))
 }
 
+/// A score on the test images after each epoch.
+fn tested(run: &Run, score: fn(&Metrics) -> f64) -> impl Iterator<Item = f64> {
+    run.history.epochs.iter().map(move |epoch| epoch.test.as_ref().map_or(f64::NAN, score))
+}
+
 fn loss(run: &Run) -> Result<Figure, PlotError> {
     let lines = [
         by_epoch("training, sampled", run.history.epochs.iter().map(|e| e.nll)),
-        by_epoch("test, posterior means", run.watched.iter().map(|w| w.test.nll)),
+        by_epoch("test, posterior means", tested(run, |m| m.nll)),
     ];
     let svg = curves(&lines, "epoch", "NLL [nats per image]", "Negative log-likelihood", Scale::Log)?;
     Ok(("loss", svg, "While training, with the layers' noise, and on the test images with the posterior means.".into()))
@@ -117,7 +125,7 @@ fn loss(run: &Run) -> Result<Figure, PlotError> {
 fn accuracy(run: &Run) -> Result<Figure, PlotError> {
     let lines = [
         by_epoch("training, sampled", run.history.epochs.iter().map(|e| 100.0 * (1.0 - e.train_error))),
-        by_epoch("test, posterior means", run.watched.iter().map(|w| 100.0 * (1.0 - w.test.error))),
+        by_epoch("test, posterior means", tested(run, |m| 100.0 * (1.0 - m.error))),
     ];
     let svg = curves(&lines, "epoch", "accuracy [%]", "Accuracy", Scale::Linear)?;
     Ok(("accuracy", svg, "The share of images classified rightly, under the same conditions.".into()))
@@ -142,7 +150,7 @@ fn sparsity(run: &Run) -> Result<Figure, PlotError> {
         };
         100.0 * (1.0 - count(|layer| layer.kept) / count(|layer| layer.weights))
     };
-    let line = |name: &str| by_epoch(&format!("part {name}"), run.watched.iter().map(|w| of(&w.sparsity, name)));
+    let line = |name: &str| by_epoch(&format!("part {name}"), run.history.epochs.iter().map(|e| of(&e.sparsity, name)));
     let lines: Vec<Series> = parts(run).into_iter().map(line).collect();
     let title = format!("Weights with log alpha of {} or more", run.sparsity.threshold);
     let svg = curves(&lines, "epoch", "sparsity [%]", &title, Scale::Linear)?;

@@ -1,14 +1,13 @@
 //! One training, watched and evaluated.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
 
 use serde::Serialize;
 use sparsevd::data::Images;
 use sparsevd::prelude::*;
 
 use super::args::Training;
+use super::resume::how_to_resume;
 use super::stop::stop_on_ctrl_c;
 
 /// A training and what came of it.
@@ -16,66 +15,61 @@ use super::stop::stop_on_ctrl_c;
 pub struct Run {
     pub trainer: Trainer,
     pub history: History,
-    /// After each epoch.
-    pub watched: Vec<Watched>,
     /// With the posterior means, nothing pruned.
     pub mean: Metrics,
     /// With the posterior means below the threshold, the others zero.
     pub pruned: Metrics,
     pub sparsity: Sparsity,
-    /// Training and the evaluations after each epoch.
+    /// Training, without the evaluations after each epoch.
     pub seconds: f64,
     #[serde(skip)]
     pub log_alpha: Vec<(String, Vec<f64>)>,
 }
 
-/// The network after an epoch, with the posterior means.
-#[derive(Clone, Debug, Serialize)]
-pub struct Watched {
-    pub test: Metrics,
-    pub sparsity: Sparsity,
-}
-
-/// Trains and evaluates a network; Ctrl-C stops after the epoch.
+/// Trains and evaluates a network, with checkpoints; Ctrl-C stops after the step.
 pub fn run<N: Classifier<I, 10, f32, Cpu, Images> + Send, const I: usize>(
     mut net: N,
     split: &Split<Images>,
     trainer: Trainer,
     settings: &Training,
 ) -> Result<Run, Box<dyn std::error::Error>> {
-    let (stop, start, test) = (stop_on_ctrl_c()?, Instant::now(), split.test());
-    let mut watched: Result<Vec<Watched>, Error> = Ok(Vec::new());
-    let after_epoch = |net: &mut N, epoch: &mut Epoch| {
-        match (watch(net, test, settings.threshold), &mut watched) {
-            (Ok(seen), Ok(watched)) => {
-                epoch.test_error = Some(seen.test.error);
-                watched.push(seen);
-            }
-            (Err(error), _) => watched = Err(error),
-            _ => {}
+    let (checkpoints, test, threshold) = (settings.checkpoints(stop_on_ctrl_c()?), split.test(), settings.threshold);
+    let mut failed = None;
+    let after_epoch = |net: &mut N, epoch: &mut Epoch| match watch(net, test, threshold, epoch) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
         }
-        if watched.is_err() || stop.load(Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let history = on_threads(settings.threads, || trainer.fit_with(&mut net, split.train(), after_epoch))??;
-    let (watched, seconds, threshold) = (watched?, start.elapsed().as_secs_f64(), settings.threshold);
+    let fit = || trainer.fit_resumable(&mut net, split.train(), &checkpoints, after_epoch);
+    let history = on_threads(settings.threads, fit)??;
+    failed.map_or(Ok(()), Err)?;
+    if history.stopped {
+        println!("{}", how_to_resume());
+    }
+    save_posterior_with(&net, settings.out.join("posterior.safetensors"), &trainer)?;
     Ok(Run {
         mean: score(&mut net, test, Evaluate::Mean)?,
         pruned: score(&mut net, test, Evaluate::Pruned(threshold))?,
         sparsity: net.sparsity(threshold)?,
+        seconds: history.epochs.iter().map(|epoch| epoch.seconds).sum(),
         log_alpha: net.layers().iter().map(|(path, layer)| (path.clone(), layer.log_alpha())).collect(),
         trainer,
         history,
-        watched,
-        seconds,
     })
 }
 
+/// Adds to the record how the network does with the posterior means, and what the threshold would prune.
 fn watch<N: Classifier<I, 10, f32, Cpu, Images>, const I: usize>(
     net: &mut N,
     test: &Dataset<Images>,
     threshold: f64,
-) -> Result<Watched, Error> {
-    Ok(Watched { test: score(net, test, Evaluate::Mean)?, sparsity: net.sparsity(threshold)? })
+    epoch: &mut Epoch,
+) -> Result<(), Error> {
+    epoch.test = Some(score(net, test, Evaluate::Mean)?);
+    epoch.sparsity = net.sparsity(threshold)?;
+    Ok(())
 }
 
 fn score<N: Classifier<I, 10, f32, Cpu, Images>, const I: usize>(

@@ -1,4 +1,4 @@
-//! Ctrl-C, once to stop after the epoch, twice to stop at once.
+//! Ctrl-C, once to stop at the next good point, twice to stop at once.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

@@ -4,7 +4,7 @@
 //! neighbours, and so do the outputs along a line of an image, which lie side by side too.
 
 use gemm::Parallelism;
-use wide::{CmpLt, f32x16};
+use wide::f32x16;
 
 use crate::Activation;
 
@@ -154,7 +154,7 @@ impl Function for Relu {
 
     #[inline(always)]
     fn vector(self, x: f32x16) -> f32x16 {
-        x.simd_lt(f32x16::ZERO).blend(f32x16::ZERO, x)
+        x.simd_lt(f32x16::ZERO).select(f32x16::ZERO, x)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::backend::{Elem, Numbers};
 /// `v^ = v / (1 - b2^t)`; then `g = 0`.
 pub(super) fn update<S: Shape, E: Elem>(
     tensor: &mut Tensor<S, E, Cpu>,
-    [m, v]: &mut [Numbers<E, Cpu>; 2],
+    [m, v]: [&mut Numbers<E, Cpu>; 2],
     g: &mut Numbers<E, Cpu>,
     config: &AdamConfig,
     step: i32,

@@ -42,7 +42,7 @@ where
 
     fn adam<S: Shape>(
         tensor: &mut Tensor<S, E, Self>,
-        moments: &mut [Numbers<E, Self>; 2],
+        moments: [&mut Numbers<E, Self>; 2],
         gradient: &mut Numbers<E, Self>,
         config: &AdamConfig,
         step: i32,

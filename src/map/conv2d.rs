@@ -1,5 +1,7 @@
 //! The convolutional map.
 
+use std::fmt::{self, Debug, Formatter};
+
 use dfdx::shapes::{Const, ConstDim, Rank4};
 
 use super::{Map, Window};
@@ -26,7 +28,7 @@ use super::{Map, Window};
 /// type Grouped = Variational<Conv2dMap<3, 4, 5, 1, 0, 1, 2, 1>, Additive, LogUniform>;
 /// let layer = Cpu::default().build_module::<Grouped, f32>();
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Conv2dMap<
     const IN: usize,
     const OUT: usize,
@@ -38,6 +40,26 @@ pub struct Conv2dMap<
     const PER_GROUP: usize = IN,
     const BIAS: bool = true,
 >;
+
+/// With its sizes, as files record it.
+impl<
+    const IN: usize,
+    const OUT: usize,
+    const K: usize,
+    const STRIDE: usize,
+    const PAD: usize,
+    const DILATION: usize,
+    const GROUPS: usize,
+    const PER_GROUP: usize,
+    const BIAS: bool,
+> Debug for Conv2dMap<IN, OUT, K, STRIDE, PAD, DILATION, GROUPS, PER_GROUP, BIAS>
+{
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_struct("Conv2dMap");
+        map.field("inputs", &IN).field("outputs", &OUT).field("kernel", &K).field("stride", &STRIDE);
+        map.field("pad", &PAD).field("dilation", &DILATION).field("groups", &GROUPS).field("bias", &BIAS).finish()
+    }
+}
 
 /// A map from image to image, whose weights are shared by all positions.
 pub trait Convolution: Map {

@@ -1,5 +1,7 @@
 //! The dense map.
 
+use std::fmt::{self, Debug, Formatter};
+
 use dfdx::shapes::{Const, Rank2};
 
 use super::Map;
@@ -8,8 +10,15 @@ use super::Map;
 ///
 /// # Shapes
 /// input `(batch, I)`, weights `(O, I)`, output `(batch, O)`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct LinearMap<const I: usize, const O: usize, const BIAS: bool = true>;
+
+/// With its sizes, as files record it.
+impl<const I: usize, const O: usize, const BIAS: bool> Debug for LinearMap<I, O, BIAS> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinearMap").field("inputs", &I).field("outputs", &O).field("bias", &BIAS).finish()
+    }
+}
 
 impl<const I: usize, const O: usize, const BIAS: bool> Map for LinearMap<I, O, BIAS> {
     type Weight = Rank2<O, I>;

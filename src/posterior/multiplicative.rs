@@ -1,6 +1,6 @@
 //! The multiplicative Gaussian posterior: Gaussian dropout, variational or fixed.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Formatter};
 use std::marker::PhantomData;
 
 use dfdx::shapes::ConstShape;
@@ -17,8 +17,15 @@ const THETA2_FLOOR: f64 = 1e-30;
 ///
 /// Source: Kingma, Salimans, Welling 2015. `Multiplicative<Fixed>` is the Gaussian dropout of Srivastava et al. 2014; a
 /// dropout rate p corresponds to `alpha = p / (1 - p)`. New layers start with log alpha = -3, fixed ones with 0 (p = 1/2).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 pub struct Multiplicative<A: AlphaPer = PerWeight>(PhantomData<A>);
+
+/// `Multiplicative(PerWeight)`.
+impl<A: AlphaPer> Debug for Multiplicative<A> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Multiplicative").field(&A::default()).finish()
+    }
+}
 
 /// How many weights share one alpha.
 pub trait AlphaPer: Clone + Copy + Debug + Default + PartialEq + Send + Sync + 'static {

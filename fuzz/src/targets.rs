@@ -1,0 +1,65 @@
+//! What must hold for any bytes whatever: nothing panics; what is refused leaves the network as it was; what is taken can
+//! be written and read again.
+#![allow(dead_code, reason = "each fuzz target is one of these")]
+
+use sparsevd::data::idx;
+use sparsevd::prelude::*;
+
+/// A network small enough that a fuzzer gets somewhere.
+pub type Net = (SparseVdLinear<2, 3>, BatchNorm<3>, ReLU, ArdLinear<3, 2>);
+pub type Built = <Net as BuildOnDevice<Cpu, f32>>::Built;
+
+pub fn net(seed: u64) -> Built {
+    Cpu::seed_from_u64(seed).build_module::<Net, f32>()
+}
+
+pub fn trainer() -> Trainer {
+    Trainer { epochs: 2, batch: 2, progress: false, ..Trainer::default() }
+}
+
+pub fn data() -> Dataset {
+    Dataset::new("four", [1, 1, 2], 2, vec![0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0], vec![1, 1, 0, 0]).unwrap()
+}
+
+pub fn idx_images(bytes: &[u8]) {
+    if let Ok(images) = idx::parse_images("fuzzed", bytes) {
+        assert_eq!(images.pixels.len(), images.count * images.height * images.width);
+        assert!(!images.pixels.is_empty());
+    }
+}
+
+pub fn idx_labels(bytes: &[u8]) {
+    assert!(
+        idx::parse_labels("fuzzed", bytes).is_ok_and(|labels| !labels.is_empty())
+            || idx::parse_labels("", bytes).is_err()
+    );
+}
+
+pub fn posterior(bytes: &[u8]) {
+    reads(|net| posterior_from_bytes(net, bytes));
+}
+
+pub fn means(bytes: &[u8]) {
+    reads(|net| means_from_bytes(net, bytes).map(|count| assert_eq!(count, 8)));
+}
+
+pub fn training(bytes: &[u8]) {
+    reads(|net| trainer().checkpoint_from_bytes(net, &data(), bytes).map(|history| assert!(history.epochs.len() <= 2)));
+}
+
+fn reads(read: impl Fn(&mut Built) -> Result<(), Error>) {
+    let (mut target, mut again) = (net(1), net(2));
+    let before = written(&target);
+    match read(&mut target) {
+        Ok(()) => {
+            posterior_from_bytes(&mut again, &written(&target)).unwrap();
+            assert_eq!(written(&again), written(&target));
+        }
+        Err(Error::File(_)) => assert_eq!(written(&target), before),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn written(net: &Built) -> Vec<u8> {
+    posterior_to_bytes(net, &()).unwrap()
+}

@@ -1,0 +1,86 @@
+//! Checkpoints of a training: when, where, and what is in the file.
+
+mod keeper;
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sparsevd_infer::{Container, FileError, file};
+
+use crate::error::{Error, setting};
+
+pub(crate) use keeper::{Fingerprint, Keeper, Progress, parse, write};
+
+const KIND: &str = "training";
+const VERSION: u32 = 1;
+
+/// Where a training keeps itself, so that it can go on after a crash or an interruption as if nothing had happened.
+///
+/// The file is safetensors, and replaced as a whole or not at all: all tensors of the network under their names, as in
+/// [`save_posterior`](crate::save_posterior)'s file, and Adam's moments as `adam.m.<name>` and `adam.v.<name>`; in the
+/// metadata the number of steps, the position in the data, the running sums of the epoch, the history, the trainer, the
+/// layers, and a fingerprint of the data. There is no state of a random number generator: order, augmentation and noise are
+/// functions of the trainer's seed, the epoch and the step. (dfdx's own `Dropout` draws from the device instead; a network
+/// with it goes on with other noise.)
+#[derive(Clone, Debug)]
+pub struct Checkpoints<'a> {
+    /// The file.
+    pub path: PathBuf,
+    /// Steps from one checkpoint to the next; one more is written at the end, or where the training is stopped.
+    pub every: usize,
+    /// Whether to go on from the file, if there is one; otherwise it is replaced.
+    pub resume: bool,
+    /// Looked at after every step: once true, the step is finished, a checkpoint written and the training stopped.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+impl Checkpoints<'_> {
+    /// Every 1000 steps into this file, from the start.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Checkpoints { path: path.into(), every: 1000, resume: false, stop: None }
+    }
+
+    /// Whether the training is to stop.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// Sees to it that checkpoints can be written.
+    pub(crate) fn prepare(&self) -> Result<(), Error> {
+        setting(self.every > 0, "steps between checkpoints", 0.0, "at least 1")?;
+        let unusable = |source| FileError::Write { path: self.path.clone(), source };
+        file::sweep(&self.path).map_err(unusable)?;
+        Ok(())
+    }
+
+    /// The bytes of the file to go on from.
+    pub(crate) fn read(&self) -> Result<Option<Container>, Error> {
+        if !self.resume {
+            return Ok(None);
+        }
+        match Container::read(&self.path, KIND, VERSION) {
+            Ok(file) => Ok(Some(file)),
+            Err(FileError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The last good checkpoint of a training that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastCheckpoint {
+    /// The file.
+    pub path: PathBuf,
+    /// The epoch that it was written in, from 0.
+    pub epoch: usize,
+    /// The step of it that comes next, from 0.
+    pub step: usize,
+}
+
+impl fmt::Display for LastCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, before epoch {}, step {}", self.path.display(), self.epoch, self.step)
+    }
+}

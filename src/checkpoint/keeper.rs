@@ -1,0 +1,178 @@
+//! What a checkpoint holds.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dfdx::nn::tensor_collection::TensorCollection;
+use serde::{Deserialize, Serialize};
+use sparsevd_infer::{Container, FileError};
+
+use super::{KIND, VERSION};
+use crate::adam::Adam;
+use crate::backend::{Backend, Elem};
+use crate::data::{Dataset, Layout};
+use crate::describe::{DFDX, Description, differences};
+use crate::error::Error;
+use crate::history::{Epoch, History};
+use crate::network::{Network, Weights};
+use crate::tensors::{self, all_fit, entries, finite, fit, parameters};
+use crate::trainer::Trainer;
+
+/// How far a training is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// The epoch under way.
+    pub(crate) epoch: usize,
+    /// The steps done in it.
+    pub(crate) step: usize,
+    /// Their summed negative log-likelihoods.
+    pub(crate) nll: f64,
+    /// The KL at the last of them.
+    pub(crate) kl: f64,
+    /// How many of their data were misclassified.
+    pub(crate) wrong: usize,
+    /// The time that they took.
+    pub(crate) seconds: f64,
+    pub(crate) history: History,
+}
+
+impl Progress {
+    /// Ends the epoch.
+    pub(crate) fn next(&mut self, record: Epoch) {
+        let mut history = std::mem::take(&mut self.history);
+        history.epochs.push(record);
+        *self = Progress { epoch: self.epoch + 1, history, ..Progress::default() };
+    }
+
+    /// Whether a training of this many epochs and steps can be there.
+    fn check(&self, trainer: &Trainer, per_epoch: usize, steps: i32) -> Result<(), FileError> {
+        let consistent = self.history.epochs.len() == self.epoch
+            && (self.epoch < trainer.epochs && self.step < per_epoch || self.epoch == trainer.epochs && self.step == 0)
+            && self.epoch.checked_mul(per_epoch).map(|n| n + self.step) == usize::try_from(steps).ok();
+        if consistent { Ok(()) } else { Err(FileError::structure("progress", "epoch, step and history disagree")) }
+    }
+}
+
+/// What the file says besides its tensors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct About {
+    dfdx: String,
+    trainer: Trainer,
+    data: Fingerprint,
+    layers: Vec<(String, Description)>,
+    steps: i32,
+    progress: Progress,
+}
+
+/// Tells data sets apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Fingerprint {
+    name: String,
+    examples: usize,
+    dims: [usize; 3],
+    classes: usize,
+    inputs: String,
+    labels: String,
+}
+
+impl Fingerprint {
+    pub(crate) fn of<L: Layout>(data: &Dataset<L>) -> Self {
+        let mut labels = crc32fast::Hasher::new();
+        data.labels().iter().for_each(|label| labels.update(&(*label as u64).to_le_bytes()));
+        let crc = |crc: u32| format!("crc32:{crc:08x}");
+        Fingerprint {
+            name: data.name().into(),
+            examples: data.len(),
+            dims: data.dims(),
+            classes: data.classes(),
+            inputs: crc(crc32fast::hash(bytemuck::cast_slice(data.inputs()))),
+            labels: crc(labels.finalize()),
+        }
+    }
+}
+
+/// Puts a training into a file, and takes it out.
+pub(crate) struct Keeper<'a> {
+    pub(crate) trainer: &'a Trainer,
+    pub(crate) data: Fingerprint,
+    pub(crate) per_epoch: usize,
+}
+
+impl Keeper<'_> {
+    /// Everything that goes on from here.
+    pub(crate) fn pack<N, E: Elem, D: Backend<E>>(
+        &self,
+        network: &N,
+        adam: &mut Adam<E, D>,
+        progress: &Progress,
+    ) -> Result<Container, Error>
+    where
+        N: Network<E, D> + TensorCollection<E, D>,
+    {
+        let mut tensors = parameters(network)?;
+        tensors.iter().try_for_each(|tensor| finite(&tensor.name, &tensor.values))?;
+        tensors.extend(adam.state(network)?);
+        let about = About {
+            dfdx: DFDX.into(),
+            trainer: self.trainer.clone(),
+            data: self.data.clone(),
+            layers: network.descriptions(),
+            steps: adam.steps(),
+            progress: progress.clone(),
+        };
+        Ok(Container::new(entries(&tensors), &about)?)
+    }
+
+    /// The reverse; nothing is changed where something does not fit.
+    pub(crate) fn unpack<N, E: Elem, D: Backend<E>>(
+        &self,
+        file: &Container,
+        network: &mut N,
+        adam: &mut Adam<E, D>,
+    ) -> Result<Progress, Error>
+    where
+        N: Network<E, D> + TensorCollection<E, D>,
+    {
+        let about: About = file.about()?;
+        let here = Trainer { progress: about.trainer.progress, ..self.trainer.clone() };
+        let mut problems = settings("trainer", &about.trainer, &here)?;
+        problems.extend(settings("data", &about.data, &self.data)?);
+        problems.extend(differences(&network.descriptions(), &about.layers, true));
+        let mut wanted = parameters(network)?;
+        wanted.extend(adam.state(network)?);
+        let mut values = fit(&wanted, &file.tensors, &mut problems);
+        all_fit(problems)?;
+        let parameter = |(name, _): &(&String, _)| !name.starts_with("adam.");
+        values.iter().filter(parameter).try_for_each(|(name, values)| finite(name, values))?;
+        about.progress.check(self.trainer, self.per_epoch, about.steps)?;
+        adam.restore(network, about.steps, &mut values)?;
+        tensors::write(network, |name| values.remove(name))?;
+        network.use_weights(Weights::Mean)?;
+        Ok(about.progress)
+    }
+}
+
+/// Writes a packed training.
+pub(crate) fn write(path: &Path, packed: &Container) -> Result<(), FileError> {
+    packed.write(path, KIND, VERSION)
+}
+
+/// Reads one from memory.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Container, FileError> {
+    Container::parse(KIND, VERSION, bytes)
+}
+
+/// The fields that differ, in words.
+fn settings<T: Serialize>(of: &str, file: &T, here: &T) -> Result<Vec<String>, FileError> {
+    let fields = |value: &T| {
+        let json = serde_json::to_value(value).map_err(|e| FileError::structure(of, e))?;
+        Ok(json.as_object().cloned().unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>())
+    };
+    let (file, here) = (fields(file)?, fields(here)?);
+    let differing = here.into_iter().filter(|(name, value)| file.get(name) != Some(value));
+    let words = |(name, value): (String, serde_json::Value)| {
+        let saved = file.get(&name).unwrap_or(&serde_json::Value::Null);
+        format!("{of}: `{name}` is {saved} in the file, {value} here")
+    };
+    Ok(differing.map(words).collect())
+}

@@ -1,0 +1,108 @@
+//! What files say about layers.
+
+use std::any::type_name;
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+
+use crate::layer::Settings;
+
+/// The version of dfdx, for files.
+pub(crate) const DFDX: &str = "0.13.0";
+
+/// A variational layer in words: what a file of its numbers must fit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// The map with its sizes, such as `LinearMap { inputs: 784, outputs: 300, bias: true }`.
+    pub map: String,
+    /// The posterior family with its settings, such as `Additive`.
+    pub posterior: String,
+    /// The prior with its hyper-parameters, such as `StudentT { .. }`.
+    pub prior: String,
+    /// How it trains.
+    pub settings: Settings,
+}
+
+impl Description {
+    pub(crate) fn of(map: &impl Debug, posterior: &impl Debug, prior: &impl Debug, settings: Settings) -> Self {
+        Description { map: named(map), posterior: named(posterior), prior: named(prior), settings }
+    }
+}
+
+/// What differs between layers and those of a file, in words; with `settings`, how they train too.
+pub(crate) fn differences(
+    here: &[(String, Description)],
+    file: &[(String, Description)],
+    settings: bool,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (path, layer) in here {
+        let Some((_, saved)) = file.iter().find(|(other, _)| other == path) else {
+            problems.push(format!("the file has no layer {path}"));
+            continue;
+        };
+        let mut compare = |what: &str, saved: &str, here: &str| {
+            if saved != here {
+                problems.push(format!("layer {path}: its {what} is {saved} in the file, {here} here"));
+            }
+        };
+        compare("map", &saved.map, &layer.map);
+        compare("posterior", &saved.posterior, &layer.posterior);
+        compare("prior", &saved.prior, &layer.prior);
+        if settings {
+            compare("settings", &format!("{:?}", saved.settings), &format!("{:?}", layer.settings));
+        }
+    }
+    let absent = file.iter().filter(|(path, _)| here.iter().all(|(other, _)| other != path));
+    problems.extend(absent.map(|(path, _)| format!("the network has no layer {path}")));
+    problems
+}
+
+/// A value with the name of its type, which an enum's `Debug` leaves out.
+fn named<T: Debug>(value: &T) -> String {
+    let path = type_name::<T>().split('<').next().unwrap_or_default();
+    let (name, value) = (path.rsplit("::").next().unwrap_or(path), format!("{value:?}"));
+    if value.starts_with(name) { value } else { format!("{name}::{value}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::priors::{Ard, LogUniform, StudentT};
+    use crate::{Additive, Bernoulli, Conv2dMap, Fixed, LinearMap, Multiplicative};
+
+    #[test]
+    fn names_are_those_of_the_code() {
+        assert_eq!(named(&LinearMap::<64, 300>), "LinearMap { inputs: 64, outputs: 300, bias: true }");
+        assert_eq!(
+            named(&Conv2dMap::<4, 20, 5, 2, 1, 3, 2, 2, false>),
+            "Conv2dMap { inputs: 4, outputs: 20, kernel: 5, stride: 2, pad: 1, dilation: 3, groups: 2, bias: false }"
+        );
+        assert_eq!(named(&Additive), "Additive");
+        assert_eq!(named(&Multiplicative::<Fixed>::default()), "Multiplicative(Fixed)");
+        assert_eq!(named(&Bernoulli::new(0.25).unwrap()), "Bernoulli { rate: 0.25 }");
+        assert_eq!(named(&LogUniform::default()), format!("LogUniform::{:?}", LogUniform::default()));
+        assert_eq!(named(&StudentT::default()), format!("{:?}", StudentT::default()));
+        assert_ne!(named(&Ard::per_output()), named(&Ard::default()));
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let layer = |prior: &str, settings| Description {
+            map: "LinearMap<2, 3>".into(),
+            posterior: "Additive".into(),
+            prior: prior.into(),
+            settings,
+        };
+        let composed = Settings { composed: true, ..Settings::default() };
+        let here = [("0".into(), layer("A", composed)), ("2".into(), layer("A", composed))];
+        let file = [("0".into(), layer("B", Settings::default())), ("4".into(), layer("A", composed))];
+        let found = differences(&here, &file, false);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(found[0], "layer 0: its prior is B in the file, A here");
+        assert_eq!(found[1], "the file has no layer 2");
+        assert_eq!(found[2], "the network has no layer 4");
+        assert_eq!(differences(&here, &file, true).len(), 4);
+        assert!(differences(&here, &here, true).is_empty());
+    }
+}

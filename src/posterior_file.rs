@@ -1,0 +1,213 @@
+//! Posteriors in files, and means out of anybody's.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dfdx::nn::tensor_collection::TensorCollection;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sparsevd_infer::{Container, Dtype, Entry, FileError, container, file};
+
+use crate::backend::{Backend, Elem};
+use crate::describe::{DFDX, Description, differences};
+use crate::error::Error;
+use crate::network::{Network, Weights};
+use crate::tensors::{self, Named, all_fit, entries, finite, fit, parameters, wrong_shape};
+
+const KIND: &str = "posterior";
+const VERSION: u32 = 1;
+
+/// What a posterior's file says besides its tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PosteriorAbout {
+    /// The version of dfdx.
+    pub dfdx: String,
+    /// The variational layers, each with its path.
+    pub layers: Vec<(String, Description)>,
+    /// What the caller added; `null` if nothing.
+    pub configuration: Value,
+}
+
+/// Writes a network's posterior: one safetensors file, which is replaced as a whole or not at all.
+///
+/// | tensor | what it is | shape |
+/// |---|---|---|
+/// | `2.weight` | theta, the means of the weights of part 2 | `(outputs, inputs)`, or `(outputs, inputs, height, width)` |
+/// | `2.log_sigma2` | log sigma^2 of every weight, natural logarithm; [`Additive`](crate::Additive) | as the weights |
+/// | `2.log_alpha` | log alpha = log(sigma^2 / theta^2); [`Multiplicative`](crate::Multiplicative) | as the weights, `(outputs)` or `(1)` |
+/// | `2.bias` | the bias, where the layer has one | `(outputs)` |
+/// | `1.scale`, `1.bias` | what [`BatchNorm`](crate::BatchNorm) multiplies with, and adds | `(channels)` |
+/// | `1.running_mean`, `1.running_var` | the moments that its evaluation uses | `(channels)` |
+///
+/// A part inside another is `0.2.weight`; a network that is one layer has `weight`. Numbers are as the network has them,
+/// `F32` or `F64`, row by row; weights are in the units of the network's inputs and outputs. The metadata `sparsevd` is JSON:
+/// format, version, a checksum, and as `about` what [`PosteriorAbout`] says. In Python:
+///
+/// ```text
+/// from safetensors.numpy import load_file
+/// q = load_file("posterior.safetensors")
+/// theta, sigma = q["0.weight"], numpy.exp(0.5 * q["0.log_sigma2"])
+/// ```
+///
+/// # Errors
+/// [`Error::File`] with [`FileError::Write`], naming the file, which is then as it was; the device's.
+pub fn save_posterior<N, E: Elem, D: Backend<E>>(network: &N, path: impl AsRef<Path>) -> Result<(), Error>
+where
+    N: Network<E, D> + TensorCollection<E, D>,
+{
+    save_posterior_with(network, path, &Value::Null)
+}
+
+/// [`save_posterior`] with something of yours in the file, such as how the network was trained.
+///
+/// # Errors
+/// As [`save_posterior`]; [`FileError::Structure`] if it cannot be JSON.
+pub fn save_posterior_with<N, E: Elem, D: Backend<E>>(
+    network: &N,
+    path: impl AsRef<Path>,
+    configuration: &impl Serialize,
+) -> Result<(), Error>
+where
+    N: Network<E, D> + TensorCollection<E, D>,
+{
+    let (path, bytes) = (path.as_ref(), posterior_to_bytes(network, configuration)?);
+    Ok(file::replace(path, &bytes).map_err(|source| FileError::Write { path: path.into(), source })?)
+}
+
+/// The bytes of [`save_posterior_with`]'s file; the same for the same posterior and configuration.
+///
+/// # Errors
+/// [`FileError::Structure`] if `configuration` cannot be JSON; the device's.
+pub fn posterior_to_bytes<N, E: Elem, D: Backend<E>>(
+    network: &N,
+    configuration: &impl Serialize,
+) -> Result<Vec<u8>, Error>
+where
+    N: Network<E, D> + TensorCollection<E, D>,
+{
+    let configuration = serde_json::to_value(configuration).map_err(|e| FileError::structure("configuration", e))?;
+    let about = PosteriorAbout { dfdx: DFDX.into(), layers: network.descriptions(), configuration };
+    Ok(Container::new(entries(&parameters(network)?), &about)?.to_bytes(KIND, VERSION)?)
+}
+
+/// Reads what [`save_posterior`] wrote into a network of the same layers: exactly, in the same precision.
+///
+/// How the layers train ([`Settings`](crate::Settings)) is left as it is.
+///
+/// # Errors
+/// [`Error::File`], naming the file: [`FileError::Mismatch`] with every tensor that is missing, superfluous, or of another
+/// shape or precision, and every layer of another posterior or prior, hyper-parameters included; then
+/// [`FileError::NotFinite`] for a NaN or an infinity; those of [`Container::read`]. The network is then unchanged.
+pub fn load_posterior<N, E: Elem, D: Backend<E>>(network: &mut N, path: impl AsRef<Path>) -> Result<(), Error>
+where
+    N: Network<E, D> + TensorCollection<E, D>,
+{
+    let path = path.as_ref();
+    posterior_from_bytes(network, &container::read(path, container::MAX_BYTES)?).map_err(|e| e.in_file(path))
+}
+
+/// [`load_posterior`] from memory.
+///
+/// # Errors
+/// As [`load_posterior`], without the name of a file.
+pub fn posterior_from_bytes<N, E: Elem, D: Backend<E>>(network: &mut N, bytes: &[u8]) -> Result<(), Error>
+where
+    N: Network<E, D> + TensorCollection<E, D>,
+{
+    let file = Container::parse(KIND, VERSION, bytes)?;
+    let about: PosteriorAbout = file.about()?;
+    let mut problems = differences(&network.descriptions(), &about.layers, false);
+    let values = fit(&parameters(network)?, &file.tensors, &mut problems);
+    all_fit(problems)?;
+    values.iter().try_for_each(|(name, values)| finite(name, values))?;
+    put(network, values)
+}
+
+/// What the posterior's file at `path` says besides its tensors.
+///
+/// # Errors
+/// Those of [`Container::read`].
+pub fn posterior_about(path: impl AsRef<Path>) -> Result<PosteriorAbout, Error> {
+    let path = path.as_ref();
+    Ok(Container::read(path, KIND, VERSION)?.about().map_err(|error| error.in_file(path))?)
+}
+
+/// Reads weights and biases from any safetensors file into the means of a network: PyTorch's state dict of the same
+/// layers, or a file of this library. Returns how many tensors were read.
+///
+/// Tensors are matched by name, as in [`copy_means`](crate::copy_means); [`BatchNorm`](crate::BatchNorm)'s running moments
+/// too, and its `scale`, which PyTorch calls `weight`. They may be `F32` or `F64`, whatever the network's precision. What
+/// else a network has (log sigma^2) stays; what only the file has of `log_sigma2`, `log_alpha`, `log_noise`,
+/// `num_batches_tracked` and an optimiser's moments is passed over.
+///
+/// # Errors
+/// [`Error::File`], naming the file: [`FileError::Mismatch`] with every tensor that only one side has, or in another shape
+/// or type; [`FileError::NotFinite`]; [`FileError::NotSafetensors`]; [`FileError::Checksum`]. The network is then unchanged.
+pub fn load_means<N, E: Elem, D: Backend<E>>(network: &mut N, path: impl AsRef<Path>) -> Result<usize, Error>
+where
+    N: Network<E, D> + TensorCollection<E, D>,
+{
+    let path = path.as_ref();
+    means_from_bytes(network, &container::read(path, container::MAX_BYTES)?).map_err(|e| e.in_file(path))
+}
+
+/// [`load_means`] from memory.
+///
+/// # Errors
+/// As [`load_means`], without the name of a file.
+pub fn means_from_bytes<N, E: Elem, D: Backend<E>>(network: &mut N, bytes: &[u8]) -> Result<usize, Error>
+where
+    N: Network<E, D> + TensorCollection<E, D>,
+{
+    let (file, means) = (container::tensors(bytes)?, means(network)?);
+    let (mut problems, mut pairs) = (Vec::new(), Vec::new());
+    for target in &means {
+        match find(&file, target) {
+            None => problems.push(format!("the file has no `{}`", target.name)),
+            Some(entry) if entry.shape != target.shape => problems.push(wrong_shape(entry, &target.shape)),
+            Some(entry) if !matches!(entry.dtype, Dtype::F32 | Dtype::F64) => {
+                problems.push(format!("`{}` is {} in the file; convert it to F32 or F64", entry.name, entry.dtype));
+            }
+            Some(entry) => pairs.push((&target.name, entry)),
+        }
+    }
+    let wanted = |entry: &Entry| means.iter().filter_map(|mean| find(&file, mean)).any(|e| e.name == entry.name);
+    let extra = file.iter().filter(|entry| !wanted(entry) && !is_no_mean(&entry.name));
+    problems.extend(extra.map(|entry| format!("the network has no `{}`", entry.name)));
+    all_fit(problems)?;
+    let convert = |(name, entry): (&String, &Entry)| {
+        let numbers: Vec<E> = entry.floats()?.into_iter().map(E::of).collect();
+        finite(&entry.name, &numbers).map(|()| (name.clone(), numbers))
+    };
+    let values: BTreeMap<_, _> = pairs.into_iter().map(convert).collect::<Result<_, FileError>>()?;
+    put(network, values)?;
+    Ok(means.len())
+}
+
+/// What of a network can come from a network without uncertainty.
+fn means<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error> {
+    let norm = |role: &str| matches!(role, "scale" | "running_mean" | "running_var");
+    Ok(tensors::read(network)?.into_iter().filter(|tensor| tensor.is_mean() || norm(tensor.role())).collect())
+}
+
+/// A tensor in a file, by our name or PyTorch's.
+fn find<'a, E>(file: &'a [Entry], tensor: &Named<E>) -> Option<&'a Entry> {
+    let named = |name: &str| file.iter().find(|entry| entry.name == name);
+    let theirs = || named(&format!("{}weight", tensor.name.strip_suffix("scale")?));
+    named(&tensor.name).or_else(theirs)
+}
+
+/// Whether a tensor in a file has nothing to do with the means.
+fn is_no_mean(name: &str) -> bool {
+    let role = name.rsplit('.').next().unwrap_or(name);
+    name.starts_with("adam.") || matches!(role, "log_sigma2" | "log_alpha" | "log_noise" | "num_batches_tracked")
+}
+
+/// Numbers that fit, into the network, which then evaluates with its means.
+fn put<N, E: Elem, D: Backend<E>>(network: &mut N, mut values: BTreeMap<String, Vec<E>>) -> Result<(), Error>
+where
+    N: Network<E, D> + TensorCollection<E, D>,
+{
+    tensors::write(network, |name| values.remove(name))?;
+    network.use_weights(Weights::Mean)
+}

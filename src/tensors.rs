@@ -1,0 +1,147 @@
+//! A network's tensors by name: read, and written back.
+
+use std::collections::BTreeMap;
+
+use dfdx::nn::tensor_collection::*;
+use dfdx::prelude::*;
+use sparsevd_infer::{Entry, FileError};
+
+use crate::backend::{Backend, Elem};
+use crate::error::Error;
+
+/// A tensor's name, such as `2.0.weight`, shape and numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Named<E> {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Vec<E>,
+    /// Whether it is a parameter; the bias of a layer without one is not.
+    pub(crate) trained: bool,
+}
+
+impl<E> Named<E> {
+    /// The last part of the name, such as `weight`.
+    pub(crate) fn role(&self) -> &str {
+        self.name.rsplit('.').next().unwrap_or(&self.name)
+    }
+
+    /// Whether it is a mean: of weights, or a bias.
+    pub(crate) fn is_mean(&self) -> bool {
+        self.trained && matches!(self.role(), "weight" | "bias")
+    }
+
+    /// Whether it stands for nothing: the spread of a posterior without one, the bias of a layer without one.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.role() == "unused" || (self.role() == "bias" && !self.trained)
+    }
+}
+
+/// All tensors of a network, in order.
+pub(crate) fn read<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error> {
+    let mut reader = Reader(Vec::new());
+    N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut reader })
+        .map_err(|error: D::Err| Error::device(error))?;
+    Ok(reader.0)
+}
+
+/// What of a network goes into files: all tensors but those that stand for nothing.
+pub(crate) fn parameters<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &N,
+) -> Result<Vec<Named<E>>, Error> {
+    Ok(read(network)?.into_iter().filter(|tensor| !tensor.is_idle()).collect())
+}
+
+/// Overwrites tensors by name with as many numbers as they hold, those that `values` has any for.
+pub(crate) fn write<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &mut N,
+    values: impl FnMut(&str) -> Option<Vec<E>>,
+) -> Result<(), Error> {
+    N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut Writer(values) })
+        .map(|_| ())
+        .map_err(|error: D::Err| Error::device(error))
+}
+
+struct Reader<E>(Vec<Named<E>>);
+
+impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Reader<E> {
+    type Viewer = (ViewTensorRef, ViewTensorName);
+    type Err = D::Err;
+    type E2 = E;
+    type D2 = D;
+
+    fn visit<S: Shape>(
+        &mut self,
+        options: TensorOptions<S, E, D>,
+        (tensor, name): (&Tensor<S, E, D>, String),
+    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
+        let shape = tensor.shape().concrete().into_iter().collect();
+        self.0.push(Named { name, shape, values: tensor.as_vec(), trained: options.do_gradient_update });
+        Ok(None)
+    }
+}
+
+struct Writer<F>(F);
+
+impl<E: Elem, D: Backend<E>, F: FnMut(&str) -> Option<Vec<E>>> TensorVisitor<E, D> for Writer<F> {
+    type Viewer = (ViewTensorMut, ViewTensorName);
+    type Err = D::Err;
+    type E2 = E;
+    type D2 = D;
+
+    fn visit<S: Shape>(
+        &mut self,
+        _options: TensorOptions<S, E, D>,
+        (tensor, name): (&mut Tensor<S, E, D>, String),
+    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
+        if let Some(values) = (self.0)(&name) {
+            tensor.copy_from(&values);
+        }
+        Ok(None)
+    }
+}
+
+/// Tensors as they are kept in files.
+pub(crate) fn entries<E: Elem>(tensors: &[Named<E>]) -> Vec<Entry> {
+    tensors.iter().map(|t| Entry::new(&t.name, &t.shape, &t.values)).collect()
+}
+
+/// The numbers that a file holds for each of the tensors `wanted`, by name. All that does not fit goes to `problems`:
+/// what the file lacks, has besides, or has in another shape or precision.
+pub(crate) fn fit<E: Elem>(
+    wanted: &[Named<E>],
+    file: &[Entry],
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, Vec<E>> {
+    let mut found = BTreeMap::new();
+    for Named { name, shape, .. } in wanted {
+        match file.iter().find(|entry| entry.name == *name) {
+            None => problems.push(format!("the file has no `{name}`")),
+            Some(entry) if entry.shape != *shape => problems.push(wrong_shape(entry, shape)),
+            Some(entry) => match entry.values() {
+                Ok(values) => drop(found.insert(name.clone(), values)),
+                Err(error) => problems.push(error.to_string()),
+            },
+        }
+    }
+    let known = |entry: &&Entry| wanted.iter().any(|tensor| tensor.name == entry.name);
+    problems.extend(file.iter().filter(|entry| !known(entry)).map(|e| format!("the network has no `{}`", e.name)));
+    found
+}
+
+/// Refuses a file of which something does not fit.
+pub(crate) fn all_fit(problems: Vec<String>) -> Result<(), FileError> {
+    if problems.is_empty() { Ok(()) } else { Err(FileError::Mismatch(problems)) }
+}
+
+/// A tensor of a file that has another shape than here.
+pub(crate) fn wrong_shape(entry: &Entry, here: &[usize]) -> String {
+    format!("`{}` is {:?} in the file, {here:?} here", entry.name, entry.shape)
+}
+
+/// Refuses a NaN or an infinity among the numbers of a tensor.
+pub(crate) fn finite<E: Elem>(tensor: &str, values: &[E]) -> Result<(), FileError> {
+    match values.iter().position(|x| !x.is_finite()) {
+        Some(index) => Err(FileError::NotFinite { tensor: tensor.into(), index, value: values[index].f64() }),
+        None => Ok(()),
+    }
+}

@@ -3,7 +3,6 @@
 //! Numbers of `T` data lie side by side: number `i` of the data is at `i T .. (i + 1) T`. A weight then multiplies `T`
 //! neighbours, and so do the outputs along a line of an image, which lie side by side too.
 
-use gemm::Parallelism;
 use wide::f32x16;
 
 use crate::Activation;
@@ -185,40 +184,6 @@ impl Function for Activation {
 
 /// `a b + c`, rounded once where the machine can do that without a call.
 #[inline(always)]
-fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+pub(crate) fn mul_add(a: f32, b: f32, c: f32) -> f32 {
     if cfg!(target_feature = "fma") { a.mul_add(b, c) } else { a * b + c }
-}
-
-/// `y += w x`, for a `w` of `(rows, inner)` and an `x` of `(inner, cols)`; row `i` of `y` starts at `i stride`.
-pub(crate) fn add_product(w: &[f32], x: &[f32], y: &mut [f32], [rows, inner, cols]: [usize; 3], stride: usize) {
-    if rows == 0 || inner == 0 || cols == 0 {
-        return;
-    }
-    assert!(w.len() == rows * inner && x.len() >= inner * cols && y.len() >= (rows - 1) * stride + cols);
-    let (r, k, c) = (rows, inner, cols);
-    // SAFETY: every element the product touches lies within the slices, as compared above; `y` borrows mutably, so it
-    // overlaps neither `w` nor `x`.
-    unsafe {
-        gemm::gemm(
-            r,
-            c,
-            k,
-            y.as_mut_ptr(),
-            1,
-            stride as isize,
-            true,
-            w.as_ptr(),
-            1,
-            k as isize,
-            x.as_ptr(),
-            1,
-            c as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
 }

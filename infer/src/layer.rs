@@ -1,9 +1,10 @@
 //! One layer of a compact network: weights, bias, activation, pool.
 
 use crate::block::Before;
-use crate::kernel::{Entry, Function, Identity, Relu, Rows, add_product};
+use crate::kernel::{Entry, Function, Identity, Relu, Rows};
 use crate::matrix::Matrix;
 use crate::pool;
+use crate::product::Product;
 use crate::{Activation, Pool, Window};
 
 /// One layer: a linear map, then an activation, then a pool.
@@ -247,14 +248,9 @@ impl Layer {
                 None => (&mut *y, to.at(0, i) * T, to.plane() * T),
                 Some(_) => (&mut *planes, i * n, plan.lines * n),
             };
-            for (o, bias) in self.parts.bias.iter().enumerate() {
-                out[at + o * stride..][..n].fill(*bias);
-            }
             let x = if all { x } else { &*unfolded };
-            add_product(matrix.weights(), x, &mut out[at..], [rows, offsets.len(), n], stride);
-            for o in 0..rows {
-                out[at + o * stride..][..n].iter_mut().for_each(|y| *y = f.number(*y));
-            }
+            let product = Product { w: matrix.weights(), x, bias: &self.parts.bias, inner: offsets.len(), cols: n };
+            product.into(&mut out[at..], stride, f);
         }
         if let Some(pool) = self.parts.pool {
             for (o, plane) in planes.chunks_exact(plan.lines * n).take(rows).enumerate() {

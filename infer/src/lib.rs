@@ -14,6 +14,7 @@ mod net;
 mod op;
 mod pack;
 mod pool;
+mod product;
 mod report;
 mod save;
 mod shrink;

@@ -2,6 +2,7 @@
 
 use wide::f32x16;
 
+use crate::form::Form;
 use crate::layer::Layer;
 use crate::pack;
 
@@ -80,8 +81,7 @@ impl CompactNet {
         scratch.out.resize(data * outputs, 0.0);
         let mut out = std::mem::take(&mut scratch.out);
         let mut done = 0;
-        // Very large images one by one, so that the scratch stays small.
-        let widest = if self.most() > 1 << 18 { 1 } else { usize::MAX };
+        let widest = self.widest();
         while done < data {
             let (x, y) = (&x[done * inputs..], &mut out[done * outputs..]);
             done += match (data - done).min(widest) {
@@ -94,6 +94,17 @@ impl CompactNet {
         }
         scratch.out = out;
         Ok(&scratch.out)
+    }
+
+    /// How many data at most lie side by side: of very large images one, so that the scratch stays small; where a dense
+    /// layer reads them again for every few rows, as many as stay near.
+    fn widest(&self) -> usize {
+        let dense = self.layers.iter().any(|layer| layer.form() == Form::Dense);
+        match self.most() {
+            most if most > 1 << 18 => 1,
+            _ if dense => 16,
+            _ => 64,
+        }
     }
 
     /// The most numbers of one datum anywhere.

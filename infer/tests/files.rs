@@ -1,0 +1,112 @@
+//! Compact networks in files: damaged in any way, they are refused, or hold the same network.
+
+use proptest::prelude::*;
+use serde_json::Value;
+use sparsevd_infer::{
+    Activation, CompactNet, Container, Entry, FileError, Op, Pool, PoolKind, Precision, Scratch, Window, compact,
+};
+
+fn net() -> CompactNet {
+    let numbers =
+        |n: usize| (0..n).map(|i| if i % 3 == 0 { (i as f64).sin() + 0.1 } else { 0.0 }).collect::<Vec<f64>>();
+    let window = |kernel, stride| Window { kernel, stride, pad: 0, dilation: 1 };
+    let sigma = Some(0.01);
+    let parts = [
+        Op::Conv2d { weights: numbers(3 * 4), bias: numbers(3), sigma, groups: 1, window: window(2, 1) },
+        Op::Activation(Activation::Relu),
+        Op::Pool(Pool { kind: PoolKind::Max, window: window(2, 2) }),
+        Op::Linear { weights: numbers(12 * 2), bias: numbers(2), sigma },
+    ];
+    compact(&parts, [1, 5, 5]).unwrap()
+}
+
+fn outputs(net: &CompactNet) -> Vec<f32> {
+    net.forward(&vec![0.5; net.inputs()], &mut Scratch::default()).unwrap().to_vec()
+}
+
+/// Shared by threads, each with its scratch.
+#[test]
+fn is_send_and_sync() {
+    let net = net();
+    let expected = outputs(&net);
+    std::thread::scope(|scope| {
+        let threads = [0; 3].map(|_| scope.spawn(|| outputs(&net)));
+        threads.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), expected));
+    });
+}
+
+#[test]
+fn a_file_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("net.safetensors");
+    net().save(&path, Precision::Single).unwrap();
+    assert_eq!(outputs(&CompactNet::load(&path).unwrap()), outputs(&net()));
+    std::fs::write(&path, b"else").unwrap();
+    assert!(CompactNet::load(&path).unwrap_err().to_string().contains("net.safetensors"));
+}
+
+#[test]
+fn cut_anywhere() {
+    for precision in [Precision::Single, Precision::Posterior] {
+        let bytes = net().to_bytes(precision).unwrap();
+        (0..bytes.len()).for_each(|n| assert!(CompactNet::from_bytes(&bytes[..n]).is_err(), "{n} bytes"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn a_damaged_byte(at: prop::sample::Index, to: u8) {
+        let mut bytes = net().to_bytes(Precision::Posterior).unwrap();
+        let expected = outputs(&CompactNet::from_bytes(&bytes).unwrap());
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        if let Ok(net) = CompactNet::from_bytes(&bytes) {
+            prop_assert_eq!(outputs(&net), expected);
+        }
+    }
+}
+
+/// What a sound file is refused for with something else in one place.
+fn with(change: impl FnOnce(&mut Value, &mut Vec<Entry>)) -> FileError {
+    let file = Container::parse("compact", 1, &net().to_bytes(Precision::Single).unwrap()).unwrap();
+    let (mut about, mut tensors): (Value, _) = (file.about().unwrap(), file.tensors);
+    change(&mut about, &mut tensors);
+    let bytes = Container::new(tensors, &about).unwrap().to_bytes("compact", 1).unwrap();
+    CompactNet::from_bytes(&bytes).unwrap_err()
+}
+
+#[test]
+fn contents_that_cannot_be() {
+    let says = |error: FileError, what: &str| assert!(error.to_string().contains(what), "{error}");
+    let put = |to: Entry| {
+        with(|_, tensors| tensors.iter_mut().filter(|t| t.name == to.name).for_each(|tensor| *tensor = to.clone()))
+    };
+    let layer = |key: &'static str, to: Value| with(|about, _| about["layers"][0][key] = to);
+    says(put(Entry::new::<u32>("0.starts", &[4], &[1, 2, 3, 4])), "do not begin with 0");
+    says(put(Entry::new::<u32>("0.starts", &[4], &[0, 3, 2, 4])), "row 1 starts at 3 and ends at 2");
+    says(put(Entry::new::<u32>("0.starts", &[4], &[0, 2, 3, u32::MAX])), "end with 4294967295");
+    says(put(Entry::new::<u8>("0.columns", &[4], &[0, 3, 2, 4])), "column 4 of 4");
+    says(put(Entry::new::<u8>("0.columns", &[3], &[0, 3, 2])), "4 numbers, not 3");
+    says(put(Entry::new("0.values", &[4], &[0.0_f32, f32::NAN, 2.0, 4.0])), "weight 1 is NaN");
+    says(put(Entry::new("0.bias", &[3], &[0.0_f32, f32::INFINITY, 2.0])), "bias 1 is inf");
+    says(put(Entry::new("0.bias", &[2], &[0.0_f32, 2.0])), "2 numbers, not 3");
+    says(with(|_, tensors| tensors.retain(|t| t.name != "1.bias")), "no tensor `1.bias`");
+    says(layer("outputs", 1_000_000_000_000_u64.into()), "not 1000000000000");
+    says(layer("input", vec![1, 40_000, 5].into()), "reads [1, 40000, 5], not [1, 5, 5]");
+    let huge = with(|about, _| {
+        about["input"] = vec![1_u64 << 40, 30_000, 30_000].into();
+        about["layers"][0]["input"] = about["input"].clone();
+    });
+    says(huge, "more than 16777216 numbers");
+    for (key, to) in
+        [("kernel", 0), ("stride", 0), ("dilation", 0), ("pad", u64::MAX), ("kernel", 1 << 40), ("pad", 30_000)]
+    {
+        with(|about, _| about["layers"][0]["window"][key] = to.into());
+        if key != "dilation" {
+            with(|about, _| about["layers"][0]["pool"]["window"][key] = to.into());
+        }
+    }
+    says(with(|about, _| about["layers"] = Vec::<Value>::new().into()), "without layers");
+}

@@ -8,17 +8,18 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use sparsevd::infer::Container;
+use sparsevd::infer::{CompactNet, Container, Precision};
 use sparsevd::prelude::*;
 
 /// A name and what it stands for.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 6] = [
     ("idx_images", targets::idx_images),
     ("idx_labels", targets::idx_labels),
     ("posterior", targets::posterior),
     ("means", targets::means),
+    ("compact", targets::compact),
     ("training", targets::training),
 ];
 
@@ -47,6 +48,7 @@ fn the_corpus_has_sound_files() {
         means_from_bytes(&mut targets::net(1), &read("means")).unwrap();
         targets::trainer().checkpoint_from_bytes(&mut targets::net(1), &targets::data(), &read("training")).unwrap();
     }
+    CompactNet::from_bytes(&fs::read(corpus("compact").join("sound")).unwrap()).unwrap();
     assert!(sparsevd::data::idx::parse_images("", &fs::read(corpus("idx_images").join("sound")).unwrap()).is_ok());
     assert!(sparsevd::data::idx::parse_labels("", &fs::read(corpus("idx_labels").join("sound")).unwrap()).is_ok());
 }
@@ -60,7 +62,10 @@ fn write_the_corpus() {
     let go_on = |_: &mut _, _: &mut Epoch| ControlFlow::Continue(());
     targets::trainer().fit_resumable(&mut net, &targets::data(), &Checkpoints::at(&path), go_on).unwrap();
     let (posterior, training) = (posterior_to_bytes(&net, &()).unwrap(), fs::read(path).unwrap());
+    // The batch norm's factor folds into the weights; all of them stay.
+    let small = compact(&net, &[2], f64::INFINITY).unwrap().to_bytes(Precision::Posterior).unwrap();
     for (target, kind, bytes) in [
+        ("compact", "compact", &small),
         ("posterior", "posterior", &posterior),
         ("means", "posterior", &posterior),
         ("training", "training", &training),

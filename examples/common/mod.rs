@@ -4,6 +4,7 @@ pub mod args;
 pub mod output;
 pub mod resume;
 pub mod run;
+pub mod small;
 pub mod stop;
 
 use std::error::Error;

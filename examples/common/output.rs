@@ -21,7 +21,7 @@ pub fn report(
     out: &Path,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let (table, about) = (evaluations(run), about(split, run));
-    println!("\n{table}\n{}\n\n{about}", run.sparsity);
+    println!("\n{table}\n{}\n\n{}\n\n{about}", run.sparsity, run.small);
     let results = json!({
         "command": std::env::args().collect::<Vec<_>>(),
         "version": env!("CARGO_PKG_VERSION"),

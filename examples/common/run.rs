@@ -8,6 +8,7 @@ use sparsevd::prelude::*;
 
 use super::args::Training;
 use super::resume::how_to_resume;
+use super::small::{Small, small};
 use super::stop::stop_on_ctrl_c;
 
 /// A training and what came of it.
@@ -20,6 +21,8 @@ pub struct Run {
     /// With the posterior means below the threshold, the others zero.
     pub pruned: Metrics,
     pub sparsity: Sparsity,
+    /// What is left after compaction.
+    pub small: Small,
     /// Training, without the evaluations after each epoch.
     pub seconds: f64,
     #[serde(skip)]
@@ -53,6 +56,7 @@ pub fn run<N: Classifier<I, 10, f32, Cpu, Images> + Send, const I: usize>(
         mean: score(&mut net, test, Evaluate::Mean)?,
         pruned: score(&mut net, test, Evaluate::Pruned(threshold))?,
         sparsity: net.sparsity(threshold)?,
+        small: small(&mut net, test, threshold, &settings.out)?,
         seconds: history.epochs.iter().map(|epoch| epoch.seconds).sum(),
         log_alpha: net.layers().iter().map(|(path, layer)| (path.clone(), layer.log_alpha())).collect(),
         trainer,

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each fuzz target is one of these")]
 
 use sparsevd::data::idx;
+use sparsevd::infer::{CompactNet, Precision, Scratch};
 use sparsevd::prelude::*;
 
 /// A network small enough that a fuzzer gets somewhere.
@@ -37,6 +38,18 @@ pub fn idx_labels(bytes: &[u8]) {
 
 pub fn posterior(bytes: &[u8]) {
     reads(|net| posterior_from_bytes(net, bytes));
+}
+
+pub fn compact(bytes: &[u8]) {
+    let Ok(net) = CompactNet::from_bytes(bytes) else { return };
+    for precision in [Precision::Single, Precision::Posterior] {
+        assert!(CompactNet::from_bytes(&net.to_bytes(precision).unwrap()).is_ok());
+    }
+    // A small file can describe a large image.
+    if net.inputs() <= 1 << 12 && net.report().unwrap().flops()[1] <= 1 << 20 {
+        let mut scratch = Scratch::default();
+        assert_eq!(net.forward(&vec![0.5; 3 * net.inputs()], &mut scratch).unwrap().len(), 3 * net.outputs());
+    }
 }
 
 pub fn means(bytes: &[u8]) {

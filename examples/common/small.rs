@@ -1,0 +1,107 @@
+//! What is left of a trained network: its files, its errors, and how fast it is.
+
+use std::fmt;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+use sparsevd::data::Layout;
+use sparsevd::infer::{CompactNet, Precision, Report, Scratch};
+use sparsevd::prelude::*;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// A compact network beside the one it comes from.
+#[derive(Clone, Debug, Serialize)]
+pub struct Small {
+    pub report: Report,
+    /// Errors on the test set.
+    pub pruned: f64,
+    pub compact: f64,
+    /// With the weights in the posterior's bits.
+    pub rounded: f64,
+    /// The median time of a pass through the dense network and the compact one, by the number of data.
+    pub microseconds: Vec<(usize, f64, f64)>,
+}
+
+/// Compacts a network, writes compact.safetensors and compact-posterior.safetensors into `out`, and reads them again.
+pub fn small<N: Classifier<I, 10, f32, Cpu, L>, const I: usize, L: Layout>(
+    net: &mut N,
+    test: &Dataset<L>,
+    threshold: f64,
+    out: &Path,
+) -> Result<Small, Failure> {
+    let compacted = compact(net, &L::dims(test.dims()), threshold)?;
+    let read = |name: &str, precision: Precision| {
+        compacted.save(out.join(name), precision)?;
+        CompactNet::load(out.join(name))
+    };
+    let single = read("compact.safetensors", Precision::Single)?;
+    let rounded = read("compact-posterior.safetensors", Precision::Posterior)?;
+    let times = |data: usize| {
+        let data = data.min(test.len());
+        Ok((data, dense::<N, I, L>(net, test, data)?, sparse(&single.tuned(data), test, data)?))
+    };
+    let microseconds = [1, 100].into_iter().map(times).collect::<Result<_, Failure>>()?;
+    Ok(Small {
+        report: single.report()?,
+        pruned: predict(net, test, Evaluate::Pruned(threshold))?.score(test.labels())?.error,
+        compact: error(&single, test)?,
+        rounded: error(&rounded, test)?,
+        microseconds,
+    })
+}
+
+fn error<L: Layout>(net: &CompactNet, test: &Dataset<L>) -> Result<f64, Failure> {
+    let mut scratch = Scratch::default();
+    let logits = net.forward(test.inputs(), &mut scratch)?;
+    Ok(Predictions::from_logits(logits, net.outputs())?.score(test.labels())?.error)
+}
+
+fn dense<N: Classifier<I, 10, f32, Cpu, L>, const I: usize, L: Layout>(
+    net: &N,
+    test: &Dataset<L>,
+    data: usize,
+) -> Result<f64, Failure> {
+    let shape = L::shape::<I>(data, test.dims()).ok_or("images of another shape")?;
+    let x: Tensor<_, f32, Cpu> = Cpu::default().tensor_from_vec(test.inputs()[..data * test.pixels()].to_vec(), shape);
+    Ok(median(|| drop(black_box(net.forward(x.clone())))))
+}
+
+fn sparse<L: Layout>(net: &CompactNet, test: &Dataset<L>, data: usize) -> Result<f64, Failure> {
+    let (x, mut scratch) = (&test.inputs()[..data * test.pixels()], Scratch::default());
+    net.forward(x, &mut scratch)?;
+    Ok(median(|| {
+        let _ = black_box(net.forward(black_box(x), &mut scratch));
+    }))
+}
+
+/// Microseconds that a pass takes: the median over 21 rounds of about 10 ms.
+fn median(mut pass: impl FnMut()) -> f64 {
+    let mut round = |passes: u32| {
+        let start = Instant::now();
+        (0..passes).for_each(|_| pass());
+        start.elapsed().as_secs_f64() * 1e6 / f64::from(passes)
+    };
+    let passes = (1e4 / round(3)).clamp(1.0, 1e5) as u32;
+    let mut times = [0; 21].map(|_| round(passes));
+    times.sort_by(f64::total_cmp);
+    times[10]
+}
+
+impl fmt::Display for Small {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [pruned, compact, rounded] = [self.pruned, self.compact, self.rounded].map(|error| 100.0 * error);
+        writeln!(f, "{}", self.report)?;
+        write!(f, "error {pruned:.2} % pruned, {compact:.2} % compact, {rounded:.2} % in the posterior's bits")?;
+        for (data, dense, compact) in &self.microseconds {
+            let ratio = dense / compact;
+            write!(
+                f,
+                "\nbatch {data}: {dense:.1} us dense with dfdx, {compact:.1} us compact on one thread (1/{ratio:.0})"
+            )?;
+        }
+        Ok(())
+    }
+}

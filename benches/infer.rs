@@ -31,7 +31,7 @@ fn weights(rng: &mut StdRng, n: usize, kept: f64) -> Vec<f64> {
 }
 
 fn linear(rng: &mut StdRng, [rows, cols]: [usize; 2], kept: f64) -> Op {
-    Op::Linear { weights: weights(rng, rows * cols, kept), bias: weights(rng, rows, 1.0) }
+    Op::Linear { weights: weights(rng, rows * cols, kept), bias: weights(rng, rows, 1.0), sigma: None }
 }
 
 /// A 5 x 5 convolution, ReLU and 2 x 2 max-pooling.
@@ -39,7 +39,7 @@ fn convolution(rng: &mut StdRng, [outputs, inputs]: [usize; 2], kept: f64) -> [O
     let (weights, bias) = (weights(rng, outputs * inputs * 25, kept), weights(rng, outputs, 1.0));
     let window = |kernel, stride| Window { kernel, stride, pad: 0, dilation: 1 };
     [
-        Op::Conv2d { weights, bias, groups: 1, window: window(5, 1) },
+        Op::Conv2d { weights, bias, groups: 1, window: window(5, 1), sigma: None },
         Op::Activation(Activation::Relu),
         Op::Pool(Pool { kind: PoolKind::Max, window: window(2, 2) }),
     ]
@@ -100,7 +100,7 @@ fn layers(c: &mut Criterion) {
 /// The same layer by `sprs`, at its best: it adds to memory that is there, and reads and writes data side by side, so that
 /// unlike ours it transposes nothing.
 fn sprs(b: &mut criterion::Bencher<'_>, op: &Op, [rows, cols, batch]: [usize; 3], x: &[f32]) {
-    let Op::Linear { weights, bias } = op else { return };
+    let Op::Linear { weights, bias, .. } = op else { return };
     let mut entries = TriMat::new((rows, cols));
     for (i, weight) in weights.iter().enumerate().filter(|(_, w)| **w != 0.0) {
         entries.add_triplet(i / cols, i % cols, *weight as f32);

@@ -22,12 +22,12 @@ pub fn compacted(folder: &Path, parts: &[Part], shape: [usize; 3]) -> Result<Wor
         match *part {
             Part::Dense(name) => {
                 let (weights, bias) = (tensor(format!("{name}.weight"))?, tensor(format!("{name}.bias"))?);
-                ops.push(Op::Linear { weights, bias });
+                ops.push(Op::Linear { weights, bias, sigma: None });
             }
             Part::Conv(name, kernel) => {
                 let (weights, bias) = (tensor(format!("{name}.weight"))?, tensor(format!("{name}.bias"))?);
                 let window = Window { kernel, stride: 1, pad: 0, dilation: 1 };
-                ops.push(Op::Conv2d { weights, bias, groups: 1, window });
+                ops.push(Op::Conv2d { weights, bias, groups: 1, window, sigma: None });
             }
             Part::Relu => ops.push(Op::Activation(Activation::Relu)),
             Part::Pool => {

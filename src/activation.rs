@@ -3,10 +3,11 @@
 use dfdx::nn::ZeroSizedModule;
 use dfdx::nn::modules::{Module, NonMutableModule};
 use dfdx::prelude::*;
+use sparsevd_infer::{Activation, Op};
 
 use crate::backend::{Backend, Elem};
 use crate::error::Error;
-use crate::network::Network;
+use crate::network::{Network, Plain};
 
 /// `max(x, 0)`, element by element, any shape.
 ///
@@ -30,6 +31,11 @@ impl<S: Shape, E: Elem, D: Backend<E>, T: Tape<E, D>> Module<Tensor<S, E, D, T>>
 impl<E: Elem, D: Backend<E>> Network<E, D> for ReLU {
     fn output_shape(&self, _path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
         Ok(Some(input.to_vec()))
+    }
+
+    fn plain(&self, path: &str, _threshold: f64, found: &mut Plain) -> Result<(), Error> {
+        found.push((path.into(), Op::Activation(Activation::Relu)));
+        Ok(())
     }
 }
 

@@ -68,6 +68,14 @@ pub enum Error {
         /// The shape of one datum as it arrives there: a number of features, or channels, height, width.
         found: Vec<usize>,
     },
+    /// A part of a network that cannot become part of a compact one.
+    #[error("part {part}: {problem}")]
+    Compact {
+        /// Its path, such as `2.0`.
+        part: String,
+        /// Why not.
+        problem: String,
+    },
     /// A network without any variational layer.
     #[error("the network has no layer of this library, so there is nothing to train, prune or report")]
     NoLayer,

@@ -1,6 +1,7 @@
 //! Networks: any module in which variational layers can be found.
 
 use dfdx::prelude::*;
+use sparsevd_infer::Op;
 use sparsevd_priors::{Normal, Prior};
 
 use crate::backend::{Backend, Elem, Taped};
@@ -176,7 +177,7 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
     }
 }
 
-fn floats<S: Shape, E: Elem, D: Backend<E>>(tensor: &Tensor<S, E, D>) -> Vec<f64> {
+pub(crate) fn floats<S: Shape, E: Elem, D: Backend<E>>(tensor: &Tensor<S, E, D>) -> Vec<f64> {
     tensor.as_vec().into_iter().map(Elem::f64).collect()
 }
 
@@ -192,6 +193,9 @@ fn gradient<S: Shape, E: Elem, D: Backend<E>>(
 pub type Layers<'a, E, D> = Vec<(String, &'a dyn VariationalLayer<E, D>)>;
 /// The same, to change them.
 pub type LayersMut<'a, E, D> = Vec<(String, &'a mut dyn VariationalLayer<E, D>)>;
+
+/// The parts of a network in plain numbers, each with its path.
+pub type Plain = Vec<(String, Op)>;
 
 /// A module in which variational layers can be found: a layer, a tuple, any of dfdx's modules, or your own.
 ///
@@ -225,6 +229,16 @@ pub trait Network<E: Elem, D: Backend<E>> {
     /// [`Error::Shape`].
     fn output_shape(&self, _path: &str, _input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
         Ok(None)
+    }
+
+    /// What this part computes at evaluation with the posterior means pruned at `threshold`, in plain numbers, for
+    /// [`compact`](crate::compact). A part of yours that changes nothing at evaluation gives `Ok(())`.
+    ///
+    /// # Errors
+    /// [`Error::Compact`]: the default, for a part that does not say.
+    fn plain(&self, path: &str, _threshold: f64, _found: &mut Plain) -> Result<(), Error> {
+        let problem = "this kind of part has no compact form".into();
+        Err(Error::Compact { part: path.into(), problem })
     }
 
     /// The variational layers, in order.
@@ -306,6 +320,24 @@ pub trait Network<E: Elem, D: Backend<E>> {
 impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Network<E, D> for Layer<M, Q, P, E, D> {
     fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
         M::output_shape(input).map(Some).map_err(|expected| misfit(path, expected, input))
+    }
+    fn plain(&self, path: &str, threshold: f64, found: &mut Plain) -> Result<(), Error> {
+        if let Some((name, value)) = self.not_finite() {
+            return Err(Error::Compact { part: path.into(), problem: format!("its {name} holds {value}") });
+        }
+        let (mut kept, mut variance) = (0, 0.0);
+        let mut pruned = |q: Normal<f64>| {
+            if q.log_alpha() >= threshold || q.mean == 0.0 {
+                return 0.0;
+            }
+            (kept, variance) = (kept + 1, variance + q.var());
+            q.mean
+        };
+        let weights = self.marginals().into_iter().map(&mut pruned).collect();
+        let known = self.posterior.noise() == Noise::Gaussian && kept > 0;
+        let sigma = known.then(|| (variance / f64::from(kept)).sqrt());
+        found.push((path.to_string(), M::op(weights, floats(&self.bias), sigma)));
+        Ok(())
     }
     fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
         found.push((path.to_string(), self));

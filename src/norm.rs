@@ -7,8 +7,8 @@ use dfdx::prelude::*;
 
 use crate::backend::{Backend, Elem, Taped, tensor_of};
 use crate::error::Error;
-use crate::network::Network;
-use crate::parts::misfit;
+use crate::network::{Network, Plain};
+use crate::parts::{self, misfit};
 
 /// Batch normalisation over `C` channels or features (Ioffe and Szegedy 2015), for images and for vectors.
 ///
@@ -177,6 +177,13 @@ impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for Norm<C, E, D> {
             [channels] | [channels, _, _] if channels == C => Ok(Some(input.to_vec())),
             _ => Err(misfit(path, format!("{C} channels"), input)),
         }
+    }
+
+    fn plain(&self, path: &str, _threshold: f64, found: &mut Plain) -> Result<(), Error> {
+        let op = parts::norm(&self.scale, &self.bias, &self.running_mean, &self.running_var, self.epsilon);
+        let op = op.map_err(|problem| Error::Compact { part: path.into(), problem: problem.into() })?;
+        found.extend(op.map(|op| (path.to_string(), op)));
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! A trained network as a chain of linear maps, each with its activation and its pool.
 
+use serde::{Deserialize, Serialize};
+
 use crate::op::{Activation, Op, Pool, PoolKind};
 use crate::window::Window;
 
@@ -31,6 +33,22 @@ pub(crate) struct Block {
     pub(crate) pool: Option<Pool>,
     /// Channels, height, width, after the pool.
     pub(crate) output: [usize; 3],
+    pub(crate) before: Before,
+    /// How far the weights may be rounded.
+    pub(crate) sigma: Option<f64>,
+}
+
+/// What a layer was before anything was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Weights.
+    pub weights: usize,
+    /// Input features, or channels.
+    pub inputs: usize,
+    /// Outputs, or output channels.
+    pub outputs: usize,
+    /// Multiplications and additions for one datum.
+    pub flops: usize,
 }
 
 /// An output channel.
@@ -56,7 +74,27 @@ impl Block {
             Some(window) => outputs(part, window, input)?,
         };
         let output = [rows.len(), h, w];
-        Ok(Block { part, input, window, rows, activation: None, pool: None, output })
+        let block = Block {
+            part,
+            input,
+            window,
+            rows,
+            activation: None,
+            pool: None,
+            output,
+            before: Before::default(),
+            sigma: None,
+        };
+        Ok(block)
+    }
+
+    /// Said of it: it had this many weights, and may be rounded so far.
+    fn of(mut self, weights: usize, sigma: Option<f64>) -> Self {
+        let [outputs, h, w] = self.output;
+        let inputs = if self.window.is_some() { self.input[0] } else { self.input.iter().product() };
+        self.before = Before { weights, inputs, outputs, flops: 2 * weights * h * w };
+        self.sigma = sigma.filter(|sigma| *sigma > 0.0 && sigma.is_finite());
+        self
     }
 
     /// Numbers of one channel that a row may read.
@@ -88,8 +126,10 @@ pub(crate) fn blocks(parts: &[Op], input: [usize; 3]) -> Result<Vec<Block>, Shap
     let mut chain = Chain { input, blocks: Vec::new(), flat: false };
     for (part, op) in parts.iter().enumerate() {
         match op {
-            Op::Linear { weights, bias } => chain.linear(part, weights, bias)?,
-            Op::Conv2d { weights, bias, groups, window } => chain.conv2d(part, weights, bias, *groups, *window)?,
+            Op::Linear { weights, bias, sigma } => chain.linear(part, weights, bias, *sigma)?,
+            Op::Conv2d { weights, bias, sigma, groups, window } => {
+                chain.conv2d(part, (weights, bias, *sigma), *groups, *window)?;
+            }
             Op::Scale { factor, shift } => chain.scale(part, factor, shift)?,
             Op::Activation(f) => chain.activation(part, *f)?,
             Op::Pool(pool) => chain.pool(part, *pool)?,
@@ -121,20 +161,19 @@ impl Chain {
         self.flat = false;
     }
 
-    fn linear(&mut self, part: usize, weights: &[f64], bias: &[f64]) -> Result<(), ShapeError> {
+    fn linear(&mut self, part: usize, weights: &[f64], bias: &[f64], sigma: Option<f64>) -> Result<(), ShapeError> {
         let shape = self.shape();
         let [inputs, area] = [shape.iter().product::<usize>(), shape[1] * shape[2]];
         count(part, weights, bias.len(), inputs)?;
         let rows = rows(weights, bias, |_, i| (i / area.max(1), i % area.max(1)));
-        self.push(Block::new(part, shape, None, rows)?);
+        self.push(Block::new(part, shape, None, rows)?.of(weights.len(), sigma));
         Ok(())
     }
 
     fn conv2d(
         &mut self,
         part: usize,
-        weights: &[f64],
-        bias: &[f64],
+        (weights, bias, sigma): (&[f64], &[f64], Option<f64>),
         groups: usize,
         window: Window,
     ) -> Result<(), ShapeError> {
@@ -147,7 +186,7 @@ impl Chain {
         count(part, weights, outputs, per_group * area)?;
         let first = |row: usize| row * groups / outputs * per_group;
         let rows = rows(weights, bias, |row, i| (first(row) + i / area, i % area));
-        self.push(Block::new(part, shape, Some(window), rows)?);
+        self.push(Block::new(part, shape, Some(window), rows)?.of(weights.len(), sigma));
         Ok(())
     }
 
@@ -164,8 +203,11 @@ impl Chain {
         if self.blocks.last().is_none_or(|b| b.activation.is_some() || b.pool.is_some()) {
             self.identity(part)?;
         }
-        let rows = self.blocks.last_mut().into_iter().flat_map(|block| &mut block.rows);
-        for (row, (factor, shift)) in rows.zip(factor.iter().zip(shift)) {
+        let Some(block) = self.blocks.last_mut() else { return Ok(()) };
+        // Weights of a row are as uncertain as they are large: the row that shrinks most is the one to heed.
+        let least = factor.iter().map(|f| f.abs()).filter(|f| *f > 0.0).fold(f64::INFINITY, f64::min);
+        block.sigma = block.sigma.map(|sigma| sigma * least).filter(|sigma| sigma.is_finite());
+        for (row, (factor, shift)) in block.rows.iter_mut().zip(factor.iter().zip(shift)) {
             row.bias = row.bias * factor + shift;
             row.taps.iter_mut().for_each(|tap| tap.weight *= factor);
             row.taps.retain(|tap| tap.weight != 0.0);

@@ -50,7 +50,7 @@ impl Rows {
                 16.. => self.vectors::<1, T>(i, bias, x, y, f),
                 8.. => self.numbers::<8, T>(i, bias, x, y, f),
                 4.. => self.numbers::<4, T>(i, bias, x, y, f),
-                _ => self.numbers::<1, T>(i, bias, x, y, f),
+                _ => self.number::<T>(i, bias, x, y, f),
             };
         }
     }
@@ -105,6 +105,24 @@ impl Rows {
             *y = f.number(sum);
         }
         N
+    }
+
+    /// The first of them; returns 1.
+    #[inline(always)]
+    fn number<const T: usize>(&self, i: usize, bias: f32, x: &[f32], y: &mut [f32], f: impl Function) -> usize {
+        self.check::<T>(1, x);
+        // A sum waits for the one before it, so four grow side by side.
+        let mut sums = [bias, 0.0, 0.0, 0.0];
+        let mut add = |sum: usize, e: &Entry| {
+            // SAFETY: `e.offset < reach`, so this is at most `(reach - 1) T`, which was compared above.
+            let x = unsafe { x.get_unchecked(e.offset as usize * T) };
+            sums[sum] = mul_add(e.weight, *x, sums[sum]);
+        };
+        let (fours, rest) = self.row(i).as_chunks::<4>();
+        fours.iter().for_each(|four| (0..4).for_each(|k| add(k, &four[k])));
+        rest.iter().enumerate().for_each(|(k, e)| add(k, e));
+        y[0] = f.number((sums[0] + sums[1]) + (sums[2] + sums[3]));
+        1
     }
 
     #[inline(always)]

@@ -1,5 +1,6 @@
 //! One layer of a compact network: weights, bias, activation, pool.
 
+use crate::block::Before;
 use crate::kernel::{Entry, Function, Identity, Relu, Rows, add_product};
 use crate::matrix::Matrix;
 use crate::pool;
@@ -8,6 +9,13 @@ use crate::{Activation, Pool, Window};
 /// One layer: a linear map, then an activation, then a pool.
 #[derive(Clone, Debug)]
 pub struct Layer {
+    parts: Parts,
+    plan: Plan,
+}
+
+/// What a layer is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Parts {
     /// Channels, height and width of what it reads.
     pub(crate) input: [usize; 3],
     /// Which pixels an output reads; everything where there is none.
@@ -16,8 +24,15 @@ pub struct Layer {
     pub(crate) bias: Vec<f32>,
     pub(crate) activation: Option<Activation>,
     pub(crate) pool: Option<Pool>,
-    plan: Plan,
+    pub(crate) before: Before,
+    /// How far the weights may be rounded.
+    pub(crate) sigma: Option<f64>,
 }
+
+/// The most numbers that one datum may have anywhere in a network, borders included.
+const MOST: usize = 1 << 24;
+/// The largest side of an image and of a window, so that no product of a few of them overflows.
+const LONGEST: usize = 1 << 15;
 
 /// What follows from them.
 #[derive(Clone, Debug)]
@@ -40,21 +55,23 @@ enum Weights {
     Dense(Vec<u32>, bool),
 }
 
-/// A part of a layer that does not fit the rest, in words.
-pub(crate) type Misfit = String;
-
 impl Layer {
-    pub(crate) fn new(
-        input: [usize; 3],
-        window: Option<Window>,
-        matrix: Matrix,
-        bias: Vec<f32>,
-        activation: Option<Activation>,
-        pool: Option<Pool>,
-    ) -> Result<Self, Misfit> {
-        let [_, height, width] = input;
-        let pitch = width + 2 * window.map_or(0, |w| w.pad);
-        let plane = pitch * (height + 2 * window.map_or(0, |w| w.pad));
+    /// The layer of these parts.
+    ///
+    /// # Errors
+    /// What does not fit, in words.
+    pub(crate) fn new(parts: Parts) -> Result<Self, String> {
+        let Parts { input: [channels, height, width], window, matrix, bias, pool, .. } = &parts;
+        let [height, width] = [*height, *width];
+        let sane =
+            |w: &Window| [w.kernel, w.stride, w.dilation].iter().all(|n| (1..LONGEST).contains(n)) && w.pad < LONGEST;
+        if !window.iter().chain(pool.iter().map(|p| &p.window)).all(sane) || height.max(width) > LONGEST {
+            return Err(format!("an image of {height} x {width}, or a window, with a side of 0 or beyond {LONGEST}"));
+        }
+        let pad = window.map_or(0, |w| w.pad);
+        let pitch = width + 2 * pad;
+        let plane = pitch * (height + 2 * pad);
+        let area = window.map_or(height * width, |w| w.kernel * w.kernel);
         let [lines, line] = match window {
             None => [1, 1],
             Some(window) => window.outputs([height, width]).ok_or("the kernel is larger than the image")?,
@@ -63,6 +80,18 @@ impl Layer {
             None => [lines, line],
             Some(pool) => pool.window.outputs([lines, line]).ok_or("the pool is larger than the image")?,
         };
+        let small = |count: usize, each: usize| count.checked_mul(each).is_some_and(|n| n <= MOST);
+        if ![small(*channels, plane), small(bias.len(), lines * line), small(bias.len(), h * w)].iter().all(|ok| *ok) {
+            return Err(format!("more than {MOST} numbers for one datum"));
+        }
+        if parts.input.contains(&0) || bias.is_empty() {
+            return Err(format!("{} outputs of an input of {:?}", bias.len(), parts.input));
+        }
+        if let Some(i) = bias.iter().position(|b| !b.is_finite()) {
+            return Err(format!("bias {i} is {}", bias[i]));
+        }
+        matrix.fits(bias.len(), channels * area)?;
+        let window = *window;
         let offset = |column: u32| match window {
             None => column,
             Some(w) => {
@@ -70,7 +99,7 @@ impl Layer {
                 (channel * plane + (tap / w.kernel * pitch + tap % w.kernel) * w.dilation) as u32
             }
         };
-        let weights = match &matrix {
+        let weights = match matrix {
             Matrix::Csr(csr) => {
                 let entry = |(column, weight): (&u32, &f32)| Entry { offset: offset(*column), weight: *weight };
                 let entries = csr.columns().iter().zip(csr.values()).map(entry).collect();
@@ -85,16 +114,27 @@ impl Layer {
         let stride = window.map_or(1, |w| w.stride);
         let output = [bias.len(), h, w];
         let plan = Plan { weights, lines, line, down: stride * pitch, right: stride, output };
-        Ok(Layer { input, window, matrix, bias, activation, pool, plan })
+        let layer = Layer { parts, plan };
+        if layer.scratch() > MOST { Err(format!("more than {MOST} numbers for one datum")) } else { Ok(layer) }
+    }
+
+    /// What it is made of.
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Outputs before the pool, for each output channel.
+    pub(crate) fn positions(&self) -> usize {
+        self.plan.lines * self.plan.line
     }
 
     pub(crate) fn pad(&self) -> usize {
-        self.window.map_or(0, |w| w.pad)
+        self.parts.window.map_or(0, |w| w.pad)
     }
 
     /// Numbers of one datum that it reads, padding included.
     pub(crate) fn reads(&self) -> usize {
-        let [c, h, w] = self.input;
+        let [c, h, w] = self.parts.input;
         c * (h + 2 * self.pad()) * (w + 2 * self.pad())
     }
 
@@ -108,7 +148,7 @@ impl Layer {
         let plane = self.plan.lines * self.plan.line;
         match &self.plan.weights {
             Weights::Sparse(_) => {
-                if self.pool.is_some() {
+                if self.parts.pool.is_some() {
                     plane
                 } else {
                     0
@@ -116,14 +156,14 @@ impl Layer {
             }
             Weights::Dense(offsets, all) => {
                 let unfolded = if *all { 0 } else { offsets.len() * self.plan.line };
-                unfolded + if self.pool.is_some() { plane * self.bias.len() } else { 0 }
+                unfolded + if self.parts.pool.is_some() { plane * self.parts.bias.len() } else { 0 }
             }
         }
     }
 
     /// From `T` inputs, padded, to `T` outputs inside a border of `pad` zeros.
     pub(crate) fn forward<const T: usize>(&self, x: &[f32], y: &mut [f32], pad: usize, scratch: &mut [f32]) {
-        match self.activation {
+        match self.parts.activation {
             None => self.with::<T>(x, y, pad, scratch, Identity),
             Some(Activation::Relu) => self.with::<T>(x, y, pad, scratch, Relu),
             Some(other) => self.with::<T>(x, y, pad, scratch, other),
@@ -134,8 +174,8 @@ impl Layer {
     fn with<const T: usize>(&self, x: &[f32], y: &mut [f32], pad: usize, scratch: &mut [f32], f: impl Function) {
         let to = Target { pad, output: self.plan.output };
         match &self.plan.weights {
-            Weights::Sparse(rows) if self.window.is_none() && pad == 0 && self.pool.is_none() => {
-                for (i, (bias, y)) in self.bias.iter().zip(y.chunks_exact_mut(T)).enumerate() {
+            Weights::Sparse(rows) if self.parts.window.is_none() && pad == 0 && self.parts.pool.is_none() => {
+                for (i, (bias, y)) in self.parts.bias.iter().zip(y.chunks_exact_mut(T)).enumerate() {
                     rows.line::<T>(i, *bias, x, y, f);
                 }
             }
@@ -154,10 +194,10 @@ impl Layer {
         f: impl Function,
     ) {
         let plan = &self.plan;
-        for (o, bias) in self.bias.iter().enumerate() {
+        for (o, bias) in self.parts.bias.iter().enumerate() {
             for i in 0..plan.lines {
                 let x = &x[i * plan.down * T..];
-                let line = match self.pool {
+                let line = match self.parts.pool {
                     None => &mut y[to.at(o, i) * T..][..plan.line * T],
                     Some(_) => &mut scratch[i * plan.line * T..][..plan.line * T],
                 };
@@ -165,11 +205,12 @@ impl Layer {
                     rows.line::<T>(o, *bias, x, line, f);
                 } else {
                     for (j, y) in line.chunks_exact_mut(T).enumerate() {
-                        rows.line::<T>(o, *bias, &x[j * plan.right * T..], y, f);
+                        let x = &x[j * plan.right * T..];
+                        rows.line::<T>(o, *bias, x, y, f);
                     }
                 }
             }
-            if let Some(pool) = self.pool {
+            if let Some(pool) = self.parts.pool {
                 pool::plane::<T>(pool, scratch, [plan.lines, plan.line], y, |i| to.at(o, i), plan.output);
             }
         }
@@ -186,8 +227,8 @@ impl Layer {
         scratch: &mut [f32],
         f: impl Function,
     ) {
-        let Matrix::Dense(matrix) = &self.matrix else { return };
-        let (plan, rows, n) = (&self.plan, self.bias.len(), self.plan.line * T);
+        let Matrix::Dense(matrix) = &self.parts.matrix else { return };
+        let (plan, rows, n) = (&self.plan, self.parts.bias.len(), self.plan.line * T);
         let (unfolded, planes) = scratch.split_at_mut(if all { 0 } else { offsets.len() * n });
         for i in 0..plan.lines {
             let x = &x[i * plan.down * T..];
@@ -202,11 +243,11 @@ impl Layer {
                     }
                 }
             }
-            let (out, at, stride) = match self.pool {
+            let (out, at, stride) = match self.parts.pool {
                 None => (&mut *y, to.at(0, i) * T, to.plane() * T),
                 Some(_) => (&mut *planes, i * n, plan.lines * n),
             };
-            for (o, bias) in self.bias.iter().enumerate() {
+            for (o, bias) in self.parts.bias.iter().enumerate() {
                 out[at + o * stride..][..n].fill(*bias);
             }
             let x = if all { x } else { &*unfolded };
@@ -215,7 +256,7 @@ impl Layer {
                 out[at + o * stride..][..n].iter_mut().for_each(|y| *y = f.number(*y));
             }
         }
-        if let Some(pool) = self.pool {
+        if let Some(pool) = self.parts.pool {
             for (o, plane) in planes.chunks_exact(plan.lines * n).take(rows).enumerate() {
                 pool::plane::<T>(pool, plane, [plan.lines, plan.line], y, |i| to.at(o, i), plan.output);
             }

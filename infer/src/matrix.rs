@@ -75,11 +75,17 @@ impl Csr {
         &self.values
     }
 
-    /// The same matrix, dense in the columns that are read.
-    pub fn dense(&self) -> Dense {
+    /// The columns that are read, rising.
+    pub fn read(&self) -> Vec<u32> {
         let mut columns = self.columns.clone();
         columns.sort_unstable();
         columns.dedup();
+        columns
+    }
+
+    /// The same matrix, dense in the columns that are read.
+    pub fn dense(&self) -> Dense {
+        let columns = self.read();
         let mut weights = vec![0.0; self.rows() * columns.len()];
         for (i, row) in weights.chunks_mut(columns.len().max(1)).enumerate() {
             let (at, values) = self.row(i);
@@ -133,6 +139,31 @@ impl Dense {
 }
 
 impl Matrix {
+    /// Whether it has so many rows, and columns only up to `cols`.
+    pub(crate) fn fits(&self, rows: usize, cols: usize) -> Result<(), String> {
+        let (found, columns) = match self {
+            Matrix::Csr(csr) => (csr.rows(), &csr.columns),
+            Matrix::Dense(dense) => {
+                (dense.weights.len().checked_div(dense.columns.len()).unwrap_or(rows), &dense.columns)
+            }
+        };
+        if found != rows {
+            return Err(format!("{found} rows for {rows} outputs"));
+        }
+        match columns.iter().max() {
+            Some(last) if *last as usize >= cols => Err(format!("column {last} of {cols}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The columns that are read, rising.
+    pub fn read(&self) -> Vec<u32> {
+        match self {
+            Matrix::Csr(csr) => csr.read(),
+            Matrix::Dense(dense) => dense.columns.clone(),
+        }
+    }
+
     /// The weights that are not zero.
     pub fn kept(&self) -> usize {
         match self {

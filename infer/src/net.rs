@@ -49,6 +49,11 @@ pub struct InputError {
 }
 
 impl CompactNet {
+    /// The layers, in order.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
     /// Numbers that one datum has.
     pub fn inputs(&self) -> usize {
         self.input.iter().product()
@@ -75,9 +80,11 @@ impl CompactNet {
         scratch.out.resize(data * outputs, 0.0);
         let mut out = std::mem::take(&mut scratch.out);
         let mut done = 0;
+        // Very large images one by one, so that the scratch stays small.
+        let widest = if self.most() > 1 << 18 { 1 } else { usize::MAX };
         while done < data {
             let (x, y) = (&x[done * inputs..], &mut out[done * outputs..]);
-            done += match data - done {
+            done += match (data - done).min(widest) {
                 48.. => self.tile::<64>(x, y, scratch),
                 24.. => self.tile::<32>(x, y, scratch),
                 9.. => self.tile::<16>(x, y, scratch),
@@ -89,12 +96,17 @@ impl CompactNet {
         Ok(&scratch.out)
     }
 
+    /// The most numbers of one datum anywhere.
+    fn most(&self) -> usize {
+        self.layers.iter().map(|layer| layer.reads().max(layer.scratch())).fold(self.outputs(), usize::max)
+    }
+
     /// As many as `T` data, side by side; returns how many.
     fn tile<const T: usize>(&self, x: &[f32], out: &mut [f32], scratch: &mut Scratch) -> usize {
         let Some(first) = self.layers.first() else { return 1 };
         let data = (x.len() / self.inputs()).min(T);
         let Scratch { here, there, within, .. } = scratch;
-        let most = self.layers.iter().map(Layer::reads).max().unwrap_or(0).max(self.outputs());
+        let most = self.most();
         let (mut here, mut there) = (here.first(T * most), there.first(T * most));
         let within = within.first(T * self.layers.iter().map(Layer::scratch).max().unwrap_or(0));
         let x = &x[..data * self.inputs()];

@@ -13,6 +13,9 @@ pub enum Op {
         weights: Vec<f64>,
         /// One per output.
         bias: Vec<f64>,
+        /// How far weights may be rounded, where that is known: the posterior's standard deviation, root mean square over
+        /// the weights that stay.
+        sigma: Option<f64>,
     },
     /// A convolution.
     Conv2d {
@@ -20,6 +23,8 @@ pub enum Op {
         weights: Vec<f64>,
         /// One per output channel.
         bias: Vec<f64>,
+        /// As in [`Linear`](Op::Linear).
+        sigma: Option<f64>,
         /// Blocks of channels that do not see each other.
         groups: usize,
         /// Which pixels an output reads.

@@ -6,7 +6,7 @@ use crate::layer::Layer;
 
 /// Number `i` of datum `t` to `y[i T + t]`, within the border that the layer wants; data that are missing are zeros.
 pub(crate) fn pack<const T: usize>(x: &[f32], data: usize, layer: &Layer, y: &mut [f32]) {
-    let ([channels, height, width], pad) = (layer.input, layer.pad());
+    let ([channels, height, width], pad) = (layer.parts().input, layer.pad());
     let inputs = channels * height * width;
     if pad == 0 {
         return line::<T>(x, inputs, 0, inputs, data, y);

@@ -1,7 +1,7 @@
 //! From a trained network to what its output depends on.
 
-use crate::block::{Block, ShapeError, blocks, wrong};
-use crate::layer::Layer;
+use crate::block::{Block, Row, ShapeError, blocks, wrong};
+use crate::layer::{Layer, Parts};
 use crate::matrix::{Csr, Matrix};
 use crate::net::CompactNet;
 use crate::op::Op;
@@ -22,9 +22,13 @@ use crate::op::Op;
 pub fn compact(parts: &[Op], input: [usize; 3]) -> Result<CompactNet, ShapeError> {
     let mut blocks = blocks(parts, input)?;
     while fold_constants(&mut blocks) | drop_unread(&mut blocks) {}
+    blocks.iter_mut().for_each(keep_one);
     let layers: Result<Vec<Layer>, ShapeError> = (0..blocks.len()).map(|b| layer(&blocks, b)).collect();
-    Ok(CompactNet { input, layers: layers? })
+    Ok(CompactNet { input, layers: layers? }.tuned(BATCH))
 }
+
+/// How many data at once a network is made for.
+const BATCH: usize = 100;
 
 /// Rows without weights, into the biases of the layer that reads them.
 fn fold_constants(blocks: &mut [Block]) -> bool {
@@ -64,6 +68,13 @@ fn drop_unread(blocks: &mut [Block]) -> bool {
     changed
 }
 
+/// A layer of which nothing is left keeps one output, which is 0, so that there is a layer.
+fn keep_one(block: &mut Block) {
+    if let (false, Some(row)) = (block.rows.iter().any(|row| row.alive), block.rows.first_mut()) {
+        *row = Row { alive: true, bias: 0.0, taps: Vec::new() };
+    }
+}
+
 /// Block `b` as a layer that reads the rows left of the block before it.
 fn layer(blocks: &[Block], b: usize) -> Result<Layer, ShapeError> {
     let (block, mut input) = (&blocks[b], blocks[b].input);
@@ -84,6 +95,15 @@ fn layer(blocks: &[Block], b: usize) -> Result<Layer, ShapeError> {
         bias.push(row.bias as f32);
     }
     let matrix = Csr::new(input[0] * area, starts, columns, values).map(Matrix::Csr);
-    let layer = matrix.and_then(|m| Layer::new(input, block.window, m, bias, block.activation, block.pool));
-    layer.map_err(|problem| wrong(block.part, problem))
+    let parts = |matrix| Parts {
+        input,
+        window: block.window,
+        matrix,
+        bias,
+        activation: block.activation,
+        pool: block.pool,
+        before: block.before,
+        sigma: block.sigma,
+    };
+    matrix.map(parts).and_then(Layer::new).map_err(|problem| wrong(block.part, problem))
 }

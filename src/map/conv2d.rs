@@ -4,6 +4,8 @@ use std::fmt::{self, Debug, Formatter};
 
 use dfdx::shapes::{Const, ConstDim, Rank4};
 
+use sparsevd_infer::Op;
+
 use super::{Map, Window};
 
 /// A two-dimensional convolution (cross-correlation, as everywhere in deep learning), from `IN` channels to `OUT`, with a
@@ -100,6 +102,10 @@ impl<
     };
     const INPUTS: usize = PER_GROUP;
     const AREA: usize = K * K;
+
+    fn op(weights: Vec<f64>, bias: Vec<f64>, sigma: Option<f64>) -> Op {
+        Op::Conv2d { weights, bias, sigma, groups: GROUPS, window: Self::WINDOW }
+    }
 
     fn output_shape(input: &[usize]) -> Result<Vec<usize>, String> {
         let window = Self::WINDOW;

@@ -4,6 +4,8 @@ use std::fmt::{self, Debug, Formatter};
 
 use dfdx::shapes::{Const, Rank2};
 
+use sparsevd_infer::Op;
+
 use super::Map;
 
 /// `y = W x + b`, from `I` features to `O`; `BIAS = false` leaves `b` out.
@@ -27,6 +29,10 @@ impl<const I: usize, const O: usize, const BIAS: bool> Map for LinearMap<I, O, B
     const OUTPUTS: usize = O;
     const INPUTS: usize = I;
     const AREA: usize = 1;
+
+    fn op(weights: Vec<f64>, bias: Vec<f64>, sigma: Option<f64>) -> Op {
+        Op::Linear { weights, bias, sigma }
+    }
 
     fn output_shape(input: &[usize]) -> Result<Vec<usize>, String> {
         if input == [I] { Ok(vec![O]) } else { Err(format!("{I} numbers")) }

@@ -9,6 +9,7 @@ use dfdx::shapes::{ConstShape, Rank1};
 
 pub use conv2d::{Conv2dMap, Convolution};
 pub use linear::LinearMap;
+use sparsevd_infer::Op;
 pub use sparsevd_infer::Window;
 
 /// How the weights of a layer act on its input. It is linear in the weights, so that
@@ -31,6 +32,10 @@ pub trait Map: Clone + Debug + Default + Send + Sync + 'static {
     fn grid() -> Grid {
         Grid { rows: Self::OUTPUTS, cols: Self::INPUTS * Self::AREA, area: Self::AREA }
     }
+
+    /// The map with these weights and this bias, in plain numbers.
+    #[doc(hidden)]
+    fn op(weights: Vec<f64>, bias: Vec<f64>, sigma: Option<f64>) -> Op;
 
     /// The shape of one output for the shape of one input, both without the batch.
     ///

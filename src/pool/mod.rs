@@ -6,11 +6,12 @@ mod graph;
 use dfdx::nn::modules::{Module, NonMutableModule};
 use dfdx::nn::{ModuleMut, ZeroSizedModule};
 use dfdx::prelude::*;
+use sparsevd_infer::{Op, Pool, PoolKind};
 
 use crate::backend::{Backend, Elem, Taped};
 use crate::error::Error;
 use crate::map::Window;
-use crate::network::Network;
+use crate::network::{Network, Plain};
 use crate::parts::misfit;
 use crate::unfold::Images;
 
@@ -79,7 +80,7 @@ pub struct AvgPool2d<const K: usize, const STRIDE: usize = K, const PAD: usize =
 
 /// The module, and its part in a network.
 macro_rules! pool {
-    ($pool:ident, $hook:ident) => {
+    ($pool:ident, $hook:ident, $kind:expr) => {
         impl<const K: usize, const STRIDE: usize, const PAD: usize> $pool<K, STRIDE, PAD> {
             /// A pool that cannot be does not compile: every use comes by here.
             const WINDOW: Window = {
@@ -120,11 +121,16 @@ macro_rules! pool {
                 let least = K.saturating_sub(2 * PAD).max(1);
                 Err(misfit(path, format!("images of at least {least} x {least} pixels"), input))
             }
+
+            fn plain(&self, path: &str, _threshold: f64, found: &mut Plain) -> Result<(), Error> {
+                found.push((path.into(), Op::Pool(Pool { kind: $kind, window: Self::WINDOW })));
+                Ok(())
+            }
         }
     };
 }
-pool!(MaxPool2d, max_pool2d);
-pool!(AvgPool2d, avg_pool2d);
+pool!(MaxPool2d, max_pool2d, PoolKind::Max);
+pool!(AvgPool2d, avg_pool2d, PoolKind::Mean);
 
 /// Images as vectors of `N = channels x height x width` numbers, channel by channel, row by row.
 ///
@@ -158,6 +164,11 @@ impl<const N: usize, E: Elem, D: Backend<E>> Network<E, D> for Flatten<N> {
         }
         Err(misfit(path, format!("images of {N} numbers in all"), input))
     }
+
+    fn plain(&self, path: &str, _threshold: f64, found: &mut Plain) -> Result<(), Error> {
+        found.push((path.into(), Op::Flatten));
+        Ok(())
+    }
 }
 
 /// Starts the tape, and changes nothing: the first part of a network whose next part needs a tape to train, as dfdx's
@@ -188,6 +199,10 @@ impl<S: Shape, E: Elem, D: Backend<E>> ModuleMut<Tensor<S, E, D, NoneTape>> for 
 impl<E: Elem, D: Backend<E>> Network<E, D> for Traced {
     fn output_shape(&self, _path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
         Ok(Some(input.to_vec()))
+    }
+
+    fn plain(&self, _path: &str, _threshold: f64, _found: &mut Plain) -> Result<(), Error> {
+        Ok(())
     }
 }
 

@@ -1,0 +1,101 @@
+//! In which form the weights of a layer are fastest.
+
+use serde::{Deserialize, Serialize};
+
+use crate::layer::{Layer, Parts};
+use crate::matrix::Matrix;
+use crate::net::CompactNet;
+
+/// How the weights of a layer are stored, and multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// Compressed sparse rows.
+    Csr,
+    /// A dense matrix of the outputs that are left and the columns that any of them reads.
+    Dense,
+}
+
+impl Layer {
+    /// The form its weights have.
+    pub fn form(&self) -> Form {
+        match self.parts().matrix {
+            Matrix::Csr(_) => Form::Csr,
+            Matrix::Dense(_) => Form::Dense,
+        }
+    }
+
+    /// The form that takes less time for so many data at once.
+    pub fn best_form(&self, batch: usize) -> Form {
+        let (parts, positions) = (self.parts(), self.positions());
+        let [rows, cols] = [parts.bias.len(), parts.matrix.read().len()];
+        let cost = Cost { rows, cols, kept: parts.matrix.kept(), positions, batch };
+        if cost.dense() < cost.csr() { Form::Dense } else { Form::Csr }
+    }
+
+    pub(crate) fn in_form(&self, form: Form) -> Result<Layer, String> {
+        let matrix = match (&self.parts().matrix, form) {
+            (Matrix::Csr(csr), Form::Dense) => Matrix::Dense(csr.dense()),
+            (Matrix::Dense(dense), Form::Csr) => Matrix::Csr(dense.csr(self.parts().bias.len())),
+            (same, _) => same.clone(),
+        };
+        Layer::new(Parts { matrix, ..self.parts().clone() })
+    }
+}
+
+impl CompactNet {
+    /// The same network, its layers in the forms that are fastest for so many data at once. [`compact`](crate::compact)
+    /// chooses for batches of 100.
+    #[must_use]
+    pub fn tuned(&self, batch: usize) -> Self {
+        self.with_forms(|layer| layer.best_form(batch))
+    }
+
+    /// The same network, its layers in forms of your choice.
+    #[must_use]
+    pub fn with_forms(&self, choose: impl Fn(&Layer) -> Form) -> Self {
+        // A layer in another form is as sound as it was; were it not, it would stay as it is.
+        let layers = self.layers.iter().map(|l| l.in_form(choose(l)).unwrap_or_else(|_| l.clone())).collect();
+        CompactNet { input: self.input, layers }
+    }
+}
+
+/// What the time of a layer depends on; the estimates are in nanoseconds.
+///
+/// The constants are fits to `cargo bench --bench infer` (paper-notes/speed.md); what matters is where they cross.
+struct Cost {
+    rows: usize,
+    cols: usize,
+    kept: usize,
+    positions: usize,
+    batch: usize,
+}
+
+impl Cost {
+    fn numbers(&self) -> f64 {
+        (self.positions * self.batch) as f64
+    }
+
+    /// A weight multiplies sixteen neighbours in the time of one. Along the lines of images of several data they come
+    /// from a nearer cache; the lines of a single image are short.
+    fn csr(&self) -> f64 {
+        let (each, least) = match (self.positions, self.batch) {
+            (1, 1) => (0.33, 0.33),
+            (1, _) => (0.046, 1.0),
+            (_, 1) => (0.15, 1.0),
+            _ => (0.029, 1.0),
+        };
+        f64::max(each * self.numbers(), least) * self.kept as f64
+    }
+
+    /// Products run at a steady rate once there are enough data; for a single one the weights come from memory.
+    fn dense(&self) -> f64 {
+        let each = match self.batch {
+            1 => 0.05,
+            2..16 => 0.038,
+            _ => 0.02,
+        };
+        let unfold = if self.positions > 1 { 0.3 } else { 0.0 };
+        100.0 + (each * self.rows as f64 + unfold) * self.cols as f64 * self.numbers()
+    }
+}

@@ -37,8 +37,8 @@ pub fn compacted(folder: &Path, parts: &[Part], shape: [usize; 3]) -> Result<Wor
             Part::Flatten => ops.push(Op::Flatten),
         }
     }
-    let net = compact(&ops, shape).map_err(|error| Error::Input(error.to_string()))?;
-    let (batches, _) = inputs(folder)?;
+    let (batches, batch) = inputs(folder)?;
+    let net = compact(&ops, shape).map_err(|error| Error::Input(error.to_string()))?.tuned(batch);
     let mut scratch = Scratch::default();
     let wrong = |error: InputError| Error::Input(error.to_string());
     let outputs = Some(net.forward(&batches[0], &mut scratch).map_err(wrong)?.to_vec());

@@ -1,9 +1,10 @@
 """The peers, written as well as we can write them. One process runs one of them:
 
-    python peers.py worker SUITE/NET/IMPLEMENTATION
+    python peers.py worker SUITE/NET/IMPLEMENTATION [FOLDER]
 
 A worker warms up, says so, and then steps when asked; README.md has the protocol. A step draws its own noise, takes the
-next of 16 input batches, and covers forward, KL of every weight, backward and the Adam update.
+next of 16 input batches, and covers forward, KL of every weight, backward and the Adam update. Predictions are in
+inference.py, with the weights and inputs of FOLDER.
 
 SparseVD here, in PyTorch and JAX alike: theta and log sigma^2 per weight, log sigma^2 = -10 at first; deterministic biases;
 local reparameterisation; log alpha = log sigma^2 - log(theta^2 + 1e-8) within +-10; the KL of Molchanov et al. (2017), eq. 14,
@@ -321,9 +322,13 @@ def memory(field):
     return float("nan")
 
 
-def build(spec):
+def build(spec, *folder):
     suite, net, impl = spec.split("/")
     match suite, impl.split("_")[0]:
+        case "infer", _:
+            import inference
+            used = versions("torch", "onnxruntime", "scipy", "jax")
+            return inference.build(*folder, net, impl, NETS[net][0], used)
         case "train", "jax": return jax_train(net, impl)
         case "train", _: return torch_train(net, impl)
         case "kl", "jax": return jax_kl_only(impl)
@@ -358,7 +363,7 @@ def answer(ask, step, number):
 
 def main():
     start = time.perf_counter()
-    step, number, info = build(sys.argv[2])
+    step, number, info = build(*sys.argv[2:])
     built = time.perf_counter()
     number(step())
     first = time.perf_counter()

@@ -19,6 +19,9 @@ import sys
 import tempfile
 import time
 
+import inference
+from peers import NETS
+
 HERE = pathlib.Path(__file__).resolve().parent
 # Freed activations stay in the process instead of going back to the system and being asked for again in every step.
 MALLOC = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=4294967296"}
@@ -26,6 +29,9 @@ MALLOC = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432:glibc.malloc.t
 TRAIN = ["ours", "torch_svd", "torch_svd_tuned", "torch_svd_compile", "torch_svd_compile_tuned", "cplxmodule",
          "jax_svd", "jax_svd_tuned", "torch_dense", "jax_dense"]
 KL = ["ours", "torch", "torch_tuned", "torch_compile", "torch_compile_tuned", "cplxmodule", "jax"]
+DENSE = ["torch", "torch_1t", "torch_compile", "torch_compile_tuned", "torch_compile_tuned_1t", "onnx", "onnx_1t", "jax"]
+PREDICT_CONV = ["ours", "ours_dense", *DENSE]
+PREDICT_DENSE = [*PREDICT_CONV, "torch_csr", "torch_csr_1t", "scipy"]
 LABELS = {
     "ours": "**this library**",
     "torch": "PyTorch", "torch_tuned": "PyTorch, tuned", "torch_compile": "torch.compile",
@@ -33,6 +39,9 @@ LABELS = {
     "torch_svd": "PyTorch", "torch_svd_tuned": "PyTorch, tuned", "torch_svd_compile": "torch.compile",
     "torch_svd_compile_tuned": "torch.compile, tuned", "jax_svd": "JAX jit", "jax_svd_tuned": "JAX jit, tuned",
     "torch_dense": "PyTorch, ordinary net", "jax_dense": "JAX jit, ordinary net",
+    "ours_dense": "this library, not compacted", "torch_1t": "PyTorch, 1 thread",
+    "torch_compile_tuned_1t": "torch.compile, tuned, 1 thread", "onnx": "ONNX Runtime", "onnx_1t": "ONNX Runtime, 1 thread",
+    "torch_csr": "PyTorch CSR", "torch_csr_1t": "PyTorch CSR, 1 thread", "scipy": "SciPy CSR",
 }
 # Suite: title, work, unit, seconds to unit, implementations, rounds, seconds a block.
 SUITES = {
@@ -40,28 +49,46 @@ SUITES = {
     "lenet5": ("Training step, LeNet-5, batch 100", "train/lenet5", "ms", 1e3, TRAIN, 11, 0.8),
     "vgg": ("Training step, VGG-like k = 0.25, batch 50", "train/vgg", "ms", 1e3, TRAIN, 9, 1.0),
     "kl": ("KL and its gradient, 784 x 300 weights", "kl/784x300", "us", 1e6, KL, 21, 0.25),
+    "infer1": ("Prediction, LeNet-300-100, batch 1", "infer/mlp", "us", 1e6, PREDICT_DENSE, 21, 0.2),
+    "infer100": ("Prediction, LeNet-300-100, batch 100", "infer/mlp", "us", 1e6, PREDICT_DENSE, 21, 0.2),
+    "lenet5infer1": ("Prediction, LeNet-5, batch 1", "infer/lenet5", "us", 1e6, PREDICT_CONV, 21, 0.2),
+    "lenet5infer": ("Prediction, LeNet-5, batch 100", "infer/lenet5", "us", 1e6, PREDICT_CONV, 21, 0.2),
 }
+BATCHES = {"infer1": 1, "infer100": 100, "lenet5infer1": 1, "lenet5infer": 100}
+# How far an output may be from that in double precision.
+TOLERANCE = 1e-4
 RSS = ("Peak memory, LeNet-300-100, 200 training steps", "train/mlp", TRAIN)
 
 
 class Worker:
     """A process that steps when asked. Its environment fixes the number of threads and hides any GPU."""
 
-    def __init__(self, args, work, impl):
-        threads = str(args.threads)
+    def __init__(self, args, work, impl, folder=None):
+        threads = "1" if impl.endswith("_1t") else str(args.threads)
         env = os.environ | dict.fromkeys(
             ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "RACE_THREADS"], threads)
         env |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore",
                 "TORCHINDUCTOR_COMPILE_THREADS": "1", "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
-        if impl.startswith(("torch", "cplx")) and impl.endswith("_tuned"):
+        if impl.startswith(("torch", "cplx")) and "_tuned" in impl:
             env |= MALLOC
         python = args.jax if impl.startswith("jax") else args.torch
-        command = shlex.split(args.ours) if impl == "ours" else [python, str(HERE / "peers.py")]
-        self.impl, self.times, self.loss = impl, [], None
+        command = shlex.split(args.ours) if impl.startswith("ours") else [python, str(HERE / "peers.py")]
+        command += ["worker", f"{work}/{impl}"] + ([str(folder)] if folder else [])
+        self.impl, self.times, self.loss, self.error = impl, [], None, None
         self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([*command, "worker", f"{work}/{impl}"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=self.errors, text=True, env=env)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+                                        env=env)
         self.info = self.read()["ready"]
+
+    def compare(self, expected):
+        """Its outputs, which must be these; keeps the largest difference."""
+        outputs = self.info.pop("outputs")
+        if len(outputs) != len(expected):
+            raise RuntimeError(f"{len(outputs)} outputs, not {len(expected)}")
+        self.error = max(abs(a - b) for a, b in zip(outputs, expected))
+        if not self.error <= TOLERANCE:
+            self.close()
+            raise RuntimeError(f"its outputs are wrong by {self.error:.2g}")
 
     def read(self):
         for line in self.process.stdout:
@@ -87,7 +114,7 @@ class Worker:
             self.process.kill()
 
 
-def starting(args, work, impls):
+def starting(args, work, impls, folder=None, expected=()):
     """The workers that start, and why the others did not."""
     workers, failed = [], {}
     for impl in impls:
@@ -95,7 +122,10 @@ def starting(args, work, impls):
             continue
         print(f"  {work}/{impl}", file=sys.stderr, flush=True)
         try:
-            workers.append(Worker(args, work, impl))
+            worker = Worker(args, work, impl, folder)
+            if folder:
+                worker.compare(expected)
+            workers.append(worker)
         except (OSError, RuntimeError, KeyError) as error:
             failed[impl] = str(error)
     return workers, failed
@@ -118,10 +148,14 @@ def spread(values):
     return {"median": middle, "low": low, "high": high}
 
 
-def race(args, title, work, unit, scale, impls, rounds, block):
+def race(args, suite, title, work, unit, scale, impls, rounds, block):
     rounds = args.rounds or (max(3, rounds // 4) if args.quick else rounds)
     block = block / 2 if args.quick else block
-    workers, failed = starting(args, work, impls)
+    folder, zeros, expected = None, None, ()
+    if suite in BATCHES:
+        folder, net = args.out / suite, work.split("/")[1]
+        zeros, expected = inference.write(folder, net, *NETS[net][:2], BATCHES[suite])
+    workers, failed = starting(args, work, impls, folder, expected)
     steps = {}
     for worker in workers:
         worker.ask(cmd="calib", sec=0.2)
@@ -140,11 +174,13 @@ def race(args, title, work, unit, scale, impls, rounds, block):
     for worker in workers:
         row = {"impl": worker.impl, "time": spread(worker.times), "times": worker.times, "loss_first": worker.info["loss0"],
                "loss_last": worker.loss, "first_step_s": worker.info["first_step_s"], "versions": worker.info["versions"]}
+        if worker.error is not None:
+            row["error"] = worker.error
         if ours and worker.impl != "ours":
             row["ours_to_it"] = spread([a / b for a, b in zip(ours, worker.times)])
         rows.append(row)
         worker.close()
-    return {"title": title, "work": work, "unit": unit, "rounds": rounds, "steps_per_block": steps, "rows": rows,
+    return {"title": title, "work": work, "unit": unit, "rounds": rounds, "steps_per_block": steps, "zeros": zeros, "rows": rows,
             "failed": failed, "cores_used_by_others": disturbed}
 
 
@@ -185,11 +221,14 @@ def race_text(result):
         t, ratio = r["time"], r.get("ours_to_it")
         ours = f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})" if ratio else ""
         quartiles = f"{figures(t['low'])} to {figures(t['high'])}"
-        loss = f"{r['loss_first']:.4g}, {r['loss_last']:.4g}"
+        loss = f"{r['error']:.1g}" if predicts else f"{r['loss_first']:.4g}, {r['loss_last']:.4g}"
         return [LABELS[r["impl"]], figures(t["median"]), quartiles, ours, loss, f"{r['first_step_s']:.2g}"]
-    lines = [f"## {result['title']}", ""]
+    predicts = result["zeros"] is not None
+    zeros = f", {100 * result['zeros']:.2f} % of its weights zero" if predicts else ""
+    lines = [f"## {result['title']}{zeros}", ""]
     rows = [row(r) for r in sorted(result["rows"], key=lambda r: r["time"]["median"])]
-    lines += table(["", result["unit"], "quartiles", "ours / it", "loss, first and last", "first step, s"], rows)
+    checked = "largest error" if predicts else "loss, first and last"
+    lines += table(["", result["unit"], "quartiles", "ours / it", checked, "first step, s"], rows)
     peers = [r for r in result["rows"] if "ours_to_it" in r and "dense" not in r["impl"]]
     if peers:
         best = max(peers, key=lambda r: r["ours_to_it"]["median"])
@@ -229,13 +268,13 @@ def report(results):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help="mlp lenet5 vgg kl rss (default: all)")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{' '.join([*SUITES, 'rss'])} (default: all)")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and shorter blocks")
     parser.add_argument("--rounds", type=int, help="rounds of every suite")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", type=lambda text: text.split(","), help="implementations to start, as ours,jax_svd")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("target/race"), help="folder for results.json and .md")
-    parser.add_argument("--torch", default=sys.executable, help="a Python with PyTorch and cplxmodule")
+    parser.add_argument("--torch", default=sys.executable, help="a Python with PyTorch and what `run` installs")
     parser.add_argument("--jax", default=sys.executable, help="a Python with JAX")
     parser.add_argument("--ours", default="target/release/examples/race_worker", help="our worker's command")
     args = parser.parse_args()
@@ -252,7 +291,7 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     for suite in args.suites or [*SUITES, "rss"]:
         print(suite, file=sys.stderr, flush=True)
-        results["suites"][suite] = peak_memory(args, *RSS) if suite == "rss" else race(args, *SUITES[suite])
+        results["suites"][suite] = peak_memory(args, *RSS) if suite == "rss" else race(args, suite, *SUITES[suite])
         (args.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
         (args.out / "results.md").write_text(report(results) + "\n")
     print(report(results))

@@ -1,9 +1,12 @@
 //! Our side of the race: one process that steps when `race.py` asks it to. `benches/race/README.md` has the protocol.
 //!
-//! `race_worker worker SUITE/NET/ours`
+//! `race_worker worker SUITE/NET/ours [FOLDER]`
+
+mod inference;
 
 use std::hint::black_box;
 use std::io::{BufRead, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -33,16 +36,32 @@ enum Ask {
 /// One step of the work; returns its loss.
 type Step = Box<dyn FnMut() -> Result<f64, Error>>;
 
+/// What a worker does, and the outputs for its first inputs where they can be compared.
+struct Work {
+    step: Step,
+    outputs: Option<Vec<f32>>,
+}
+
 /// Every work this side can do.
-fn work(spec: &str) -> Result<Step, String> {
+fn work(spec: &str, folder: &Path) -> Result<Work, String> {
+    let predicts = match spec {
+        "infer/mlp/ours" => Some(inference::compacted(folder, &inference::MLP, [784, 1, 1])),
+        "infer/lenet5/ours" => Some(inference::compacted(folder, &inference::LENET5, [1, 28, 28])),
+        "infer/mlp/ours_dense" => Some(inference::mlp(folder)),
+        "infer/lenet5/ours_dense" => Some(inference::lenet5(folder)),
+        _ => None,
+    };
+    if let Some(work) = predicts {
+        return work.map_err(|error| error.to_string());
+    }
     let step = match spec {
         "train/mlp/ours" => training::<LeNet300100, Vectors, 784>(100, 60_000, [1, 28, 28]),
         "train/lenet5/ours" => training::<LeNet5, Images, 1>(100, 60_000, [1, 28, 28]),
         "train/vgg/ours" => training::<VggQuarter, Images, 3>(50, 50_000, [3, 32, 32]),
         "kl/784x300/ours" => kl(),
-        _ => return Err(format!("unknown work {spec:?}; known: train/{{mlp,lenet5,vgg}}/ours, kl/784x300/ours")),
+        _ => return Err(format!("unknown work {spec:?}; `work` in worker.rs lists what there is")),
     };
-    step.map_err(|error| error.to_string())
+    step.map(|step| Work { step, outputs: None }).map_err(|error| error.to_string())
 }
 
 /// Forward, KL of every weight, backward and Adam on a classifier in 10 classes, with inputs from N(0, 1) and random labels.
@@ -162,12 +181,13 @@ fn main() -> ExitCode {
 
 fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [verb, spec] = &args[..] else { return Err("usage: race_worker worker SUITE/NET/ours".into()) };
-    if verb != "worker" {
-        return Err(format!("unknown command {verb:?}; usage: race_worker worker SUITE/NET/ours").into());
-    }
+    let (spec, folder) = match &args[..] {
+        [verb, spec] if verb == "worker" => (spec, ""),
+        [verb, spec, folder] if verb == "worker" => (spec, folder.as_str()),
+        _ => return Err("usage: race_worker worker SUITE/NET/ours [FOLDER]".into()),
+    };
     let (at_start, start) = (memory("VmHWM"), Instant::now());
-    let mut step = work(spec)?;
+    let Work { mut step, outputs } = work(spec, folder.as_ref())?;
     let (setup, start) = (start.elapsed().as_secs_f64(), Instant::now());
     step()?;
     let first = start.elapsed().as_secs_f64();
@@ -176,6 +196,7 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let versions = json!({ "sparsevd": env!("CARGO_PKG_VERSION"), "dfdx": "0.13" });
     say(&json!({ "ready": {
         "setup_s": setup, "first_step_s": first, "loss0": loss, "hwm_import_mb": at_start, "versions": versions,
+        "outputs": outputs,
     } }))?;
     for line in std::io::stdin().lock().lines() {
         say(&answer(serde_json::from_str(&line?)?, &mut step)?)?;

@@ -1,4 +1,24 @@
-//! Compact sparse networks out of training: what they are made of, how they run, and their files.
+//! Compact sparse networks out of training: how they are made, how they run, and their files.
+//!
+//! Needs no training library, and asks for no memory once warm. A [`CompactNet`] is read from a file, or made from a trained
+//! network's weights, of which the pruned ones are zero:
+//!
+//! ```
+//! use sparsevd_infer::{Activation, Op, Scratch, compact};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let parts = [
+//!     Op::Linear { weights: vec![1.0, 0.0, 0.0, 0.0], bias: vec![0.5, 0.25], sigma: None }, // (2, 2), row by row
+//!     Op::Activation(Activation::Relu),
+//!     Op::Linear { weights: vec![2.0, 4.0], bias: vec![0.0], sigma: None },
+//! ];
+//! let net = compact(&parts, [2, 1, 1])?; // the second neuron is a constant: 4 x 0.25 goes into the last bias
+//! let mut scratch = Scratch::default();
+//! assert_eq!(net.forward(&[1.0, 9.0, -1.0, 9.0], &mut scratch)?, [4.0, 1.0]); // two data
+//! assert_eq!(net.report()?.layers[0].outputs, 1);
+//! # Ok(()) }
+//! ```
+//! Kernels are compiled for the machine at hand: set `RUSTFLAGS="-C target-cpu=native"`.
 
 mod bits;
 mod block;

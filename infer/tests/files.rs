@@ -45,6 +45,23 @@ fn a_file_on_disk() {
     assert!(CompactNet::load(&path).unwrap_err().to_string().contains("net.safetensors"));
 }
 
+/// Unit vectors in, weights out: none is further off than sigma, and not all are as they were.
+#[test]
+fn weights_are_rounded_by_sigma_at_most() {
+    let sigma = 0.03;
+    let weights: Vec<f64> = (1..25).map(|i| f64::from(i).sin()).collect();
+    let parts = [Op::Linear { weights, bias: vec![0.0; 6], sigma: Some(sigma) }];
+    let net = compact(&parts, [4, 1, 1]).unwrap();
+    let units: Vec<f32> = (0..16).map(|i| if i % 5 == 0 { 1.0 } else { 0.0 }).collect();
+    let read = |precision| {
+        let net = CompactNet::from_bytes(&net.to_bytes(precision).unwrap()).unwrap();
+        net.forward(&units, &mut Scratch::default()).unwrap().to_vec()
+    };
+    let (exact, rounded) = (read(Precision::Single), read(Precision::Posterior));
+    let off = exact.iter().zip(&rounded).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
+    assert!(off > 0.5 * sigma && off <= 1.000_01 * sigma, "{off}");
+}
+
 #[test]
 fn cut_anywhere() {
     for precision in [Precision::Single, Precision::Posterior] {

@@ -88,6 +88,13 @@ impl Layer {
         if parts.input.contains(&0) || bias.is_empty() {
             return Err(format!("{} outputs of an input of {:?}", bias.len(), parts.input));
         }
+        let Before { weights, inputs, outputs, flops } = parts.before;
+        if [weights, inputs, outputs, flops].iter().any(|n| *n > 1 << 48) {
+            return Err(format!("sizes before of {:?}", parts.before));
+        }
+        if parts.sigma.is_some_and(|sigma| !(sigma > 0.0 && sigma.is_finite())) {
+            return Err(format!("a sigma of {:?}", parts.sigma));
+        }
         if let Some(i) = bias.iter().position(|b| !b.is_finite()) {
             return Err(format!("bias {i} is {}", bias[i]));
         }

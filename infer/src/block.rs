@@ -206,7 +206,7 @@ impl Chain {
         let Some(block) = self.blocks.last_mut() else { return Ok(()) };
         // Weights of a row are as uncertain as they are large: the row that shrinks most is the one to heed.
         let least = factor.iter().map(|f| f.abs()).filter(|f| *f > 0.0).fold(f64::INFINITY, f64::min);
-        block.sigma = block.sigma.map(|sigma| sigma * least).filter(|sigma| sigma.is_finite());
+        block.sigma = block.sigma.map(|sigma| sigma * least).filter(|sigma| *sigma > 0.0 && sigma.is_finite());
         for (row, (factor, shift)) in block.rows.iter_mut().zip(factor.iter().zip(shift)) {
             row.bias = row.bias * factor + shift;
             row.taps.iter_mut().for_each(|tap| tap.weight *= factor);

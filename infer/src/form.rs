@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::layer::{Layer, Parts};
+use crate::layer::Layer;
 use crate::matrix::Matrix;
 use crate::net::CompactNet;
+use crate::parts::Parts;
 
 /// How the weights of a layer are stored, and multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

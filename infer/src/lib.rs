@@ -22,6 +22,7 @@
 
 mod bits;
 mod block;
+mod chain;
 pub mod container;
 mod entry;
 mod error;
@@ -33,9 +34,11 @@ mod matrix;
 mod net;
 mod op;
 mod pack;
+mod parts;
 mod pool;
 mod product;
 mod report;
+mod run;
 mod save;
 mod shrink;
 mod window;

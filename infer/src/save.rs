@@ -8,9 +8,10 @@ use crate::bits::Packed;
 use crate::block::Before;
 use crate::container::{Container, MAX_BYTES, read};
 use crate::form::Form;
-use crate::layer::{Layer, Parts};
+use crate::layer::Layer;
 use crate::matrix::{Csr, Matrix};
 use crate::net::CompactNet;
+use crate::parts::Parts;
 use crate::{Activation, Entry, FileError, Number, Pool, Window, file};
 
 const KIND: &str = "compact";

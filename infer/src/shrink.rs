@@ -1,10 +1,12 @@
 //! From a trained network to what its output depends on.
 
-use crate::block::{Block, Row, ShapeError, blocks, wrong};
-use crate::layer::{Layer, Parts};
+use crate::block::{Block, Row, ShapeError, wrong};
+use crate::chain::blocks;
+use crate::layer::Layer;
 use crate::matrix::{Csr, Matrix};
 use crate::net::CompactNet;
 use crate::op::Op;
+use crate::parts::Parts;
 
 /// The compact network of `parts`, for inputs of this shape: channels, height and width, or features, 1, 1.
 ///

@@ -125,7 +125,7 @@ fn contents_that_cannot_be() {
             with(|about, _| about["layers"][0]["pool"]["window"][key] = to.into());
         }
     }
-    says(layer("sigma", (-1.0).into()), "a sigma of Some(-1.0)");
+    says(layer("sigma", (-1.0).into()), "a sigma of -1");
     says(with(|about, _| about["layers"][1]["before"]["flops"] = u64::MAX.into()), "sizes before");
     says(with(|about, _| about["layers"] = Vec::<Value>::new().into()), "without layers");
 }

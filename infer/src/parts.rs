@@ -1,0 +1,83 @@
+//! What a layer is made of, and what must hold for it.
+
+use crate::block::Before;
+use crate::matrix::Matrix;
+use crate::{Activation, Pool, Window};
+
+/// The most numbers that one datum may have anywhere in a network, borders included.
+pub(crate) const MOST: usize = 1 << 24;
+/// The largest side of an image and of a window, so that no product of a few of them overflows.
+const LONGEST: usize = 1 << 15;
+
+/// What a layer is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Parts {
+    /// Channels, height and width of what it reads.
+    pub(crate) input: [usize; 3],
+    /// Which pixels an output reads; everything where there is none.
+    pub(crate) window: Option<Window>,
+    pub(crate) matrix: Matrix,
+    pub(crate) bias: Vec<f32>,
+    pub(crate) activation: Option<Activation>,
+    pub(crate) pool: Option<Pool>,
+    pub(crate) before: Before,
+    /// How far the weights may be rounded.
+    pub(crate) sigma: Option<f64>,
+}
+
+/// Lines, and their length.
+pub(crate) struct Sizes {
+    pub(crate) before_pool: [usize; 2],
+    pub(crate) output: [usize; 2],
+}
+
+impl Parts {
+    /// The sizes that follow, if everything fits.
+    ///
+    /// # Errors
+    /// What does not, in words.
+    pub(crate) fn check(&self) -> Result<Sizes, String> {
+        let Parts { input, window, matrix, bias, .. } = self;
+        let sizes = self.sizes()?;
+        if input.contains(&0) || bias.is_empty() {
+            return Err(format!("{} outputs of an input of {input:?}", bias.len()));
+        }
+        let Before { weights, inputs, outputs, flops } = self.before;
+        if [weights, inputs, outputs, flops].iter().any(|n| *n > 1 << 48) {
+            return Err(format!("sizes before of {:?}", self.before));
+        }
+        if let Some(sigma) = self.sigma.filter(|sigma| !(*sigma > 0.0 && sigma.is_finite())) {
+            return Err(format!("a sigma of {sigma}"));
+        }
+        if let Some(i) = bias.iter().position(|b| !b.is_finite()) {
+            return Err(format!("bias {i} is {}", bias[i]));
+        }
+        let area = window.map_or(input[1] * input[2], |w| w.kernel * w.kernel);
+        matrix.fits(bias.len(), input[0] * area)?;
+        Ok(sizes)
+    }
+
+    /// The sizes, if they are neither nothing nor enormous. No product here can overflow.
+    fn sizes(&self) -> Result<Sizes, String> {
+        let ([channels, height, width], rows) = (self.input, self.bias.len());
+        let sides = |w: &Window| [w.kernel, w.stride, w.dilation].iter().all(|n| (1..LONGEST).contains(n));
+        let sane = |w: &Window| sides(w) && w.pad < LONGEST;
+        if !self.window.iter().chain(self.pool.iter().map(|p| &p.window)).all(sane) || height.max(width) > LONGEST {
+            return Err(format!("an image of {height} x {width}, or a window, with a side of 0 or beyond {LONGEST}"));
+        }
+        let before_pool = match self.window {
+            None => [1, 1],
+            Some(window) => window.outputs([height, width]).ok_or("the kernel is larger than the image")?,
+        };
+        let output = match self.pool {
+            None => before_pool,
+            Some(pool) => pool.window.outputs(before_pool).ok_or("the pool is larger than the image")?,
+        };
+        let pad = 2 * self.window.map_or(0, |w| w.pad);
+        let small = |count: usize, [h, w]: [usize; 2]| count.checked_mul(h * w).is_some_and(|n| n <= MOST);
+        if !(small(channels, [height + pad, width + pad]) && small(rows, before_pool) && small(rows, output)) {
+            return Err(format!("more than {MOST} numbers for one datum"));
+        }
+        Ok(Sizes { before_pool, output })
+    }
+}

@@ -49,7 +49,6 @@ pub use entry::{Entry, Number};
 pub use error::FileError;
 pub use form::Form;
 pub use layer::Layer;
-pub use matrix::{Csr, Dense, Matrix};
 pub use net::{CompactNet, InputError, Scratch};
 pub use op::{Activation, Op, Pool, PoolKind};
 pub use report::{LayerReport, Report};

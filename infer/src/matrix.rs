@@ -2,7 +2,7 @@
 
 /// A matrix of weights: a row per output, a column per number that a layer may read.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Matrix {
+pub(crate) enum Matrix {
     /// Compressed sparse rows.
     Csr(Csr),
     /// A dense matrix of the columns that are read at all.
@@ -11,7 +11,7 @@ pub enum Matrix {
 
 /// Compressed sparse rows: row `i` has `values[starts[i]..starts[i + 1]]` in the columns at the same places.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Csr {
+pub(crate) struct Csr {
     starts: Vec<u32>,
     columns: Vec<u32>,
     values: Vec<f32>,
@@ -19,7 +19,7 @@ pub struct Csr {
 
 /// `weights[i * columns.len() + j]` is the weight of row `i` in column `columns[j]`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Dense {
+pub(crate) struct Dense {
     columns: Vec<u32>,
     weights: Vec<f32>,
 }
@@ -29,8 +29,8 @@ impl Csr {
     ///
     /// # Errors
     /// A sentence, unless the starts begin with 0, never fall, and end with the number of values; the columns of each row
-    /// rise and are less than `cols`; and all values are finite.
-    pub fn new(cols: usize, starts: Vec<u32>, columns: Vec<u32>, values: Vec<f32>) -> Result<Self, String> {
+    /// rise; and all values are finite.
+    pub(crate) fn new(starts: Vec<u32>, columns: Vec<u32>, values: Vec<f32>) -> Result<Self, String> {
         let (Some(0), Some(last)) = (starts.first(), starts.last()) else {
             return Err("the row starts do not begin with 0".into());
         };
@@ -43,40 +43,42 @@ impl Csr {
         }
         let csr = Csr { starts, columns, values };
         for i in 0..csr.rows() {
-            rising(csr.row(i).0, cols).map_err(|problem| format!("row {i}: {problem}"))?;
+            if let Some(pair) = csr.row(i).0.windows(2).find(|pair| pair[0] >= pair[1]) {
+                return Err(format!("row {i}: column {} follows column {}", pair[1], pair[0]));
+            }
         }
         finite(&csr.values)?;
         Ok(csr)
     }
 
     /// How many rows there are.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.starts.len() - 1
     }
 
     /// The columns of a row and its values.
-    pub fn row(&self, i: usize) -> (&[u32], &[f32]) {
+    pub(crate) fn row(&self, i: usize) -> (&[u32], &[f32]) {
         let at = self.starts[i] as usize..self.starts[i + 1] as usize;
         (&self.columns[at.clone()], &self.values[at])
     }
 
     /// Where each row starts, and the end.
-    pub fn starts(&self) -> &[u32] {
+    pub(crate) fn starts(&self) -> &[u32] {
         &self.starts
     }
 
     /// The columns of all rows.
-    pub fn columns(&self) -> &[u32] {
+    pub(crate) fn columns(&self) -> &[u32] {
         &self.columns
     }
 
     /// The values of all rows.
-    pub fn values(&self) -> &[f32] {
+    pub(crate) fn values(&self) -> &[f32] {
         &self.values
     }
 
     /// The columns that are read, rising.
-    pub fn read(&self) -> Vec<u32> {
+    pub(crate) fn read(&self) -> Vec<u32> {
         let mut columns = self.columns.clone();
         columns.sort_unstable();
         columns.dedup();
@@ -84,7 +86,7 @@ impl Csr {
     }
 
     /// The same matrix, dense in the columns that are read.
-    pub fn dense(&self) -> Dense {
+    pub(crate) fn dense(&self) -> Dense {
         let columns = self.read();
         let mut weights = vec![0.0; self.rows() * columns.len()];
         for (i, row) in weights.chunks_mut(columns.len().max(1)).enumerate() {
@@ -98,32 +100,18 @@ impl Csr {
 }
 
 impl Dense {
-    /// A matrix whose structure has been checked.
-    ///
-    /// # Errors
-    /// A sentence, unless the columns rise and are less than `cols`, there are `rows` weights for each of them, and all
-    /// are finite.
-    pub fn new(rows: usize, cols: usize, columns: Vec<u32>, weights: Vec<f32>) -> Result<Self, String> {
-        rising(&columns, cols)?;
-        if rows.checked_mul(columns.len()) != Some(weights.len()) {
-            return Err(format!("{} weights for {rows} rows of {} columns", weights.len(), columns.len()));
-        }
-        finite(&weights)?;
-        Ok(Dense { columns, weights })
-    }
-
     /// The columns that are read.
-    pub fn columns(&self) -> &[u32] {
+    pub(crate) fn columns(&self) -> &[u32] {
         &self.columns
     }
 
     /// The weights, row by row.
-    pub fn weights(&self) -> &[f32] {
+    pub(crate) fn weights(&self) -> &[f32] {
         &self.weights
     }
 
     /// The same matrix in compressed rows, of which it has `rows`.
-    pub fn csr(&self, rows: usize) -> Csr {
+    pub(crate) fn csr(&self, rows: usize) -> Csr {
         let mut csr = Csr { starts: vec![0], columns: Vec::new(), values: Vec::new() };
         for i in 0..rows {
             let row = &self.weights[i * self.columns.len()..(i + 1) * self.columns.len()];
@@ -157,7 +145,7 @@ impl Matrix {
     }
 
     /// The columns that are read, rising.
-    pub fn read(&self) -> Vec<u32> {
+    pub(crate) fn read(&self) -> Vec<u32> {
         match self {
             Matrix::Csr(csr) => csr.read(),
             Matrix::Dense(dense) => dense.columns.clone(),
@@ -165,21 +153,11 @@ impl Matrix {
     }
 
     /// The weights that are not zero.
-    pub fn kept(&self) -> usize {
+    pub(crate) fn kept(&self) -> usize {
         match self {
             Matrix::Csr(csr) => csr.values.iter().filter(|w| **w != 0.0).count(),
             Matrix::Dense(dense) => dense.weights.iter().filter(|w| **w != 0.0).count(),
         }
-    }
-}
-
-fn rising(columns: &[u32], cols: usize) -> Result<(), String> {
-    if let Some(pair) = columns.windows(2).find(|pair| pair[0] >= pair[1]) {
-        return Err(format!("column {} follows column {}", pair[1], pair[0]));
-    }
-    match columns.last() {
-        Some(last) if *last as usize >= cols => Err(format!("column {last} of {cols}")),
-        _ => Ok(()),
     }
 }
 

@@ -187,7 +187,7 @@ fn read_layer(file: &Container, i: usize, about: AboutLayer) -> Result<Layer, Fi
     };
     let bias = tensor("bias")?.exactly::<f32>(about.outputs)?;
     // The columns are held against the shapes by the layer.
-    let matrix = Csr::new(usize::MAX, starts, columns, values).map(Matrix::Csr).map_err(wrong)?;
+    let matrix = Csr::new(starts, columns, values).map(Matrix::Csr).map_err(wrong)?;
     let parts = Parts {
         input: about.input,
         window: about.window,

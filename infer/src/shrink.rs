@@ -96,7 +96,7 @@ fn layer(blocks: &[Block], b: usize) -> Result<Layer, ShapeError> {
         starts.push(values.len() as u32);
         bias.push(row.bias as f32);
     }
-    let matrix = Csr::new(input[0] * area, starts, columns, values).map(Matrix::Csr);
+    let matrix = Csr::new(starts, columns, values).map(Matrix::Csr);
     let parts = |matrix| Parts {
         input,
         window: block.window,

@@ -17,7 +17,8 @@ use sparsevd::prelude::*;
 
 /// Trains LeNet-5 (two convolutions to 20 and 50 channels, then 800-500-10) with Sparse Variational Dropout on MNIST.
 ///
-/// Prints a table; writes results.json, figures (SVG), report.html and posterior.safetensors into the folder given by --out.
+/// Prints tables; writes results.json, figures (SVG), report.html, the posterior and the compact network (safetensors) into
+/// the folder given by --out.
 /// Ctrl-C stops after the current step and reports; --resume goes on, also after a crash, to the same numbers.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]

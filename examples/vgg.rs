@@ -18,7 +18,8 @@ use sparsevd::prelude::*;
 /// Trains the VGG-like network (13 convolutions with batch norm, two dense layers) with Sparse Variational Dropout on
 /// CIFAR-10, each colour channel brought to mean 0 and variance 1.
 ///
-/// Prints a table; writes results.json, figures (SVG), report.html and posterior.safetensors into the folder given by --out.
+/// Prints tables; writes results.json, figures (SVG), report.html, the posterior and the compact network (safetensors) into
+/// the folder given by --out.
 /// Ctrl-C stops after the current step and reports; --resume goes on, also after a crash, to the same numbers.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]

@@ -168,6 +168,15 @@ fn constants_stay_before_a_border() {
     assert_eq!(outputs, 1, "the one that is zero goes");
 }
 
+/// Thirteen padded convolutions with batch norm.
+#[test]
+fn vgg() {
+    let mut net = Cpu::seed_from_u64(0).build_module::<VggQuarter, f32>();
+    thin(&mut net, 0.1, &mut StdRng::seed_from_u64(1));
+    let [expected, found] = both::<_, 3, 10>(&mut net, [32, 32], 2);
+    close(&found, &expected);
+}
+
 #[test]
 fn a_network_of_which_nothing_is_left() {
     let mut net = Cpu::seed_from_u64(0).build_module::<LeNet5, f32>();

@@ -63,7 +63,7 @@ impl CompactNet {
 
 /// What the time of a layer depends on; the estimates are in nanoseconds.
 ///
-/// The constants are fits to `cargo bench --bench infer` (paper-notes/speed.md); what matters is where they cross.
+/// The constants are fits to measurements (paper-notes/compact.md and speed.md); what matters is where they cross.
 struct Cost {
     rows: usize,
     cols: usize,

@@ -4,21 +4,14 @@
 //! cargo run --release --example compact
 //! ```
 
-#[path = "common/resume.rs"]
-mod resume;
-#[path = "common/small.rs"]
-mod small;
-#[path = "common/stop.rs"]
-mod stop;
-
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
-use small::small;
 use sparsevd::prelude::*;
+use sparsevd_lab::{finish, resume, small::small, stop};
 
 /// Trains LeNet-300-100 with Sparse Variational Dropout, on the UCI digits or the images in --data, and compacts it.
 ///
@@ -59,13 +52,7 @@ fn main() -> ExitCode {
         None => Split::optdigits().map_err(Into::into).and_then(|split| run::<64>(&args, split, 50, 2e-3)),
         Some(dir) => Split::from_dir(dir).map_err(Into::into).and_then(|split| run::<784>(&args, split, 100, 1e-3)),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    finish(result)
 }
 
 type Net<const I: usize> = LeNet300100<LogUniform, Additive, I>;

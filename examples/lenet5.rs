@@ -1,44 +1,57 @@
-//! Sparse Variational Dropout on MNIST with LeNet-5, convolutions included.
+//! Table 1 of the paper, second half: LeNet-5 on MNIST.
 //!
 //! ```sh
 //! scripts/get-data.sh data mnist
-//! cargo run --release --example lenet5 -- --data data
+//! cargo run --release --example lenet5
 //! ```
-
-mod common;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::args::{Needs, Training};
 use serde::Serialize;
-use sparsevd::data::Augment;
 use sparsevd::prelude::*;
+use sparsevd_lab::args::{Needs, Runs, parse};
+use sparsevd_lab::desk::Desk;
+use sparsevd_lab::finish;
+use sparsevd_lab::seeds::Seeds;
 
 /// Trains LeNet-5 (two convolutions to 20 and 50 channels, then 800-500-10) with Sparse Variational Dropout on MNIST.
 ///
-/// Prints tables; writes results.json, figures (SVG), report.html, the posterior and the compact network (safetensors) into
-/// the folder given by --out.
+/// Prints tables; writes results.json, figures (SVG), report.html, and for each seed the posterior and the compact network
+/// (safetensors) into the folder given by --out.
 /// Ctrl-C stops after the current step and reports; --resume goes on, also after a crash, to the same numbers.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
-    training: Training,
+    runs: Runs,
 }
 
 const NEEDS: Needs = Needs { example: "lenet5", set: "mnist", folder: "mnist" };
 
 fn main() -> ExitCode {
-    common::finish(run(common::args::parse(&[("epochs", "40"), ("out", "runs/lenet5")])))
+    finish(run(parse(&[
+        ("epochs", "100"),
+        ("seeds", "2"),
+        ("learning_rate", "2e-3"),
+        ("warm_up", "5,20"),
+        ("out", "runs/lenet5"),
+    ])))
 }
 
 fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
-    let split = args.training.split(NEEDS, (2000, 1000))?.centred().images();
-    let net = Cpu::seed_from_u64(args.training.seed).build_module::<LeNet5, f32>();
-    let trainer = args.training.trainer(Augment::default());
-    let run = common::run::run(net, &split, trainer, &args.training)?;
+    let split = args.runs.split(NEEDS, (2000, 1000))?.centred().images();
     let title = format!("LeNet-5 on {}", split.train().name());
-    common::output::report(&title, &args, &split, &run, &args.training.out)
+    let (trainer, settings) = (args.runs.trainer(), args.runs.settings());
+    Seeds { experiment: "lenet5", title, label: "Sparse VD", split: &split, trainer }.run(
+        &Desk::new(&args.runs)?,
+        &args.runs,
+        &args,
+        |seed| {
+            let mut net = Cpu::seed_from_u64(seed).build_module::<LeNet5, f32>();
+            net.configure(settings);
+            Ok(net)
+        },
+    )
 }

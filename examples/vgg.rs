@@ -2,34 +2,46 @@
 //!
 //! ```sh
 //! scripts/get-data.sh data cifar10
-//! cargo run --release --example vgg -- --data data
+//! cargo run --release --example vgg
 //! ```
-
-mod common;
 
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use common::args::{Needs, Training};
 use serde::Serialize;
-use sparsevd::data::Augment;
+use sparsevd::data::{Augment, Images};
 use sparsevd::prelude::*;
+use sparsevd_lab::args::{Needs, Runs, parse};
+use sparsevd_lab::desk::Desk;
+use sparsevd_lab::finish;
+use sparsevd_lab::seeds::Seeds;
+use sparsevd_lab::train::Job;
 
 /// Trains the VGG-like network (13 convolutions with batch norm, two dense layers) with Sparse Variational Dropout on
-/// CIFAR-10, each colour channel brought to mean 0 and variance 1.
+/// CIFAR-10, each colour channel brought to mean 0 and variance 1; with --pretrain, from the means of a dense network that
+/// was trained before with binary dropout, as in the paper.
 ///
-/// Prints tables; writes results.json, figures (SVG), report.html, the posterior and the compact network (safetensors) into
-/// the folder given by --out.
+/// Prints tables; writes results.json, figures (SVG), report.html, and for each seed the posterior and the compact network
+/// (safetensors) into the folder given by --out.
 /// Ctrl-C stops after the current step and reports; --resume goes on, also after a crash, to the same numbers.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
-    training: Training,
+    runs: Runs,
     /// Channels: full is 64 to 512
     #[arg(long, value_enum, default_value_t = Width::Quarter)]
     width: Width,
+    /// Epochs of dense training with binary dropout before Sparse VD
+    #[arg(long, value_name = "EPOCHS", default_value_t = 0)]
+    pretrain: usize,
+    /// Dropout before every layer but the first, while pre-training
+    #[arg(long, value_name = "RATE", default_value_t = 0.1)]
+    dropout: f64,
+    /// log sigma^2 at the start
+    #[arg(long, default_value_t = -10.0, allow_negative_numbers = true)]
+    log_sigma2: f64,
     /// Shift images by up to 4 pixels and mirror every second one
     #[arg(long)]
     augment: bool,
@@ -43,22 +55,58 @@ enum Width {
     Full,
 }
 
+impl Args {
+    fn augment(&self) -> Augment {
+        if self.augment { Augment { crop_pad: 4, flip: true } } else { Augment::default() }
+    }
+}
+
 const NEEDS: Needs = Needs { example: "vgg", set: "cifar10", folder: "cifar-10-batches-bin" };
 
 fn main() -> ExitCode {
-    common::finish(run(common::args::parse(&[("epochs", "60"), ("out", "runs/vgg")])))
+    finish(run(parse(&[("epochs", "60"), ("out", "runs/vgg")])))
 }
 
 fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
-    let split = args.training.split(NEEDS, (200, 100))?.standardised().images();
-    let device = Cpu::seed_from_u64(args.training.seed);
-    let augment = if args.augment { Augment { crop_pad: 4, flip: true } } else { Augment::default() };
-    let (settings, trainer) = (&args.training, args.training.trainer(augment));
-    let run = match args.width {
-        Width::Quarter => common::run::run(device.build_module::<VggQuarter, f32>(), &split, trainer, settings)?,
-        Width::Half => common::run::run(device.build_module::<VggHalf, f32>(), &split, trainer, settings)?,
-        Width::Full => common::run::run(device.build_module::<VggLike, f32>(), &split, trainer, settings)?,
-    };
+    let split = args.runs.split(NEEDS, (200, 100))?.standardised().images();
+    match args.width {
+        Width::Quarter => train::<VggQuarter, VggQuarter<Flat, Bernoulli>>(&args, &split),
+        Width::Half => train::<VggHalf, VggHalf<Flat, Bernoulli>>(&args, &split),
+        Width::Full => train::<VggLike, VggLike<Flat, Bernoulli>>(&args, &split),
+    }
+}
+
+/// A network of images with three channels.
+trait Net: BuildOnDevice<Cpu, f32, Built: Classifier<3, 10, f32, Cpu, Images> + Send> {}
+impl<N: BuildOnDevice<Cpu, f32, Built: Classifier<3, 10, f32, Cpu, Images> + Send>> Net for N {}
+
+fn train<N: Net, Dense: Net>(args: &Args, split: &Split<Images>) -> Result<(), Box<dyn std::error::Error>> {
+    let trainer = Trainer { augment: args.augment(), ..args.runs.trainer() };
     let title = format!("VGG-like ({:?}) on {}", args.width, split.train().name());
-    common::output::report(&title, &args, &split, &run, &args.training.out)
+    let desk = Desk::new(&args.runs)?;
+    let seeds = Seeds { experiment: "vgg", title, label: "Sparse VD", split, trainer };
+    seeds.run(&desk, &args.runs, args, |seed| {
+        let mut net = Cpu::seed_from_u64(seed).build_module::<N, f32>();
+        net.configure(args.runs.settings());
+        if args.pretrain > 0 {
+            copy_means(&pretrained::<Dense>(args, &desk, split, seed)?, &mut net)?;
+        }
+        net.layers_mut().into_iter().try_for_each(|(_, layer)| layer.set_spread(args.log_sigma2))?;
+        Ok(net)
+    })
+}
+
+/// A deterministic network, trained with binary dropout.
+fn pretrained<Dense: Net>(args: &Args, desk: &Desk, split: &Split<Images>, seed: u64) -> Result<Dense::Built, Error> {
+    let trainer =
+        Trainer { epochs: args.pretrain, seed, warm_up: (0.0, 0.0), augment: args.augment(), ..args.runs.trainer() };
+    let mut net = Cpu::seed_from_u64(seed).build_module::<Dense, f32>();
+    for (i, (_, layer)) in net.layers_mut().into_iter().enumerate() {
+        if let Some(posterior) = layer.posterior().downcast_mut() {
+            *posterior = Bernoulli::new(if i == 0 { 0.0 } else { args.dropout })?;
+        }
+    }
+    let job = Job { label: "Dense".into(), split, trainer, prunes: false };
+    desk.one(|| job.train(desk, &mut net))?;
+    Ok(net)
 }

@@ -52,6 +52,9 @@ pub enum Error {
         /// Why.
         source: FileError,
     },
+    /// A dropout rate outside its range.
+    #[error(transparent)]
+    Rate(#[from] crate::posterior::RateError),
     /// Two networks whose tensors do not fit each other.
     #[error("the networks do not match: {}", .0.join("; "))]
     Mismatch(Vec<String>),

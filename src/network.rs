@@ -57,6 +57,8 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     fn settings(&mut self) -> &mut Settings;
     /// The prior, to be downcast.
     fn prior(&mut self) -> &mut dyn std::any::Any;
+    /// The posterior family with its settings, to be downcast.
+    fn posterior(&mut self) -> &mut dyn std::any::Any;
     /// The first parameter that holds a NaN or an infinity, with it.
     fn not_finite(&self) -> Option<(&'static str, f64)>;
     /// What the layer is, for files.
@@ -125,6 +127,10 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
 
     fn prior(&mut self) -> &mut dyn std::any::Any {
         &mut self.prior
+    }
+
+    fn posterior(&mut self) -> &mut dyn std::any::Any {
+        &mut self.posterior
     }
 
     fn not_finite(&self) -> Option<(&'static str, f64)> {

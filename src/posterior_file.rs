@@ -135,8 +135,8 @@ pub fn posterior_about(path: impl AsRef<Path>) -> Result<PosteriorAbout, Error> 
 /// Reads weights and biases from any safetensors file into the means of a network: PyTorch's state dict of the same
 /// layers, or a file of this library. Returns how many tensors were read.
 ///
-/// Tensors are matched by name, as in [`copy_means`](crate::copy_means); [`BatchNorm`](crate::BatchNorm)'s running moments
-/// too, and its `scale`, which PyTorch calls `weight`. They may be `F32` or `F64`, whatever the network's precision. What
+/// Tensors are matched by name, as in [`copy_means`](crate::copy_means); [`BatchNorm`](crate::BatchNorm)'s `scale` is what
+/// PyTorch calls `weight`. They may be `F32` or `F64`, whatever the network's precision. What
 /// else a network has (log sigma^2) stays; what only the file has of `log_sigma2`, `log_alpha`, `log_noise`,
 /// `num_batches_tracked` and an optimiser's moments is passed over.
 ///
@@ -186,8 +186,7 @@ where
 
 /// What of a network can come from a network without uncertainty.
 fn means<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error> {
-    let norm = |role: &str| matches!(role, "scale" | "running_mean" | "running_var");
-    Ok(tensors::read(network)?.into_iter().filter(|tensor| tensor.is_mean() || norm(tensor.role())).collect())
+    Ok(tensors::read(network)?.into_iter().filter(Named::is_mean).collect())
 }
 
 /// A tensor in a file, by our name or PyTorch's.

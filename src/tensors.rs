@@ -25,9 +25,10 @@ impl<E> Named<E> {
         self.name.rsplit('.').next().unwrap_or(&self.name)
     }
 
-    /// Whether it is a mean: of weights, or a bias.
+    /// Whether a deterministic network has it, too: means of weights, a bias, or what a norm computes with.
     pub(crate) fn is_mean(&self) -> bool {
-        self.trained && matches!(self.role(), "weight" | "bias")
+        let norm = matches!(self.role(), "scale" | "running_mean" | "running_var" | "gamma" | "beta");
+        norm || self.trained && matches!(self.role(), "weight" | "bias")
     }
 
     /// Whether it stands for nothing: the spread of a posterior without one, the bias of a layer without one.

@@ -8,8 +8,9 @@ use crate::backend::{Backend, Elem};
 use crate::error::Error;
 use crate::tensors::{self, Named};
 
-/// Copies the weights and biases of one network into another of the same shape: from a deterministic network into a
-/// variational one (its means), or the reverse. Returns how many tensors were copied.
+/// Copies the weights and biases of one network into another of the same shape, and what its norms compute with, running
+/// moments included: from a deterministic network into a variational one (its means), or the reverse. Returns how many
+/// tensors were copied.
 ///
 /// Tensors are matched by name, `"0.weight"` to `"0.weight"`, which dfdx's `Linear` and this library's layers share.
 /// Layers without a bias neither give nor take one. What only the target has (log sigma^2) stays; set it with

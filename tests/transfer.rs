@@ -76,3 +76,19 @@ fn a_bias_that_is_not_there_stays_out_of_it() {
     let Err(Error::Mismatch(problems)) = copy_means(&ours, &mut biased) else { panic!("a mismatch") };
     assert_eq!(problems.len(), 1, "{problems:?}");
 }
+
+#[test]
+fn batch_norms_come_along() {
+    type Dense = (DenseLinear<5, 4>, BatchNorm<4>, ReLU, DenseLinear<4, 3>);
+    type Sparse = (SparseVdLinear<5, 4>, BatchNorm<4>, ReLU, SparseVdLinear<4, 3>);
+    let dev = dev();
+    let mut dense = dev.build_module::<Dense, f64>();
+    let x: Tensor<(usize, Const<5>), f64, Cpu> = dev.sample_normal_like(&(6, Const));
+    dense.forward_mut(x.clone()); // moves the running moments
+    dense.1.scale = dev.sample_normal();
+    let mut sparse = dev.build_module::<Sparse, f64>();
+    assert_eq!(copy_means(&dense, &mut sparse).unwrap(), 8);
+    for (a, b) in sparse.forward(x.clone()).as_vec().iter().zip(dense.forward(x).as_vec()) {
+        assert!((a - b).abs() < 1e-12, "{a} {b}");
+    }
+}

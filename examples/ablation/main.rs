@@ -2,84 +2,115 @@
 //!
 //! `cargo run --release --example ablation` trains on the 5,620 digits inside the crate; `--help` lists the rest.
 
+mod figures;
 mod methods;
-mod output;
-mod queue;
-#[path = "../common/stop.rs"]
-mod stop;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::builder::RangedU64ValueParser;
+use methods::{Case, Method};
 use serde::Serialize;
 use sparsevd::data::Split;
+use sparsevd_lab::args::{Runs, parse};
+use sparsevd_lab::desk::Desk;
+use sparsevd_lab::finish;
+use sparsevd_lab::page::publish;
+use sparsevd_lab::record::Record;
+use sparsevd_lab::results::Results;
 
-/// Trains one network (inputs-300-100-10) as seven methods and compares error, calibration and sparsity:
-/// dense, binary dropout, Gaussian dropout (fixed alpha), Sparse VD (log-uniform prior), ARD (empirical Bayes),
-/// Gaussian prior (scale learned per layer), and magnitude pruning of the dense network, fine-tuned at Sparse VD's sparsity.
+type Failure = Box<dyn std::error::Error>;
+
+/// Trains one network (inputs-300-100-10) as nine methods and compares error, calibration and sparsity:
+/// dense, binary dropout, Gaussian dropout (fixed alpha), Sparse VD (log-uniform prior) with the paper's fit and with the exact
+/// KL, ARD (empirical Bayes) per weight and per neuron, Gaussian prior (scale learned per layer), and magnitude pruning of the
+/// dense network, fine-tuned at Sparse VD's sparsity.
 ///
-/// Prints a table; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current epochs and reports what is finished.
+/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
+/// Ctrl-C stops after the current steps and reports what is there; --resume goes on.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
-pub struct Args {
-    /// Folder with IDX files, gzipped or not (MNIST, Fashion-MNIST; see scripts/get-data.sh). Without it: UCI digits, 8x8
-    #[arg(long)]
-    pub data: Option<PathBuf>,
-    /// Repetitions of every method, with seeds 0, 1, ..
-    #[arg(long, default_value_t = 3, value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
-    pub seeds: u64,
-    /// Passes over the training data
-    #[arg(long, default_value_t = 60, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
-    pub epochs: usize,
-    /// Images in a mini-batch
-    #[arg(long, default_value_t = 50)]
-    pub batch: usize,
-    /// Adam's learning rate; constant for half the epochs, then linearly to zero
-    #[arg(long, default_value_t = 2e-3)]
-    pub learning_rate: f64,
-    /// KL weight after its warm-up, 0 to 1; smaller keeps more weights
-    #[arg(long, default_value_t = 1.0)]
-    pub beta: f64,
-    /// Weights with log alpha at or above this are pruned
-    #[arg(long, default_value_t = sparsevd::THRESHOLD)]
-    pub threshold: f64,
-    /// Where the results go
-    #[arg(long, default_value = "runs/ablation")]
-    pub out: PathBuf,
-    /// A few epochs on a few images, to see that everything works
-    #[arg(long)]
-    pub quick: bool,
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    runs: Runs,
+    /// Trains everything that prunes with these KL weights, too, for a curve of error against sparsity
+    #[arg(long, value_delimiter = ',', value_name = "BETA,..")]
+    betas: Vec<f64>,
+    /// Only these methods, by the beginnings of their names; magnitude pruning needs dense and sparse-vd
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
+    only: Vec<String>,
 }
 
 fn main() -> ExitCode {
-    match run(Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let defaults =
+        [("epochs", "60"), ("seeds", "3"), ("batch", "50"), ("learning_rate", "2e-3"), ("out", "runs/ablation")];
+    finish(run(parse(&defaults)))
 }
 
-fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
-    let mut split = match &args.data {
-        Some(folder) => Split::from_dir(folder)?,
-        None => Split::optdigits()?,
-    };
-    if args.quick {
-        (args.epochs, args.seeds) = (args.epochs.min(3), 1);
-        split = split.take(600, 300)?;
-    }
-    let split = split.centred();
+fn run(mut args: Args) -> Result<(), Failure> {
+    let split = args.runs.split_or_digits((600, 300))?.centred();
     let (train, test) = (split.train(), split.test());
     println!("{}: {} training and {} test images of {} pixels", train.name(), train.len(), test.len(), train.pixels());
-    let runs = match train.pixels() {
-        64 => queue::run_all::<64>(&args, &split)?,
-        784 => queue::run_all::<784>(&args, &split)?,
+    let records = match train.pixels() {
+        64 => all::<64>(&args, &split)?,
+        784 => all::<784>(&args, &split)?,
         other => return Err(format!("images of {other} pixels; this example is built for 8x8 and 28x28").into()),
     };
-    output::report(&args, &split, &runs)
+    report(&args, &split, records)
+}
+
+/// All methods with all seeds.
+fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
+    let (trained, pruned) = cases(args);
+    let epochs = |cases: &[Case]| cases.iter().map(|case| case.method.epochs(args.runs.epochs)).sum::<usize>();
+    // Small networks are faster side by side, one thread each.
+    let desk = match I {
+        64 => Desk::side_by_side(&args.runs, epochs(&trained) + epochs(&pruned))?,
+        _ => Desk::new(&args.runs)?,
+    };
+    let mut records = desk.all(trained, |case| case.train::<I>(args, split, &desk))?;
+    let sparse = records.clone();
+    records.extend(desk.all(pruned, |case| case.prune::<I>(args, split, &desk, &sparse))?);
+    desk.finish();
+    Ok(records)
+}
+
+/// What is trained from scratch, and what is pruned after that.
+fn cases(args: &Args) -> (Vec<Case>, Vec<Case>) {
+    let wanted = |method: &Method| args.only.is_empty() || args.only.iter().any(|name| method.is(name));
+    let methods: Vec<Method> = Method::ALL.into_iter().filter(wanted).collect();
+    let mut betas = vec![args.runs.beta];
+    betas.extend(args.betas.iter().filter(|beta| **beta != args.runs.beta));
+    let mut all = Vec::new();
+    for seed in args.runs.all_seeds() {
+        for method in &methods {
+            let betas = if method.prunes() || *method == Method::Magnitude { &betas[..] } else { &betas[..1] };
+            all.extend(betas.iter().map(|beta| Case { method: *method, seed, beta: *beta, first: *beta == betas[0] }));
+        }
+    }
+    all.into_iter().partition(|case| case.method != Method::Magnitude)
+}
+
+fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
+    let (train, test) = (split.train(), split.test());
+    let name = match train.pixels() {
+        64 => "digits".into(),
+        _ => train.name().to_lowercase(),
+    };
+    let mut records = records;
+    records.sort_by_key(|record| Method::ALL.iter().position(|method| *method == Method::of(record)));
+    let results = Results::new(&format!("ablation-{name}"), args, split, records);
+    let figures = figures::figures(args, split, &results.records)?;
+    let about = format!(
+        "{} training and {} test images; inputs-300-100-10, {} epochs. Mean +- standard deviation over seeds; the last weights, never \
+         the best epoch. Everything that prunes is pruned at log alpha = {}.",
+        train.len(),
+        test.len(),
+        args.runs.epochs,
+        args.runs.threshold
+    );
+    let deployed = ["method", "error", "nll", "ece", "brier", "layers", "compression", "neurons", "seconds"];
+    let others = ["method", "mean error", "sampled error", "sampled nll", "sampled ece", "entropy", "best error"];
+    let tables = [("As deployed", &deployed[..]), ("Unpruned means, and ten draws from the posterior", &others[..])];
+    publish(&format!("Ablation on {}", train.name()), &about, &results, &tables, figures, &args.runs.out)
 }

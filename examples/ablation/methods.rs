@@ -1,40 +1,40 @@
-//! The seven methods, each one posterior and one prior of the same network.
+//! The methods, each one posterior and one prior of the same network.
 
-use std::ops::ControlFlow;
-
-use serde::Serialize;
+use sparsevd::data::Vectors;
 use sparsevd::prelude::*;
+use sparsevd_lab::desk::Desk;
+use sparsevd_lab::record::Record;
+use sparsevd_lab::train::{Job, neurons};
 
 use crate::Args;
 
 /// A method of the comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Dense,
     BinaryDropout,
     GaussianDropout,
     SparseVd,
+    SparseVdExact,
     Ard,
+    ArdNeuron,
     Gaussian,
     Magnitude,
 }
 
 impl Method {
     /// In the order of the table.
-    pub const ALL: [Method; 7] = [
+    pub const ALL: [Method; 9] = [
         Method::Dense,
         Method::BinaryDropout,
         Method::GaussianDropout,
         Method::SparseVd,
+        Method::SparseVdExact,
         Method::Ard,
+        Method::ArdNeuron,
         Method::Gaussian,
         Method::Magnitude,
     ];
-
-    /// Those that are trained from scratch: all but the last.
-    pub fn trained() -> &'static [Method] {
-        &Method::ALL[..6]
-    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -42,138 +42,155 @@ impl Method {
             Method::BinaryDropout => "Binary dropout",
             Method::GaussianDropout => "Gaussian dropout",
             Method::SparseVd => "Sparse VD",
+            Method::SparseVdExact => "Sparse VD, exact KL",
             Method::Ard => "ARD",
+            Method::ArdNeuron => "ARD, per neuron",
             Method::Gaussian => "Gaussian prior",
             Method::Magnitude => "Magnitude pruning",
         }
     }
 
+    /// Whether its name begins so, whatever the case, with `-` for a space.
+    pub fn is(self, name: &str) -> bool {
+        let plain = |s: &str| s.to_lowercase().replace([' ', '-', ','], "");
+        plain(self.name()).starts_with(&plain(name))
+    }
+
+    /// The method of a record: the longest name that its label begins with.
+    pub fn of(record: &Record) -> Method {
+        let fits = Method::ALL.into_iter().filter(|method| record.label.starts_with(method.name()));
+        fits.max_by_key(|method| method.name().len()).unwrap_or(Method::Dense)
+    }
+
     /// Whether log alpha decides which weights are used.
     pub fn prunes(self) -> bool {
-        matches!(self, Method::SparseVd | Method::Ard | Method::Gaussian)
+        use Method::*;
+        matches!(self, SparseVd | SparseVdExact | Ard | ArdNeuron | Gaussian)
+    }
+
+    /// Magnitude pruning trains for half as long, on top of the dense network's training.
+    pub fn epochs(self, epochs: usize) -> usize {
+        if self == Method::Magnitude { epochs.div_ceil(2) } else { epochs }
     }
 }
 
-/// One method, one seed.
-#[derive(Clone, Debug, Serialize)]
-pub struct Run {
+/// One training.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
     pub method: Method,
     pub seed: u64,
-    pub history: History,
-    pub seconds: f64,
-    /// With the weights that the method would be deployed with: pruned means where it prunes, otherwise means.
-    pub deployed: Metrics,
-    /// With the posterior means, nothing pruned.
-    pub mean: Metrics,
-    /// Averaged over ten draws from the posterior.
-    pub sampled: Metrics,
-    pub sparsity: Sparsity,
-    /// Test error of the pruned network, over the threshold on log alpha.
-    pub thresholds: Vec<(f64, f64)>,
-    #[serde(skip)]
-    pub log_alpha: Vec<f64>,
-    #[serde(skip)]
-    pub masks: Vec<(Grid, Vec<bool>)>,
+    pub beta: f64,
+    /// Whether beta is the first of a sweep, and the label goes without it.
+    pub first: bool,
 }
 
-/// A network of this example, ready to train.
-pub type Net<const I: usize, Q, P> = <LeNet300100<P, Q, I> as BuildOnDevice<Cpu, f32>>::Built;
+type Net<const I: usize, Q, P> = <LeNet300100<P, Q, I> as BuildOnDevice<Cpu, f32>>::Built;
 
-/// What a method's training needs to know.
-pub struct Job<'a> {
-    pub args: &'a Args,
-    pub split: &'a Split,
-    pub seed: u64,
-    /// Called after every epoch; says whether to go on.
-    pub tick: &'a (dyn Fn(Method, &Epoch) -> bool + Sync),
+fn build<const I: usize, Q: Posterior, P: Prior + Default>(seed: u64) -> Net<I, Q, P> {
+    Cpu::seed_from_u64(seed).build_module::<LeNet300100<P, Q, I>, f32>()
 }
 
-impl Job<'_> {
-    fn trainer(&self, epochs: usize) -> Trainer {
-        Trainer {
-            epochs,
-            batch: self.args.batch,
-            learning_rate: self.args.learning_rate,
-            beta: self.args.beta,
-            warm_up: (0.05 * epochs as f64, 0.5 * epochs as f64),
-            seed: self.seed,
-            progress: false,
-            ..Trainer::default()
-        }
+impl Case {
+    fn label(self) -> String {
+        let name = self.method.name();
+        if self.first { name.into() } else { format!("{name}, beta = {}", self.beta) }
+    }
+
+    fn job<'a>(self, args: &Args, split: &'a Split) -> Job<'a, Vectors> {
+        let epochs = self.method.epochs(args.runs.epochs);
+        let warm_up = if self.method == Method::Magnitude { (0.0, 0.0) } else { args.runs.trainer().warm_up };
+        let trainer = Trainer { seed: self.seed, beta: self.beta, epochs, warm_up, ..args.runs.trainer() };
+        Job { label: self.label(), split, trainer, prunes: self.method.prunes() }
     }
 
     /// Trains a new network from scratch.
-    pub fn train<const I: usize, Q: Posterior, P: Prior + Default>(
-        &self,
-        method: Method,
-        adjust: impl FnOnce(&mut Net<I, Q, P>),
-    ) -> Result<(Run, Net<I, Q, P>), Error> {
-        let mut net = Cpu::seed_from_u64(self.seed).build_module::<LeNet300100<P, Q, I>, f32>();
-        adjust(&mut net);
-        let run = self.fit(method, &mut net, self.args.epochs)?;
-        Ok((run, net))
+    pub fn train<const I: usize>(self, args: &Args, split: &Split, desk: &Desk) -> Result<Record, Error> {
+        let (job, seed) = (self.job(args, split), self.seed);
+        match self.method {
+            Method::Dense | Method::Magnitude => self.fit(args, &job, desk, build::<I, Delta, Flat>(seed)),
+            Method::BinaryDropout => {
+                let mut net = build::<I, Bernoulli, Flat>(seed);
+                net.0.posterior = Bernoulli::new(0.2).unwrap_or_default(); // the usual rates: pixels, then 0.5
+                self.fit(args, &job, desk, net)
+            }
+            Method::GaussianDropout => self.fit(args, &job, desk, build::<I, Multiplicative<Fixed>, Flat>(seed)),
+            Method::SparseVd => self.fit(args, &job, desk, build::<I, Additive, LogUniform>(seed)),
+            Method::SparseVdExact => {
+                let mut net = build::<I, Additive, LogUniform>(seed);
+                net.set_prior(LogUniform::Exact);
+                self.fit(args, &job, desk, net)
+            }
+            Method::Ard => self.fit(args, &job, desk, build::<I, Additive, Ard>(seed)),
+            Method::ArdNeuron => {
+                let mut net = build::<I, Additive, Ard>(seed);
+                net.set_prior(Ard::per_output());
+                self.fit(args, &job, desk, net)
+            }
+            Method::Gaussian => self.fit(args, &job, desk, build::<I, Additive, Gaussian>(seed)),
+        }
+    }
+
+    fn fit<N, const I: usize>(
+        self,
+        args: &Args,
+        job: &Job<'_, Vectors>,
+        desk: &Desk,
+        mut net: N,
+    ) -> Result<Record, Error>
+    where
+        N: Classifier<I, 10, f32, Cpu>,
+    {
+        if self.method.prunes() || self.method == Method::Magnitude {
+            net.configure(args.runs.settings());
+        }
+        self.finish(args, job, desk, net)
+    }
+
+    fn finish<N, const I: usize>(
+        self,
+        args: &Args,
+        job: &Job<'_, Vectors>,
+        desk: &Desk,
+        mut net: N,
+    ) -> Result<Record, Error>
+    where
+        N: Classifier<I, 10, f32, Cpu>,
+    {
+        let mut record = job.train(desk, &mut net)?.with("beta", self.beta);
+        neurons(&mut record, &net, job.split, args.runs.threshold)?;
+        Ok(record)
     }
 
     /// Prunes each layer of the dense network to the sparsity that Sparse VD found for it, smallest weights first, and
-    /// trains what is left for half as many epochs.
-    pub fn magnitude<const I: usize>(&self, mut net: Net<I, Delta, Flat>, target: &Sparsity) -> Result<Run, Error> {
-        for ((_, layer), target) in net.layers_mut().into_iter().zip(&target.layers) {
+    /// trains what is left.
+    pub fn prune<const I: usize>(
+        self,
+        args: &Args,
+        split: &Split,
+        desk: &Desk,
+        trained: &[Record],
+    ) -> Result<Record, Error> {
+        let of = |method: Method, first: bool| Case { method, first, ..self }.label();
+        let found = |label: String| trained.iter().find(|r| r.label == label && r.seed == self.seed && !r.unfinished);
+        let (dense, sparse) = (found(of(Method::Dense, true)), found(of(Method::SparseVd, self.first)));
+        let (Some(_), Some(sparse)) = (dense, sparse) else {
+            return Ok(Record { unfinished: true, ..Record::new(self.label(), self.seed) });
+        };
+        let mut net = build::<I, Delta, Flat>(self.seed);
+        Case { method: Method::Dense, first: true, beta: args.runs.beta, ..self }
+            .job(args, split)
+            .restore(desk, &mut net)?;
+        for (i, (_, layer)) in net.layers_mut().into_iter().enumerate() {
             let mut theta = layer.theta();
+            let kept = (1.0 - sparse.values[&format!("sparse {i:02}")]) * theta.len() as f64;
             let mut sizes: Vec<f64> = theta.iter().map(|w| w.abs()).collect();
             sizes.sort_by(|a, b| b.total_cmp(a));
-            let smallest = sizes.get(target.kept.max(1) - 1).copied().unwrap_or(0.0);
+            let smallest = sizes.get((kept.round() as usize).max(1) - 1).copied().unwrap_or(0.0);
             theta.iter_mut().filter(|w| w.abs() < smallest).for_each(|w| *w = 0.0);
             layer.set_theta(&theta)?;
         }
         // A weight of zero has the largest log alpha there is, so the trained-in threshold keeps it at zero.
-        net.configure(Settings { threshold: Some(self.args.threshold), ..Settings::default() });
-        self.fit(Method::Magnitude, &mut net, self.args.epochs.div_ceil(2))
+        net.configure(Settings { threshold: Some(args.runs.threshold), ..Settings::default() });
+        self.finish(args, &self.job(args, split), desk, net)
     }
-
-    fn fit<N: Classifier<I, 10, f32, Cpu>, const I: usize>(
-        &self,
-        method: Method,
-        net: &mut N,
-        epochs: usize,
-    ) -> Result<Run, Error> {
-        let (start, test) = (std::time::Instant::now(), self.split.test());
-        let history = self.trainer(epochs).fit_with(net, self.split.train(), |net, epoch| {
-            epoch.test = score(net, test, Evaluate::Mean).ok();
-            if (self.tick)(method, epoch) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        let seconds = start.elapsed().as_secs_f64();
-        let threshold = self.args.threshold;
-        let deployed = if method.prunes() { Evaluate::Pruned(threshold) } else { Evaluate::Mean };
-        let mut thresholds = Vec::new();
-        if method.prunes() {
-            for step in -16..=24 {
-                let at = f64::from(step) * 0.5;
-                thresholds.push((at, score(net, test, Evaluate::Pruned(at))?.error));
-            }
-        }
-        let layers = net.layers();
-        let log_alpha = layers.iter().flat_map(|(_, layer)| layer.log_alpha()).collect();
-        let masks = layers.iter().map(|(_, layer)| (layer.grid(), mask(*layer, threshold))).collect();
-        Ok(Run {
-            method,
-            seed: self.seed,
-            history,
-            seconds,
-            deployed: score(net, test, deployed)?,
-            mean: score(net, test, Evaluate::Mean)?,
-            sampled: score(net, test, Evaluate::Samples { count: 10, seed: self.seed })?,
-            sparsity: net.sparsity(threshold)?,
-            thresholds,
-            log_alpha,
-            masks,
-        })
-    }
-}
-
-fn score<N: Classifier<I, 10, f32, Cpu>, const I: usize>(
-    net: &mut N,
-    data: &Dataset,
-    how: Evaluate,
-) -> Result<Metrics, Error> {
-    Ok(predict(net, data, how)?.score(data.labels())?)
 }

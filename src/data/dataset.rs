@@ -131,6 +131,15 @@ impl<L: Layout> Dataset<L> {
         Ok(self)
     }
 
+    /// The last `n` examples; errors as for [`take`](Dataset::take).
+    pub(super) fn take_last(mut self, n: usize) -> Result<Self, DataError> {
+        let first = self.len().saturating_sub(n);
+        let pixels = self.pixels();
+        self.inputs.rotate_left(first * pixels);
+        self.labels.rotate_left(first);
+        self.take(n)
+    }
+
     /// The mean of each pixel over all examples, summed in `f64`.
     pub fn mean_image(&self) -> Vec<f32> {
         let mut sums = vec![0.0_f64; self.pixels()];

@@ -49,6 +49,16 @@ impl<L: Layout> Split<L> {
         Ok(Self { train: self.train.take(train)?, test: self.test.take(test)? })
     }
 
+    /// The last `n` training examples in place of the test half: to choose settings by, so that the test half, seen once
+    /// at the end, tells the truth.
+    ///
+    /// # Errors
+    /// [`DataError::Take`] when `n` is 0 or would leave nothing to learn from.
+    pub fn held_out(self, n: usize) -> Result<Self, DataError> {
+        let left = self.train.len().saturating_sub(n);
+        Ok(Self { test: self.train.clone().take_last(n)?, train: self.train.take(left)? })
+    }
+
     /// For convolutional networks: every datum with its channels, height and width.
     ///
     /// ```
@@ -138,5 +148,13 @@ mod tests {
         let small = split.clone().take(2, 1).unwrap();
         assert_eq!((small.train().inputs(), small.test().inputs()), (&[0.0, 1.0][..], &[3.0][..]));
         assert!(split.take(2, 3).is_err());
+    }
+
+    #[test]
+    fn held_out_examples_are_not_learned_from() {
+        let split = Split::new(half([1, 1, 1], 1, &[0.0, 1.0, 2.0]), half([1, 1, 1], 1, &[3.0])).unwrap();
+        let held = split.clone().held_out(1).unwrap();
+        assert_eq!((held.train().inputs(), held.test().inputs()), (&[0.0, 1.0][..], &[2.0][..]));
+        assert!([0, 3, 4].into_iter().all(|n| split.clone().held_out(n).is_err()));
     }
 }

@@ -47,6 +47,24 @@ impl Table {
         self
     }
 
+    /// The table in Markdown, `|` escaped.
+    ///
+    /// ```
+    /// # use sparsevd::report::{Align, Table};
+    /// let mut table = Table::new([("method", Align::Left), ("|W|", Align::Right)]);
+    /// assert_eq!(table.row(["ARD", "10"]).markdown(), "| method | \\|W\\| |\n|---|---|\n| ARD | 10 |\n");
+    /// ```
+    pub fn markdown(&self) -> String {
+        let columns = self.columns();
+        let line = |cells: &mut dyn Iterator<Item = &str>| {
+            let cells: Vec<String> = columns.iter().zip(cells).map(|(_, cell)| cell.replace('|', "\\|")).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let head = line(&mut columns.iter().map(|(name, ..)| *name));
+        let rows = self.rows.iter().map(|row| line(&mut row.iter().map(String::as_str).chain(std::iter::repeat(""))));
+        format!("{head}|{}\n{}", "---|".repeat(columns.len()), rows.collect::<String>())
+    }
+
     /// Names, alignments and widths of all columns.
     fn columns(&self) -> Vec<(&str, Align, usize)> {
         let count = self.rows.iter().map(Vec::len).fold(self.header.len(), usize::max);

@@ -10,14 +10,18 @@ use sparsevd::data::Layout;
 use sparsevd::infer::{CompactNet, Precision, Report, Scratch};
 use sparsevd::prelude::*;
 
+use crate::record::Record;
+
 type Failure = Box<dyn std::error::Error>;
 
 /// A compact network beside the one it comes from.
 #[derive(Clone, Debug, Serialize)]
 pub struct Small {
+    /// Sizes before and after.
     pub report: Report,
-    /// Errors on the test set.
+    /// The error on the test set with the pruned means.
     pub pruned: f64,
+    /// The error of the compact network.
     pub compact: f64,
     /// With the weights in the posterior's bits.
     pub rounded: f64,
@@ -26,6 +30,9 @@ pub struct Small {
 }
 
 /// Compacts a network, writes compact.safetensors and compact-posterior.safetensors into `out`, and reads them again.
+///
+/// # Errors
+/// Those of [`compact`], of its files, and of [`predict`].
 pub fn small<N: Classifier<I, 10, f32, Cpu, L>, const I: usize, L: Layout>(
     net: &mut N,
     test: &Dataset<L>,
@@ -88,6 +95,18 @@ fn median(mut pass: impl FnMut()) -> f64 {
     let mut times = [0; 21].map(|_| round(passes));
     times.sort_by(f64::total_cmp);
     times[10]
+}
+
+impl Small {
+    /// Adds sizes and errors to a record.
+    pub fn record(&self, record: &mut Record) {
+        for (i, layer) in self.report.layers.iter().enumerate() {
+            record.set(format!("neurons {i:02}"), layer.outputs as f64);
+        }
+        record.set("bytes", self.report.single_bytes as f64);
+        record.set("bytes in posterior's bits", self.report.posterior_bytes as f64);
+        record.set("error in posterior's bits", self.rounded);
+    }
 }
 
 impl fmt::Display for Small {

@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The flag that Ctrl-C sets.
+///
+/// # Errors
+/// If it cannot be caught.
 pub fn stop_on_ctrl_c() -> Result<&'static AtomicBool, ctrlc::Error> {
     static STOP: AtomicBool = AtomicBool::new(false);
     ctrlc::set_handler(|| {

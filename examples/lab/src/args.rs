@@ -1,54 +1,65 @@
-//! The settings of a training, as command-line arguments, and the data they name.
+//! The settings of an experiment, as command-line arguments, and the data they name.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, CommandFactory, FromArgMatches};
 use serde::Serialize;
 use sparsevd::data::{Augment, DataError, Split};
-use sparsevd::{Checkpoints, Trainer};
+use sparsevd::{Schedule, Settings, Trainer};
 
 /// How to train, and where the results go.
 #[derive(Clone, Debug, Args, Serialize)]
-pub struct Training {
+pub struct Runs {
     /// Folder with the data; scripts/get-data.sh fetches them
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
     /// Passes over the training data
     #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub epochs: usize,
+    /// The first seed; it determines the initial weights, the order of the data and the noise
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Repetitions of everything, each with the next seed
+    #[arg(long, default_value_t = 1, value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
+    pub seeds: u64,
     /// Images in a mini-batch
     #[arg(long, default_value_t = 100)]
     pub batch: usize,
-    /// Adam's learning rate; constant for half the epochs, then linearly to zero
+    /// Adam's learning rate
     #[arg(long, default_value_t = 1e-3)]
     pub learning_rate: f64,
+    /// Share of the epochs after which the learning rate falls linearly to zero
+    #[arg(long, default_value_t = 0.5)]
+    pub decay_from: f64,
     /// KL weight after its warm-up, 0 to 1; smaller keeps more weights
     #[arg(long, default_value_t = 1.0)]
     pub beta: f64,
     /// Epochs between which the KL weight rises from 0 [default: a twentieth and a half of the epochs]
-    #[arg(long, num_args = 2, value_names = ["FROM", "TO"])]
+    #[arg(long, num_args = 1..=2, value_delimiter = ',', value_names = ["FROM", "TO"])]
     pub warm_up: Option<Vec<f64>>,
     /// Weights with log alpha at or above this are pruned
     #[arg(long, default_value_t = sparsevd::THRESHOLD)]
     pub threshold: f64,
-    /// Determines the initial weights, the order of the data and the noise
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Threads; 0 for all that the machine has
+    /// Whether they are switched off while training, too
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub trained_in: bool,
+    /// Holds out so many of the training images and judges by them instead of the test images: for choosing settings
+    #[arg(long, value_name = "IMAGES")]
+    pub validate: Option<usize>,
+    /// Threads of a training; 0 for all that the machine has
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
-    /// Steps from one checkpoint of the training to the next; it lies in the folder for the results
-    #[arg(long, value_name = "STEPS", default_value_t = 500, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    /// Steps from one checkpoint of a training to the next; checkpoints lie in the folder for the results
+    #[arg(long, value_name = "STEPS", default_value_t = 1000, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub checkpoint_every: usize,
-    /// Go on from the checkpoint, if there is one
+    /// Go on from the checkpoints, where there are any
     #[arg(long)]
     pub resume: bool,
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// One or two epochs on a few images, to see that everything works
+    /// An epoch or two on a few images, to see that everything works
     #[arg(long)]
     pub quick: bool,
 }
@@ -62,50 +73,81 @@ pub fn parse<A: CommandFactory + FromArgMatches>(defaults: &[(&'static str, &'st
     A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
-impl Training {
-    pub fn trainer(&self, augment: Augment) -> Trainer {
+impl Runs {
+    /// As the settings say, with the first seed.
+    pub fn trainer(&self) -> Trainer {
         let epochs = self.epochs as f64;
         let warm_up = match self.warm_up.as_deref() {
-            Some(&[from, to]) => (from, to),
             _ if self.quick => (0.0, 20.0 * epochs), // few images, of which a whole KL would leave nothing
+            Some(&[from, to]) => (from, to),
+            Some(&[at]) => (at, at),
             _ => (0.05 * epochs, 0.5 * epochs),
         };
         Trainer {
             epochs: self.epochs,
             batch: self.batch,
             learning_rate: self.learning_rate,
+            schedule: Schedule::LinearToZero { from: self.decay_from },
             beta: self.beta,
             warm_up,
-            augment,
+            augment: Augment::default(),
             seed: self.seed,
             ..Trainer::default()
         }
     }
 
-    /// Where and when the training is kept.
-    pub fn checkpoints<'a>(&self, stop: &'a AtomicBool) -> Checkpoints<'a> {
-        let path = self.out.join("training.safetensors");
-        Checkpoints { path, every: self.checkpoint_every, resume: self.resume, stop: Some(stop) }
+    /// How layers train that are pruned.
+    pub fn settings(&self) -> Settings {
+        Settings { threshold: self.trained_in.then_some(self.threshold), ..Settings::default() }
+    }
+
+    /// All seeds.
+    pub fn all_seeds(&self) -> std::ops::Range<u64> {
+        self.seed..self.seed.saturating_add(self.seeds)
     }
 
     /// The data set, in the folder itself or where `get-data.sh` puts it inside; with `--quick`, a little of it.
+    ///
+    /// # Errors
+    /// [`NoData`] where it is not; what [`Split::from_dir`] says.
     pub fn split(&mut self, needs: Needs, quick: (usize, usize)) -> Result<Split, Box<dyn std::error::Error>> {
-        let inside = self.data.join(needs.folder);
-        let folder: &Path = if inside.is_dir() { &inside } else { &self.data };
-        let split = Split::from_dir(folder).map_err(|source| needs.explain(&self.data, source))?;
+        let data = self.data.clone().unwrap_or_else(|| "data".into());
+        let inside = data.join(needs.folder);
+        let folder: &Path = if inside.is_dir() { &inside } else { &data };
+        let split = Split::from_dir(folder).map_err(|source| needs.explain(&data, source))?;
+        self.little(split, quick)
+    }
+
+    /// The data set in the folder, or the digits inside the crate; with `--quick`, a little of it.
+    ///
+    /// # Errors
+    /// What [`Split::from_dir`] says.
+    pub fn split_or_digits(&mut self, quick: (usize, usize)) -> Result<Split, Box<dyn std::error::Error>> {
+        let split = self.data.as_ref().map_or_else(Split::optdigits, Split::from_dir)?;
+        self.little(split, quick)
+    }
+
+    fn little(&mut self, split: Split, (train, test): (usize, usize)) -> Result<Split, Box<dyn std::error::Error>> {
+        let split = match self.validate {
+            Some(images) => split.held_out(images)?,
+            None => split,
+        };
         if !self.quick {
             return Ok(split);
         }
-        (self.epochs, self.batch) = (self.epochs.min(2), self.batch.min(50));
-        Ok(split.take(quick.0, quick.1)?)
+        (self.epochs, self.batch, self.seeds) = (self.epochs.min(2), self.batch.min(50), 1);
+        Ok(split.take(train, test)?)
     }
 }
 
 /// The data set of an example, as `get-data.sh` knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Needs {
+    /// The example's name.
     pub example: &'static str,
+    /// The set's name.
     pub set: &'static str,
+    /// The folder that it is put into.
     pub folder: &'static str,
 }
 

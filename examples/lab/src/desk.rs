@@ -1,0 +1,151 @@
+//! Where trainings are done: one after the other, or side by side; stopped, resumed, shown.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use sparsevd::prelude::*;
+
+use crate::args::Runs;
+use crate::record::Record;
+use crate::resume::how_to_resume;
+use crate::stop::stop_on_ctrl_c;
+
+/// What all trainings of an experiment share.
+pub struct Desk {
+    pub(crate) checkpoint_every: usize,
+    pub(crate) resume: bool,
+    pub(crate) threshold: f64,
+    pub(crate) out: PathBuf,
+    threads: usize,
+    stop: &'static AtomicBool,
+    /// Over the epochs of all trainings that run side by side.
+    bar: Option<ProgressBar>,
+}
+
+impl Desk {
+    /// For trainings one after the other, each with its own progress bar.
+    ///
+    /// # Errors
+    /// If Ctrl-C cannot be caught.
+    pub fn new(runs: &Runs) -> Result<Self, Box<dyn std::error::Error>> {
+        Ok(Desk {
+            checkpoint_every: runs.checkpoint_every,
+            resume: runs.resume,
+            threshold: runs.threshold,
+            out: runs.out.clone(),
+            threads: runs.threads,
+            stop: stop_on_ctrl_c()?,
+            bar: None,
+        })
+    }
+
+    /// For small trainings, one on each processor, with one progress bar over so many epochs.
+    ///
+    /// # Errors
+    /// If Ctrl-C cannot be caught.
+    pub fn side_by_side(runs: &Runs, epochs: usize) -> Result<Self, Box<dyn std::error::Error>> {
+        let bar = ProgressBar::new(epochs as u64);
+        bar.set_style(ProgressStyle::with_template("{bar:24} {elapsed} (about {eta} left)  {msg}")?);
+        Ok(Desk { bar: Some(bar), ..Desk::new(runs)? })
+    }
+
+    /// Works through tasks until they are done or Ctrl-C is pressed; results in the order of the tasks, each printed in a
+    /// line as it comes.
+    ///
+    /// # Errors
+    /// The first of the tasks' own.
+    pub fn all<T: Send>(
+        &self,
+        tasks: impl IntoIterator<Item = T>,
+        work: impl Fn(T) -> Result<Record, Error> + Sync,
+    ) -> Result<Vec<Record>, Error> {
+        let queue: Mutex<VecDeque<(usize, T)>> = Mutex::new(tasks.into_iter().enumerate().collect());
+        let results = Mutex::new(Vec::new());
+        let next = || queue.lock().ok()?.pop_front();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (workers, threads) = if self.bar.is_some() { (cores, 1) } else { (1, self.threads) };
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    while let Some((index, task)) = next().filter(|_| !self.stopped()) {
+                        let result = on_threads(threads, || work(task)).flatten();
+                        if let Ok(record) = &result {
+                            self.say(record);
+                        }
+                        if let (Ok(mut results), failed) = (results.lock(), result.is_err()) {
+                            results.push((index, result));
+                            if failed {
+                                break;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Does one task, and prints its result in a line.
+    ///
+    /// # Errors
+    /// The task's own.
+    pub fn one(&self, work: impl FnOnce() -> Result<Record, Error> + Send) -> Result<Record, Error> {
+        let record = on_threads(self.threads, work).flatten()?;
+        self.say(&record);
+        Ok(record)
+    }
+
+    /// Whether Ctrl-C was pressed.
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Relaxed)
+    }
+
+    /// After the last training: takes the bar away, and says how to go on if there is more to do.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if self.stopped() {
+            println!("{}", how_to_resume());
+        }
+    }
+
+    pub(crate) fn stop_flag(&self) -> &'static AtomicBool {
+        self.stop
+    }
+
+    /// Whether each training shows its own progress.
+    pub(crate) fn shows_trainings(&self) -> bool {
+        self.bar.is_none()
+    }
+
+    pub(crate) fn epoch(&self, label: &str, epoch: &Epoch) {
+        let Some(bar) = &self.bar else { return };
+        let (error, sparse) = (100.0 * epoch.train_error, 100.0 * epoch.sparsity.sparsity());
+        bar.inc(1);
+        bar.set_message(format!("{label}: nll {:.3}, train error {error:.1} %, sparse {sparse:.0} %", epoch.nll));
+    }
+
+    fn say(&self, record: &Record) {
+        let of = |name: &str| crate::table::value(record, name);
+        let mut line = format!("{}, seed {}:", record.label, record.seed);
+        if let Some(error) = of("error") {
+            line += &format!(" error {:.2} %", 100.0 * error);
+        }
+        if let Some(compression) = of("compression").filter(|x| *x > 1.0) {
+            line += &format!(", compression {compression:.1}");
+        }
+        if let (Some(epochs), Some(seconds)) = (of("epochs"), of("seconds")) {
+            line += &format!(", {epochs} epochs in {seconds:.0} s");
+        }
+        match &self.bar {
+            Some(bar) => bar.suspend(|| println!("{line}")),
+            None => println!("{line}"),
+        }
+    }
+}

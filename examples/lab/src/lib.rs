@@ -1,0 +1,38 @@
+//! What the experiments of this repository share.
+//!
+//! | | |
+//! |---|---|
+//! | [`args`] | the settings that all have, and the data they name |
+//! | [`desk`] | trainings one after the other or side by side; Ctrl-C and `--resume` |
+//! | [`train`] | one training, with checkpoints and scores |
+//! | [`record`], [`results`] | what comes of it, and its file |
+//! | [`table`] | tables over seeds, the same in the terminal, on a page and in the notes |
+//! | [`page`] | results.json, figures and report.html in the folder of a run |
+//! | [`seeds`] | one network with several seeds, and all of the above |
+//! | [`small`] | what is left of a network after compaction |
+
+pub mod args;
+pub mod desk;
+pub mod page;
+pub mod record;
+pub mod results;
+pub mod resume;
+pub mod seeds;
+pub mod small;
+pub mod stop;
+pub mod table;
+pub mod train;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// What the process ends with; an error is printed.
+pub fn finish(result: Result<(), Box<dyn Error>>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

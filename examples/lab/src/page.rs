@@ -1,0 +1,122 @@
+//! What an experiment leaves in its folder: results.json, figures, and one page with everything.
+
+use std::path::Path;
+
+use sparsevd::plots::{Marker, PlotError, Scale, Series, Values, curves, histogram};
+use sparsevd::report::{Report, Table, write_json, write_svg};
+
+use crate::record::Record;
+use crate::results::Results;
+use crate::table::{groups, spread, table};
+
+/// A figure: its file's name, SVG, and what it shows.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// Without `.svg`.
+    pub name: String,
+    /// The figure.
+    pub svg: String,
+    /// What it shows.
+    pub caption: String,
+}
+
+impl Figure {
+    /// A figure with its words.
+    pub fn new(name: &str, svg: String, caption: &str) -> Self {
+        Figure { name: name.into(), svg, caption: caption.into() }
+    }
+}
+
+/// A table under a heading; the first column names the rows.
+pub type Columns<'a> = (&'a str, &'a [&'a str]);
+
+/// Prints the tables and writes everything into the folder.
+///
+/// # Errors
+/// For results without records, columns that no record has, and files that cannot be written.
+pub fn publish(
+    title: &str,
+    about: &str,
+    results: &Results,
+    tables: &[Columns<'_>],
+    figures: Vec<Figure>,
+    out: &Path,
+) -> Result<(), Box<dyn std::error::Error>> {
+    if results.records.is_empty() {
+        return Err("stopped before any training was finished; nothing to report".into());
+    }
+    results.write(out.join("results.json"))?;
+    let mut page = Report::new(title);
+    page.text(about);
+    for (heading, columns) in tables {
+        let table: Table = table(&results.records, columns)?;
+        println!("\n{heading}\n{table}");
+        page.heading(*heading).table(&table);
+    }
+    println!("{about}");
+    page.heading("Figures");
+    for figure in figures {
+        write_svg(out.join(format!("{}.svg", figure.name)), &figure.svg)?;
+        page.figure(figure.svg, figure.caption);
+    }
+    page.json("configuration", &results.configuration);
+    let json = serde_json::json!({ "command": results.command, "version": results.version, "machine": results.machine, "date": results.date, "data": results.data });
+    page.json("run", &json);
+    page.write(out.join("report.html"))?;
+    println!("Wrote {}", out.join("report.html").display());
+    Ok(())
+}
+
+/// Writes anything else into the folder as JSON.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write(out: &Path, name: &str, value: &impl serde::Serialize) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(write_json(out.join(name), value)?)
+}
+
+/// The curve of this name of each label's first record, its values multiplied by `factor`.
+///
+/// # Errors
+/// If there is nothing to draw.
+pub fn over_epochs(
+    records: &[Record],
+    curve: &str,
+    factor: f64,
+    (y, title): (&str, &str),
+    scale: Scale,
+) -> Result<String, PlotError> {
+    let lines = groups(records, false).into_iter().filter_map(|group| {
+        let points = group[0].curves.get(curve)?;
+        Some(Series::new(&group[0].label, points.iter().map(|(x, y)| (*x, factor * y))))
+    });
+    curves(&lines.collect::<Vec<_>>(), "epoch", y, title, scale)
+}
+
+/// A line a series of records: their means of `y` against those of `x`, by label.
+pub fn line(name: &str, records: &[&Record], x: &str, y: &str, factors: (f64, f64)) -> Series {
+    let owned: Vec<Record> = records.iter().map(|r| (*r).clone()).collect();
+    let mut points: Vec<(f64, f64)> = groups(&owned, false)
+        .iter()
+        .filter_map(|group| Some((factors.0 * spread(group, x)?.0, factors.1 * spread(group, y)?.0)))
+        .collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Series::new(name, points)
+}
+
+/// log alpha of all weights, for each label's first record.
+///
+/// # Errors
+/// If there is nothing to draw.
+pub fn log_alphas(records: &[Record], threshold: f64) -> Result<String, PlotError> {
+    let all = |record: &Record| -> Vec<f64> {
+        record.log_alpha.iter().flat_map(|(_, values)| values).map(|a| a.clamp(-10.0, 10.0)).collect()
+    };
+    let values: Vec<Values> = groups(records, false)
+        .into_iter()
+        .filter(|group| !group[0].log_alpha.is_empty())
+        .map(|group| Values::new(&group[0].label, all(group[0])))
+        .collect();
+    let marker = Marker::new(threshold, "threshold");
+    histogram(&values, 60, Some(&marker), "log alpha, cut at +-10", "log alpha of all weights")
+}

@@ -1,0 +1,146 @@
+//! One network with several seeds: trained, scored, compacted, reported.
+
+use serde::Serialize;
+use sparsevd::data::Layout;
+use sparsevd::plots::{PlotError, Scale, Series, curves};
+use sparsevd::prelude::*;
+
+use crate::args::Runs;
+use crate::desk::Desk;
+use crate::page::{self, Figure};
+use crate::record::Record;
+use crate::results::Results;
+use crate::small::small;
+use crate::train::Job;
+
+/// An experiment with one network.
+pub struct Seeds<'a, L> {
+    /// Its name, and that of its file among the notes.
+    pub experiment: &'a str,
+    /// For the page.
+    pub title: String,
+    /// What the network is, for tables.
+    pub label: &'a str,
+    /// The data.
+    pub split: &'a Split<L>,
+    /// How to train, with the first seed.
+    pub trainer: Trainer,
+}
+
+impl<L: Layout + Clone> Seeds<'_, L> {
+    /// Trains networks that `build` makes for each seed. Beside the page it writes, for each seed, the posterior and the
+    /// compact networks into a folder `seed-0`, ...
+    ///
+    /// # Errors
+    /// Those of training, of files, of a network that cannot be compacted.
+    pub fn run<N, const I: usize>(
+        &self,
+        desk: &Desk,
+        runs: &Runs,
+        configuration: &impl Serialize,
+        build: impl Fn(u64) -> Result<N, Error>,
+    ) -> Result<(), Box<dyn std::error::Error>>
+    where
+        N: Classifier<I, 10, f32, Cpu, L> + Send,
+    {
+        let mut records = Vec::new();
+        for seed in runs.all_seeds().take_while(|_| !desk.stopped()) {
+            let trainer = Trainer { seed, ..self.trainer.clone() };
+            let job = Job { label: self.label.into(), split: self.split, trainer, prunes: true };
+            let (mut net, folder) = (build(seed)?, runs.out.join(format!("seed-{seed}")));
+            if desk.stopped() {
+                break;
+            }
+            let mut record = desk.one(|| job.train(desk, &mut net))?;
+            save_posterior_with(&net, folder.join("posterior.safetensors"), &job.trainer)?;
+            let small = small(&mut net, self.split.test(), runs.threshold, &folder)?;
+            println!("\n{}\n\n{small}\n", net.sparsity(runs.threshold)?);
+            small.record(&mut record);
+            records.push(record);
+        }
+        desk.finish();
+        let results = Results::new(self.experiment, configuration, self.split, records);
+        let figures = if results.records.iter().any(|r| r.values["epochs"] > 0.0) {
+            figures(&results.records, runs)?
+        } else {
+            Vec::new()
+        };
+        let tables: [page::Columns<'_>; 3] = [
+            (
+                "With the means below the threshold on log alpha",
+                &["network", "seed", "error", "nll", "ece", "brier", "layers", "sparsity", "compression", "seconds"],
+            ),
+            (
+                "With all means, with ten draws from the posterior, and the best epoch, which nobody could have chosen",
+                &["network", "seed", "mean error", "sampled error", "sampled nll", "best error"],
+            ),
+            (
+                "Compact",
+                &[
+                    "network",
+                    "seed",
+                    "kept",
+                    "neurons",
+                    "bytes",
+                    "bytes in posterior's bits",
+                    "error in posterior's bits",
+                ],
+            ),
+        ];
+        let (train, test) = (self.split.train(), self.split.test());
+        let about = format!(
+            "{}: {} training and {} test images; the last weights, never the best epoch.",
+            train.name(),
+            train.len(),
+            test.len()
+        );
+        page::publish(&self.title, &about, &results, &tables, figures, &runs.out)
+    }
+}
+
+fn figures(records: &[Record], runs: &Runs) -> Result<Vec<Figure>, PlotError> {
+    let first = &records[0];
+    let of = |name: &str, curve: &str, f: fn(f64) -> f64| {
+        Series::new(name, first.curves.get(curve).into_iter().flatten().map(|(x, y)| (*x, f(*y))))
+    };
+    let loss = [of("training, sampled", "train nll", |y| y), of("test, pruned means", "test nll", |y| y)];
+    let error =
+        [of("training, sampled", "train error", |y| 100.0 * y), of("test, pruned means", "test error", |y| 100.0 * y)];
+    let compression: Vec<Series> = records
+        .iter()
+        .map(|r| {
+            Series::new(format!("seed {}", r.seed), r.curves["sparsity"].iter().map(|(x, y)| (*x, 1.0 / (1.0 - y))))
+        })
+        .collect();
+    let layers: Vec<Record> = first
+        .log_alpha
+        .iter()
+        .map(|(path, values)| Record {
+            label: format!("layer {path}"),
+            log_alpha: vec![(path.clone(), values.clone())],
+            ..Record::default()
+        })
+        .collect();
+    Ok(vec![
+        Figure::new(
+            "loss",
+            curves(&loss, "epoch", "NLL [nats per image]", "Negative log-likelihood", Scale::Log)?,
+            "While training, with the layers' noise, and on the test images.",
+        ),
+        Figure::new(
+            "error",
+            curves(&error, "epoch", "error [%]", "Error", Scale::Log)?,
+            "The share of images misclassified, under the same conditions.",
+        ),
+        Figure::new(
+            "compression",
+            curves(&compression, "epoch", "|W| / |W != 0|", "Compression", Scale::Log)?,
+            "It follows the KL weight, then the learning rate's decay.",
+        ),
+        Figure::new(
+            "log-alpha",
+            page::log_alphas(&layers, runs.threshold)?,
+            "log alpha after training. Where two modes stand apart, the threshold hardly matters.",
+        ),
+    ])
+}

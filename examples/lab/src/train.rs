@@ -1,0 +1,110 @@
+//! One training: with checkpoints, watched, and scored at its end.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use sparsevd::data::Layout;
+use sparsevd::prelude::*;
+
+use crate::desk::Desk;
+use crate::record::Record;
+
+/// What to train, apart from the network.
+#[derive(Clone, Debug)]
+pub struct Job<'a, L> {
+    /// What it is, for tables and figures.
+    pub label: String,
+    /// What to learn from and to be judged on.
+    pub split: &'a Split<L>,
+    /// How to train.
+    pub trainer: Trainer,
+    /// Whether log alpha decides which weights are used in the end.
+    pub prunes: bool,
+}
+
+impl<L: Layout + Clone> Job<'_, L> {
+    /// Trains the network, or takes it up where its checkpoint is, and scores it: as deployed, with all posterior means, and
+    /// with ten draws from the posterior; after each epoch as deployed.
+    ///
+    /// # Errors
+    /// Those of the training, and of the scores.
+    pub fn train<N, const I: usize>(&self, desk: &Desk, net: &mut N) -> Result<Record, Error>
+    where
+        N: Classifier<I, 10, f32, Cpu, L>,
+    {
+        let (checkpoints, mut failed) = (self.checkpoints(desk), None);
+        let trainer = Trainer { progress: desk.shows_trainings(), ..self.trainer.clone() };
+        let deployed = if self.prunes { Evaluate::Pruned(desk.threshold) } else { Evaluate::Mean };
+        let history = trainer.fit_resumable(net, self.split.train(), &checkpoints, |net, epoch| {
+            desk.epoch(&self.label, epoch);
+            epoch.test = self.score(net, deployed).map_err(|error| failed = Some(error)).ok();
+            if failed.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        failed.map_or(Ok(()), Err)?;
+        let mut record = Record::new(&self.label, self.trainer.seed);
+        record.history(&history);
+        record.sparsity(&net.sparsity(desk.threshold)?);
+        record.set("sparsity at start", history.sparsity_at_start);
+        record.score("", &self.score(net, deployed)?);
+        record.score("mean ", &self.score(net, Evaluate::Mean)?);
+        record.score("sampled ", &self.score(net, Evaluate::Samples { count: 10, seed: self.trainer.seed })?);
+        record.weights(net, desk.threshold);
+        Ok(record)
+    }
+
+    /// Gives the network back that an earlier [`train`](Job::train) of this job has left.
+    ///
+    /// # Errors
+    /// Those of reading its checkpoint.
+    pub fn restore<N, const I: usize>(&self, desk: &Desk, net: &mut N) -> Result<(), Error>
+    where
+        N: Classifier<I, 10, f32, Cpu, L>,
+    {
+        let checkpoints = Checkpoints { resume: true, ..self.checkpoints(desk) };
+        let trainer = Trainer { progress: false, ..self.trainer.clone() };
+        trainer.fit_resumable(net, self.split.train(), &checkpoints, |_, _| ControlFlow::Continue(())).map(drop)
+    }
+
+    /// Scores on the test set.
+    ///
+    /// # Errors
+    /// Those of [`predict`].
+    pub fn score<N, const I: usize>(&self, net: &mut N, how: Evaluate) -> Result<Metrics, Error>
+    where
+        N: Classifier<I, 10, f32, Cpu, L>,
+    {
+        let test = self.split.test();
+        Ok(predict(net, test, how)?.score(test.labels())?)
+    }
+
+    fn checkpoints(&self, desk: &Desk) -> Checkpoints<'static> {
+        let (every, resume, stop) = (desk.checkpoint_every, desk.resume, Some(desk.stop_flag()));
+        Checkpoints { path: self.path(desk), every, resume, stop }
+    }
+
+    /// Where the training is kept: `OUT/trainings/sparse-vd-0.safetensors`.
+    fn path(&self, desk: &Desk) -> PathBuf {
+        let letter = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' };
+        let name: String = self.label.chars().map(letter).collect();
+        let words: Vec<&str> = name.split('-').filter(|word| !word.is_empty()).collect();
+        desk.out.join("trainings").join(format!("{}-{}.safetensors", words.join("-"), self.trainer.seed))
+    }
+}
+
+/// Records the neurons, or filters, that are left in each layer's output once dead and constant ones are removed.
+///
+/// # Errors
+/// Those of [`compact`].
+pub fn neurons<L: Layout>(
+    record: &mut Record,
+    net: &impl Network<f32, Cpu>,
+    split: &Split<L>,
+    threshold: f64,
+) -> Result<(), Error> {
+    let small = compact(net, &L::dims(split.test().dims()), threshold)?;
+    let Ok(report) = small.report() else { return Ok(()) };
+    for (i, layer) in report.layers.iter().enumerate() {
+        record.set(format!("neurons {i:02}"), layer.outputs as f64);
+    }
+    Ok(())
+}

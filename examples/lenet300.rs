@@ -1,0 +1,57 @@
+//! Table 1 of the paper, first half: LeNet-300-100 on MNIST.
+//!
+//! ```sh
+//! scripts/get-data.sh data mnist
+//! cargo run --release --example lenet300
+//! ```
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::Serialize;
+use sparsevd::prelude::*;
+use sparsevd_lab::args::{Needs, Runs, parse};
+use sparsevd_lab::desk::Desk;
+use sparsevd_lab::finish;
+use sparsevd_lab::seeds::Seeds;
+
+/// Trains LeNet-300-100 (784-300-100-10) with Sparse Variational Dropout on MNIST.
+///
+/// Prints tables; writes results.json, figures (SVG), report.html, and for each seed the posterior and the compact network
+/// (safetensors) into the folder given by --out.
+/// Ctrl-C stops after the current step and reports; --resume goes on, also after a crash, to the same numbers.
+#[derive(Clone, Debug, Parser, Serialize)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    runs: Runs,
+}
+
+const NEEDS: Needs = Needs { example: "lenet300", set: "mnist", folder: "mnist" };
+
+fn main() -> ExitCode {
+    finish(run(parse(&[
+        ("epochs", "200"),
+        ("seeds", "3"),
+        ("learning_rate", "2e-3"),
+        ("warm_up", "5,20"),
+        ("out", "runs/lenet300"),
+    ])))
+}
+
+fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
+    let split = args.runs.split(NEEDS, (2000, 1000))?.centred();
+    let title = format!("LeNet-300-100 on {}", split.train().name());
+    let (trainer, settings) = (args.runs.trainer(), args.runs.settings());
+    Seeds { experiment: "lenet300", title, label: "Sparse VD", split: &split, trainer }.run(
+        &Desk::new(&args.runs)?,
+        &args.runs,
+        &args,
+        |seed| {
+            let mut net = Cpu::seed_from_u64(seed).build_module::<LeNet300100, f32>();
+            net.configure(settings);
+            Ok(net)
+        },
+    )
+}

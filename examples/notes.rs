@@ -1,0 +1,129 @@
+//! The tables in README.md and paper-notes, made anew from the results beside them.
+//!
+//! ```sh
+//! cargo run --example notes                                  # rewrites the tables
+//! cargo run --example notes -- --check                       # only says which are out of date
+//! cargo run --example notes -- --publish runs/ablation       # takes a run's results and figures in, first
+//! ```
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use sparsevd_lab::finish;
+use sparsevd_lab::record::Record;
+use sparsevd_lab::results::Results;
+use sparsevd_lab::table::table;
+
+/// Rewrites the tables in README.md and paper-notes/*.md from paper-notes/results/*.json.
+///
+/// A table stands between two comments:
+///
+/// <!-- table lenet300+paper of LeNet-300-100: network error compression -->
+///
+/// <!-- end -->
+///
+/// Files first, joined by `+`; then, if not all records are wanted, `of` and the beginnings of the labels wanted, joined
+/// by `+`, `_` for a space; after the colon the name of the first column, which has the labels, and the numbers wanted.
+/// `seed` among them asks for a row a seed.
+#[derive(Clone, Debug, Parser)]
+#[command(version, verbatim_doc_comment)]
+struct Args {
+    /// Fails, changing nothing, if a table is not what its results say
+    #[arg(long)]
+    check: bool,
+    /// Copies results.json and the figures of this folder into paper-notes/results, first
+    #[arg(long, value_name = "RUN")]
+    publish: Vec<PathBuf>,
+    /// The repository
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    root: PathBuf,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+const START: &str = "<!-- table ";
+const END: &str = "<!-- end -->";
+
+fn main() -> ExitCode {
+    finish(run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let (notes, results) = (args.root.join("paper-notes"), args.root.join("paper-notes/results"));
+    args.publish.iter().try_for_each(|run| publish(run, &results))?;
+    let mut pages = vec![args.root.join("README.md")];
+    pages.extend(files(&notes, "md")?);
+    let mut stale = Vec::new();
+    for page in pages {
+        let text =
+            std::fs::read_to_string(&page).map_err(|error| format!("cannot read {}: {error}", page.display()))?;
+        let renewed = renew(&text, &results).map_err(|error| format!("{}: {error}", page.display()))?;
+        if renewed == text {
+            continue;
+        }
+        stale.push(page.display().to_string());
+        if !args.check {
+            std::fs::write(&page, renewed)?;
+            println!("{}: renewed", page.display());
+        }
+    }
+    if args.check && !stale.is_empty() {
+        return Err(format!("out of date: {}; `cargo run --example notes` renews them", stale.join(", ")).into());
+    }
+    Ok(())
+}
+
+/// Copies results under the experiment's name, and figures under that and their own.
+fn publish(run: &Path, results: &Path) -> Result<(), Failure> {
+    let name = Results::read(run.join("results.json"))?.experiment;
+    std::fs::create_dir_all(results)?;
+    std::fs::copy(run.join("results.json"), results.join(format!("{name}.json")))?;
+    for figure in files(run, "svg")? {
+        let file = figure.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        std::fs::copy(&figure, results.join(format!("{name}-{file}")))?;
+    }
+    Ok(())
+}
+
+/// The files with this extension in a folder, by name.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+    let mut files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
+    files.retain(|file| file.extension().is_some_and(|found| found == extension));
+    files.sort();
+    Ok(files)
+}
+
+/// The text with all tables made anew.
+fn renew(text: &str, results: &Path) -> Result<String, Failure> {
+    let (mut renewed, mut rest) = (String::new(), text);
+    while let Some(start) = rest.find(START) {
+        let line = rest[start..].find("-->").map(|end| start + end + 3).ok_or("a table's comment does not end")?;
+        let end =
+            rest[line..].find(END).map(|end| line + end).ok_or(format!("no {END} after {}", &rest[start..line]))?;
+        let wanted = rest[start + START.len()..line - 3].trim();
+        let table = render(wanted, results).map_err(|error| format!("`{wanted}`: {error}"))?;
+        write!(renewed, "{}\n{table}", &rest[..line])?;
+        rest = &rest[end..];
+    }
+    Ok(renewed + rest)
+}
+
+/// A table in Markdown, from what its comment says.
+fn render(wanted: &str, results: &Path) -> Result<String, Failure> {
+    let (source, columns) = wanted.split_once(':').ok_or("no colon before the columns")?;
+    let (names, labels) = source.split_once(" of ").unwrap_or((source, ""));
+    let mut records: Vec<Record> = Vec::new();
+    for name in names.split('+') {
+        records.extend(Results::read(results.join(format!("{}.json", name.trim())))?.records);
+    }
+    let labels: Vec<String> = labels.split('+').map(|label| label.trim().replace('_', " ")).collect();
+    records.retain(|record| labels.iter().any(|label| record.label.starts_with(label.as_str())));
+    if records.is_empty() {
+        return Err("no record has such a label".into());
+    }
+    Ok(table(&records, &columns.split_whitespace().map(|column| column.replace('_', " ")).collect::<Vec<_>>())?
+        .markdown())
+}

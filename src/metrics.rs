@@ -12,9 +12,11 @@
 //! # Ok::<(), sparsevd::metrics::MetricsError>(())
 //! ```
 
+mod auroc;
 mod predictions;
 mod score;
 
+pub use auroc::auroc;
 pub use predictions::Predictions;
 pub use score::{ECE_BINS, Metrics};
 

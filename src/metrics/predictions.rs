@@ -57,6 +57,11 @@ impl Predictions {
         self.rows().map(argmax)
     }
 
+    /// The entropy of each example's prediction, nats: how unsure it is.
+    pub fn entropies(&self) -> Vec<f64> {
+        self.rows().map(entropy).collect()
+    }
+
     /// `ln p`, one slice per example.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[f64]> {
         self.log_p.chunks_exact(self.classes)

@@ -15,7 +15,7 @@ pub struct UnknownColumn {
 }
 
 /// How a number is shown: its name in records, the column's head, a factor, and digits after the point.
-const SHOWN: [(&str, &str, f64, usize); 25] = [
+const SHOWN: [(&str, &str, f64, usize); 29] = [
     ("error", "error %", 100.0, 2),
     ("mean error", "error %, unpruned", 100.0, 2),
     ("best error", "best epoch %", 100.0, 2),
@@ -40,6 +40,10 @@ const SHOWN: [(&str, &str, f64, usize); 25] = [
     ("seconds", "s", 1.0, 0),
     ("kl", "KL, nats", 1.0, 0),
     ("beta", "beta", 1.0, 3),
+    ("entropy elsewhere", "entropy elsewhere", 1.0, 3),
+    ("memorised error", "error % on random labels", 100.0, 2),
+    ("memorised nll", "NLL on random labels", 1.0, 3),
+    ("sparsity at start", "sparse % at start", 100.0, 1),
     ("auroc", "AUROC %", 100.0, 2),
 ];
 
@@ -65,6 +69,10 @@ pub fn table(records: &[Record], columns: &[impl AsRef<str>]) -> Result<Table, U
     let mut table = Table::new(heads.collect::<Result<Vec<_>, _>>()?);
     for group in groups(records, by_seed) {
         let unfinished = if group.iter().any(|r| r.unfinished) { " (unfinished)" } else { "" };
+        let has = |column: &&str| BY_LAYER.iter().all(|(name, ..)| name != column) && spread(&group, column).is_some();
+        if !columns.iter().any(has) {
+            continue; // of another table
+        }
         let cells = columns.iter().enumerate().map(|(i, column)| match *column {
             _ if i == 0 => format!("{}{unfinished}", group[0].label),
             "seed" => group[0].seed.to_string(),

@@ -1,0 +1,199 @@
+//! The additive against the multiplicative form: how noisy their gradients are, and what each trains to.
+//!
+//! ```sh
+//! cargo run --release --example gradient_noise                      # the digits inside the crate
+//! cargo run --release --example gradient_noise -- --data data/mnist
+//! ```
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::Serialize;
+use sparsevd::plots::{Scale, Series, curves};
+use sparsevd::prelude::*;
+use sparsevd_lab::args::{Runs, parse};
+use sparsevd_lab::desk::Desk;
+use sparsevd_lab::finish;
+use sparsevd_lab::page::{Figure, over_epochs, publish};
+use sparsevd_lab::record::Record;
+use sparsevd_lab::results::Results;
+use sparsevd_lab::table::groups;
+use sparsevd_lab::train::Job;
+
+/// Measures the variance of the gradient of the means theta at log alpha from -8 to 4, the same for all weights, in two
+/// parameterisations of the same posterior: additive, w = theta + sigma eps, and multiplicative, w = theta (1 + sqrt(alpha) eps);
+/// with local reparameterisation and with one sample of the weights a batch. Theta is that of a dense network trained for a few
+/// epochs (inputs-300-100-10).
+///
+/// Then trains both with the log-uniform prior, alpha per weight, each from a new network.
+///
+/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
+/// Ctrl-C stops after the current steps and reports what is there; --resume goes on.
+#[derive(Clone, Debug, Parser, Serialize)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    runs: Runs,
+    /// Passes with fresh noise to estimate a variance from
+    #[arg(long, default_value_t = 50)]
+    passes: usize,
+    /// Epochs of the dense network
+    #[arg(long, default_value_t = 5)]
+    dense_epochs: usize,
+}
+
+type Failure = Box<dyn std::error::Error>;
+type Net<const I: usize, Q, P> = <LeNet300100<P, Q, I> as BuildOnDevice<Cpu, f32>>::Built;
+type Multiplied = Multiplicative<PerWeight>;
+
+const LAYERS: [&str; 3] = ["first layer", "second layer", "last layer"];
+
+fn main() -> ExitCode {
+    let defaults =
+        [("epochs", "60"), ("seeds", "3"), ("batch", "50"), ("learning_rate", "2e-3"), ("out", "runs/gradient-noise")];
+    finish(run(parse(&defaults)))
+}
+
+fn run(mut args: Args) -> Result<(), Failure> {
+    let split = args.runs.split_or_digits((600, 300))?.centred();
+    let records = match split.train().pixels() {
+        64 => all::<64>(&args, &split)?,
+        784 => all::<784>(&args, &split)?,
+        other => return Err(format!("images of {other} pixels; this example is built for 8x8 and 28x28").into()),
+    };
+    report(&args, &split, records)
+}
+
+/// Variances, then trainings.
+fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
+    let desk = Desk::new(&args.runs)?;
+    let mut records = Vec::new();
+    for seed in args.runs.all_seeds().take_while(|_| !desk.stopped()) {
+        records.extend(variances::<I>(args, split, &desk, seed)?);
+    }
+    let cases = args.runs.all_seeds().flat_map(|seed| [(seed, true), (seed, false)]);
+    records.extend(desk.all(cases, |(seed, additive)| {
+        let (trainer, device) = (Trainer { seed, ..args.runs.trainer() }, Cpu::seed_from_u64(seed));
+        let label =
+            if additive { "Sparse VD, additive, trained" } else { "Variational dropout, multiplicative, trained" };
+        let job = Job { label: label.into(), split, trainer, prunes: true };
+        if additive {
+            return job.train(&desk, &mut device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>());
+        }
+        job.train(&desk, &mut device.build_module::<LeNet300100<LogUniform, Multiplied, I>, f32>())
+    })?);
+    desk.finish();
+    Ok(records)
+}
+
+/// A record for each parameterisation and estimator, with a curve for each layer.
+fn variances<const I: usize>(args: &Args, split: &Split, desk: &Desk, seed: u64) -> Result<Vec<Record>, Error> {
+    let device = Cpu::seed_from_u64(seed);
+    let mut dense = device.build_module::<LeNet300100<Flat, Delta, I>, f32>();
+    let trainer = Trainer { seed, epochs: args.dense_epochs, ..args.runs.trainer() };
+    let job = Job { label: "Dense".into(), split, trainer, prunes: false };
+    desk.one(|| job.train(desk, &mut dense))?;
+    let mut additive = device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>();
+    let mut multiplicative = device.build_module::<LeNet300100<LogUniform, Multiplied, I>, f32>();
+    copy_means(&dense, &mut additive)?;
+    copy_means(&dense, &mut multiplicative)?;
+
+    let forms = ["Sparse VD, additive", "Variational dropout, multiplicative"];
+    let kinds = [("", Estimator::LocalReparameterisation), (", weights sampled", Estimator::WeightSampling)];
+    let label = |form: &str, kind: &str| Record::new(format!("{form}{kind}"), seed);
+    let mut records: Vec<Record> = kinds.iter().flat_map(|(kind, _)| forms.map(|form| label(form, kind))).collect();
+    for log_alpha in (-8..=4).map(f64::from) {
+        same_alpha(&mut additive, log_alpha);
+        multiplicative.layers_mut().into_iter().try_for_each(|(_, layer)| layer.set_spread(log_alpha))?;
+        for (i, (_, estimator)) in kinds.into_iter().enumerate() {
+            let settings = Settings { estimator, ..Settings::default() };
+            add(&mut records[2 * i], log_alpha, &variance(args, split, &mut additive, settings, seed)?);
+            add(&mut records[2 * i + 1], log_alpha, &variance(args, split, &mut multiplicative, settings, seed)?);
+        }
+    }
+    Ok(records)
+}
+
+/// log sigma^2 = log alpha + log theta^2.
+fn same_alpha<const I: usize>(net: &mut Net<I, Additive, LogUniform>, log_alpha: f64) {
+    let spread =
+        |theta: Vec<f32>| -> Vec<f32> { theta.into_iter().map(|x| (x * x + 1e-30).ln() + log_alpha as f32).collect() };
+    net.0.spread.copy_from(&spread(net.0.theta.as_vec()));
+    net.2.spread.copy_from(&spread(net.2.theta.as_vec()));
+    net.4.spread.copy_from(&spread(net.4.theta.as_vec()));
+}
+
+/// Of theta, layer by layer, in nats^2 of the negative log-likelihood of a datum, averaged over a batch.
+fn variance<N, const I: usize>(
+    args: &Args,
+    split: &Split,
+    net: &mut N,
+    settings: Settings,
+    seed: u64,
+) -> Result<Vec<GradientVariance>, Error>
+where
+    N: Classifier<I, 10, f32, Cpu>,
+{
+    net.configure(settings);
+    let batch = split.train().clone().take(args.runs.batch)?;
+    let x: Tensor<(usize, Const<I>), f32, Cpu> =
+        Cpu::default().tensor_from_vec(batch.inputs().to_vec(), (batch.len(), Const));
+    gradient_variance(net, args.passes, seed, |net| categorical(net.forward_mut(x.clone()), batch.labels()))
+}
+
+fn add(record: &mut Record, log_alpha: f64, found: &[GradientVariance]) {
+    for (name, of) in LAYERS.iter().zip(found) {
+        record.curves.entry((*name).into()).or_default().push((log_alpha, of.theta.mean));
+    }
+    if let ([first, ..], 0) = (found, log_alpha as i64 % 2) {
+        record.set(format!("at {log_alpha:+}"), first.theta.mean);
+    }
+}
+
+fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
+    let name = if split.train().pixels() == 64 { "digits".into() } else { split.train().name().to_lowercase() };
+    let results = Results::new(&format!("gradient-noise-{name}"), args, split, records);
+    let mut figures = Vec::new();
+    for layer in LAYERS {
+        let first = groups(&results.records, false).into_iter().map(|group| group[0]);
+        let lines = first.filter_map(|r| Some(Series::new(&r.label, r.curves.get(layer)?.iter().copied())));
+        let (title, y) = (format!("Gradient noise, {layer}"), "Var of dNLL/dtheta, mean over weights [nats^2]");
+        let svg = curves(&lines.collect::<Vec<_>>(), "log alpha", y, &title, Scale::Log)?;
+        let caption =
+            "The variance of the gradient of a mean over the noise of the pass, the data being the same; first seed.";
+        figures.push(Figure::new(&format!("variance-{}", layer.replace(' ', "-")), svg, caption));
+    }
+    let trained: Vec<Record> = results.records.iter().filter(|r| r.values.contains_key("error")).cloned().collect();
+    let variances = (
+        "Variance of the gradient of theta, first layer, nats^2",
+        &["form", "at -8", "at -4", "at +0", "at +2", "at +4"][..],
+    );
+    let mut tables = vec![variances];
+    let columns = ["form", "error", "mean error", "train nll", "nll", "sparsity", "compression"];
+    if !trained.is_empty() {
+        let words = ("NLL [nats per image]", "Training, with the layers' noise");
+        figures.push(Figure::new(
+            "training",
+            over_epochs(&trained, "train nll", 1.0, words, Scale::Log)?,
+            "First seed.",
+        ));
+        let words = ("sparsity [%]", "Weights with log alpha of 3 or more");
+        figures.push(Figure::new(
+            "sparsity",
+            over_epochs(&trained, "sparsity", 100.0, words, Scale::Linear)?,
+            "First seed.",
+        ));
+        tables.push(("Trained", &columns));
+    }
+    let about = format!(
+        "{} training and {} test images; inputs-300-100-10; {} passes a variance, batches of {}; {} epochs. Mean +- standard deviation over \
+         seeds.",
+        split.train().len(),
+        split.test().len(),
+        args.passes,
+        args.runs.batch,
+        args.runs.epochs
+    );
+    publish("Gradient noise", &about, &results, &tables, figures, &args.runs.out)
+}

@@ -1,0 +1,174 @@
+//! What the threshold, the initial variance and the initial means do.
+//!
+//! ```sh
+//! cargo run --release --example initialisation                      # the digits inside the crate
+//! cargo run --release --example initialisation -- --data data/mnist
+//! ```
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::Serialize;
+use sparsevd::data::Vectors;
+use sparsevd::plots::{Scale, Series, curves};
+use sparsevd::prelude::*;
+use sparsevd_lab::args::{Runs, parse};
+use sparsevd_lab::desk::Desk;
+use sparsevd_lab::finish;
+use sparsevd_lab::page::{Figure, publish};
+use sparsevd_lab::record::{Curve, Record};
+use sparsevd_lab::results::Results;
+use sparsevd_lab::table::groups;
+use sparsevd_lab::train::Job;
+
+/// Trains Sparse VD (inputs-300-100-10) from several values of log sigma^2, from the means of a dense network trained before,
+/// and with the threshold trained in or not; and prunes each trained network at thresholds from -8 to 12.
+///
+/// Prints a table; writes results.json, figures (SVG) and report.html into the folder given by --out.
+/// Ctrl-C stops after the current steps and reports what is there; --resume goes on.
+#[derive(Clone, Debug, Parser, Serialize)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    runs: Runs,
+    /// Values of log sigma^2 to start with
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, default_value = "-15,-10,-8,-6,-4,-2")]
+    log_sigma2: Vec<f64>,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+/// One way to start, and to train.
+#[derive(Clone, Copy)]
+struct Case {
+    seed: u64,
+    log_sigma2: f64,
+    pretrained: bool,
+    trained_in: bool,
+}
+
+/// Where the other comparisons start: the paper's value.
+const USUAL: f64 = -10.0;
+
+fn main() -> ExitCode {
+    let defaults =
+        [("epochs", "60"), ("seeds", "3"), ("batch", "50"), ("learning_rate", "2e-3"), ("out", "runs/initialisation")];
+    finish(run(parse(&defaults)))
+}
+
+fn run(mut args: Args) -> Result<(), Failure> {
+    let split = args.runs.split_or_digits((600, 300))?.centred();
+    let records = match split.train().pixels() {
+        64 => all::<64>(&args, &split)?,
+        784 => all::<784>(&args, &split)?,
+        other => return Err(format!("images of {other} pixels; this example is built for 8x8 and 28x28").into()),
+    };
+    report(&args, &split, records)
+}
+
+fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
+    let seeds = || args.runs.all_seeds();
+    let usual = |seed: u64| Case { seed, log_sigma2: USUAL, pretrained: false, trained_in: true };
+    let mut cases = Vec::new();
+    for log_sigma2 in &args.log_sigma2 {
+        cases.extend(seeds().map(|seed| Case { log_sigma2: *log_sigma2, ..usual(seed) }));
+    }
+    cases.extend(seeds().map(|seed| Case { pretrained: true, ..usual(seed) }));
+    cases.extend(seeds().map(|seed| Case { trained_in: false, ..usual(seed) }));
+    let epochs = (cases.len() + args.runs.seeds as usize) * args.runs.epochs;
+    let desk = if I == 64 { Desk::side_by_side(&args.runs, epochs)? } else { Desk::new(&args.runs)? };
+    desk.all(seeds(), |seed| {
+        let mut net = Cpu::seed_from_u64(seed).build_module::<LeNet300100<Flat, Delta, I>, f32>();
+        dense(args, split, seed).train(&desk, &mut net)
+    })?;
+    let records = desk.all(cases, |case| case.train::<I>(args, split, &desk));
+    desk.finish();
+    Ok(records?)
+}
+
+fn dense<'a>(args: &Args, split: &'a Split, seed: u64) -> Job<'a, Vectors> {
+    Job { label: "Dense".into(), split, trainer: Trainer { seed, ..args.runs.trainer() }, prunes: false }
+}
+
+impl Case {
+    fn label(self) -> String {
+        match self {
+            Case { pretrained: true, .. } => "Sparse VD, pretrained".into(),
+            Case { trained_in: false, .. } => "Sparse VD, threshold only afterwards".into(),
+            Case { log_sigma2, .. } => format!("Sparse VD, log sigma^2 = {log_sigma2}"),
+        }
+    }
+
+    fn train<const I: usize>(self, args: &Args, split: &Split, desk: &Desk) -> Result<Record, Error> {
+        let device = Cpu::seed_from_u64(self.seed);
+        let mut net = device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>();
+        if self.pretrained {
+            let mut from = device.build_module::<LeNet300100<Flat, Delta, I>, f32>();
+            dense(args, split, self.seed).restore(desk, &mut from)?;
+            copy_means(&from, &mut net)?;
+        }
+        net.layers_mut().into_iter().try_for_each(|(_, layer)| layer.set_spread(self.log_sigma2))?;
+        if self.trained_in {
+            net.configure(args.runs.settings());
+        }
+        let trainer = Trainer { seed: self.seed, ..args.runs.trainer() };
+        let job = Job { label: self.label(), split, trainer, prunes: true };
+        let mut record = job.train(desk, &mut net)?;
+        if self.log_sigma2 == USUAL {
+            self.thresholds(&job, &mut net, &mut record)?;
+        }
+        record.set("log sigma2", self.log_sigma2);
+        Ok(record)
+    }
+
+    /// Error and compression at thresholds from -8 to 12.
+    fn thresholds<N, const I: usize>(
+        self,
+        job: &Job<'_, Vectors>,
+        net: &mut N,
+        record: &mut Record,
+    ) -> Result<(), Error>
+    where
+        N: Classifier<I, 10, f32, Cpu>,
+    {
+        let (mut error, mut kept): (Curve, Curve) = Default::default();
+        for threshold in (-16..=24).map(|i| 0.5 * f64::from(i)) {
+            error.push((threshold, job.score(net, Evaluate::Pruned(threshold))?.error));
+            kept.push((threshold, net.sparsity(threshold)?.kept() as f64));
+        }
+        record.curves.insert("error by threshold".into(), error);
+        record.curves.insert("kept by threshold".into(), kept);
+        Ok(())
+    }
+}
+
+fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
+    let name = if split.train().pixels() == 64 { "digits".into() } else { split.train().name().to_lowercase() };
+    let results = Results::new(&format!("initialisation-{name}"), args, split, records);
+    let lines = |curve: &str, factor: f64| -> Vec<Series> {
+        let first = groups(&results.records, false).into_iter().map(|group| group[0]);
+        let with = first.filter_map(|r| Some((r, r.curves.get(curve)?)));
+        with.map(|(r, points)| Series::new(&r.label, points.iter().map(|(x, y)| (*x, factor * y)))).collect()
+    };
+    let mut figures = Vec::new();
+    if !lines("error by threshold", 100.0).is_empty() {
+        let x = "threshold on log alpha";
+        let error =
+            curves(&lines("error by threshold", 100.0), x, "test error [%]", "Error over the threshold", Scale::Log)?;
+        let kept =
+            curves(&lines("kept by threshold", 1.0), x, "weights kept", "Weights over the threshold", Scale::Log)?;
+        figures.push(Figure::new("threshold-error", error, "For the first seed: choose where the curve is flat."));
+        figures.push(Figure::new("threshold-kept", kept, "For the first seed: flat where log alpha has two modes."));
+    }
+    let about = format!(
+        "{} training and {} test images; inputs-300-100-10, {} epochs. Mean +- standard deviation over seeds; the last weights, never the \
+         best epoch; pruned at log alpha = {}.",
+        split.train().len(),
+        split.test().len(),
+        args.runs.epochs,
+        args.runs.threshold
+    );
+    let columns = ["start", "sparsity at start", "error", "mean error", "nll", "ece", "layers", "compression"];
+    publish("Threshold and initialisation", &about, &results, &[("Starts", &columns)], figures, &args.runs.out)
+}

@@ -1,0 +1,161 @@
+//! Does training with the exact KL of the log-uniform prior change anything?
+//!
+//! ```sh
+//! cargo run --release --example kl                      # the digits inside the crate
+//! cargo run --release --example kl -- --data data/mnist
+//! ```
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::Serialize;
+use sparsevd::plots::Scale;
+use sparsevd::prelude::*;
+use sparsevd_lab::args::{Runs, parse};
+use sparsevd_lab::desk::Desk;
+use sparsevd_lab::finish;
+use sparsevd_lab::page::{Figure, over_epochs, publish};
+use sparsevd_lab::record::Record;
+use sparsevd_lab::results::Results;
+use sparsevd_lab::table::value;
+use sparsevd_lab::train::Job;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// Trains one network (inputs-300-100-10) with four KLs: the paper's sigmoid fit to the log-uniform prior's, the exact one,
+/// Kingma's cubic, which is one for alpha <= 1 only, and ARD. All four start from the same weights and see the same data and the
+/// same noise, seed by seed, so that their differences can be taken seed by seed, too: with a 95 % interval (Student's t).
+///
+/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
+/// Ctrl-C stops after the current steps and reports what is there; --resume goes on.
+#[derive(Clone, Debug, Parser, Serialize)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    runs: Runs,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+const FIT: &str = "Sparse VD";
+const EXACT: &str = "Sparse VD, exact KL";
+const CUBIC: &str = "Kingma's cubic";
+const ARD: &str = "ARD";
+
+fn main() -> ExitCode {
+    let defaults = [("epochs", "60"), ("seeds", "10"), ("batch", "50"), ("learning_rate", "2e-3"), ("out", "runs/kl")];
+    finish(run(parse(&defaults)))
+}
+
+fn run(mut args: Args) -> Result<(), Failure> {
+    let split = args.runs.split_or_digits((600, 300))?.centred();
+    let records = match split.train().pixels() {
+        64 => all::<64>(&args, &split)?,
+        784 => all::<784>(&args, &split)?,
+        other => return Err(format!("images of {other} pixels; this example is built for 8x8 and 28x28").into()),
+    };
+    report(&args, &split, records)
+}
+
+fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
+    let priors = [FIT, EXACT, CUBIC, ARD];
+    let cases = priors.iter().flat_map(|prior| args.runs.all_seeds().map(move |seed| (*prior, seed)));
+    let epochs = priors.len() * args.runs.epochs * args.runs.seeds as usize;
+    let desk = if I == 64 { Desk::side_by_side(&args.runs, epochs)? } else { Desk::new(&args.runs)? };
+    let records = desk.all(cases, |(prior, seed)| {
+        let trainer = Trainer { seed, ..args.runs.trainer() };
+        let (job, device) = (Job { label: prior.into(), split, trainer, prunes: true }, Cpu::seed_from_u64(seed));
+        if prior == ARD {
+            let mut net = device.build_module::<LeNet300100<Ard, Additive, I>, f32>();
+            net.configure(args.runs.settings());
+            return job.train(&desk, &mut net);
+        }
+        let mut net = device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>();
+        net.set_prior(match prior {
+            EXACT => LogUniform::Exact,
+            CUBIC => LogUniform::Cubic,
+            _ => LogUniform::Fit,
+        });
+        net.configure(args.runs.settings());
+        job.train(&desk, &mut net)
+    });
+    desk.finish();
+    Ok(records?)
+}
+
+/// What another KL does to a number, seed by seed: the mean difference to the fit, and half of its 95 % interval.
+fn difference(records: &[Record], label: &str, name: &str, f: fn(f64) -> f64) -> Option<(f64, f64)> {
+    let of = |label: &str, seed: u64| {
+        let record = records.iter().find(|r| r.label == label && r.seed == seed && !r.unfinished)?;
+        Some(f(value(record, name)?))
+    };
+    let seeds = records.iter().filter(|r| r.label == FIT).map(|r| r.seed);
+    let differences: Vec<f64> = seeds.filter_map(|seed| Some(of(label, seed)? - of(FIT, seed)?)).collect();
+    let n = differences.len() as f64;
+    let mean = differences.iter().sum::<f64>() / n;
+    let variance = differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(0.975);
+    Some((mean, t * (variance / n).sqrt()))
+}
+
+/// The names of a difference and of half of its interval; the number they are of; what is done with it first.
+type Difference = (&'static str, &'static str, &'static str, fn(f64) -> f64);
+
+const DIFFERENCES: [Difference; 3] = [
+    ("error, points", "error, 95 %", "error", |x| 100.0 * x),
+    ("NLL, nats", "NLL, 95 %", "nll", |x| x),
+    ("ln compression", "ln compression, 95 %", "compression", f64::ln),
+];
+
+/// A record for each of the others, minus the fit.
+fn differences(records: &[Record]) -> Vec<Record> {
+    let minus = |label: &&str| {
+        let mut record = Record::new(format!("{label}, minus the fit"), 0);
+        for (difference_name, half, name, f) in DIFFERENCES {
+            let (mean, interval) = difference(records, label, name, f)?;
+            record.set(difference_name, mean);
+            record.set(half, interval);
+        }
+        Some(record)
+    };
+    [EXACT, CUBIC, ARD].iter().filter_map(minus).collect()
+}
+
+fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Failure> {
+    let name = if split.train().pixels() == 64 { "digits".into() } else { split.train().name().to_lowercase() };
+    let mut figures = Vec::new();
+    if !records.is_empty() {
+        let words = ("sparsity [%]", "Weights with log alpha of 3 or more");
+        figures.push(Figure::new(
+            "sparsity",
+            over_epochs(&records, "sparsity", 100.0, words, Scale::Linear)?,
+            "First seed.",
+        ));
+        let words = ("test error [%]", "Test error while training, pruned means");
+        figures.push(Figure::new(
+            "error",
+            over_epochs(&records, "test error", 100.0, words, Scale::Log)?,
+            "First seed.",
+        ));
+    }
+    let columns = ["KL", "error", "nll", "ece", "sparsity", "compression", "kl", "seconds"];
+    let mut tables = vec![("Trained with", &columns[..])];
+    let minus = differences(&records);
+    let names: Vec<&str> =
+        std::iter::once("difference").chain(DIFFERENCES.iter().flat_map(|(a, b, ..)| [*a, *b])).collect();
+    if !minus.is_empty() {
+        tables.push(("Differences, seed by seed, and half of their 95 % intervals", &names));
+    }
+    records.extend(minus);
+    let results = Results::new(&format!("kl-{name}"), args, split, records);
+    let about = format!(
+        "{} training and {} test images; inputs-300-100-10, {} epochs, {} seeds. Mean +- standard deviation over seeds; the last weights, \
+         never the best epoch; pruned at log alpha = {}.",
+        split.train().len(),
+        split.test().len(),
+        args.runs.epochs,
+        args.runs.seeds,
+        args.runs.threshold
+    );
+    publish("KL", &about, &results, &tables, figures, &args.runs.out)
+}

@@ -1,0 +1,181 @@
+//! Random labels: what a network does that has nothing to learn.
+//!
+//! ```sh
+//! cargo run --release --example random_labels                      # the digits inside the crate, about a minute
+//! cargo run --release --example random_labels -- --data data/mnist
+//! ```
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde::Serialize;
+use sparsevd::plots::Scale;
+use sparsevd::prelude::*;
+use sparsevd_lab::args::{Runs, parse};
+use sparsevd_lab::desk::Desk;
+use sparsevd_lab::finish;
+use sparsevd_lab::page::{Figure, over_epochs, publish};
+use sparsevd_lab::record::Record;
+use sparsevd_lab::results::Results;
+use sparsevd_lab::train::Job;
+
+/// Gives every training image a label drawn at random, keeps the true ones for testing, and trains a dense network
+/// (inputs-300-100-10), one with binary dropout, ARD and Sparse VD on them.
+///
+/// A network that can memorise reaches a training error near 0 and a test error of chance, 90 %. Sparse VD has a way out
+/// that costs no likelihood: to prune everything.
+///
+/// Prints a table; writes results.json, figures (SVG) and report.html into the folder given by --out.
+/// Ctrl-C stops after the current steps and reports what is there; --resume goes on.
+#[derive(Clone, Debug, Parser, Serialize)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    runs: Runs,
+    /// Trains on the first so many images only
+    #[arg(long, value_name = "IMAGES")]
+    images: Option<usize>,
+    /// The share of labels that are random
+    #[arg(long, default_value_t = 1.0)]
+    random: f64,
+    /// The rate of binary dropout on hidden units; on pixels it is 0.2 at most
+    #[arg(long, default_value_t = 0.5)]
+    dropout: f64,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+const METHODS: [&str; 4] = ["Dense", "Binary dropout", "ARD", "Sparse VD"];
+
+fn main() -> ExitCode {
+    let defaults =
+        [("epochs", "200"), ("seeds", "3"), ("batch", "50"), ("learning_rate", "2e-3"), ("out", "runs/random-labels")];
+    finish(run(parse(&defaults)))
+}
+
+fn run(mut args: Args) -> Result<(), Failure> {
+    if !(0.0..=1.0).contains(&args.random) {
+        return Err(format!("--random {}: a share is between 0 and 1", args.random).into());
+    }
+    let split = args.runs.split_or_digits((600, 300))?;
+    let split = match args.images {
+        Some(images) => split.clone().take(images, split.test().len())?,
+        None => split,
+    };
+    let split = split.centred();
+    let records = match split.train().pixels() {
+        64 => all::<64>(&args, &split)?,
+        784 => all::<784>(&args, &split)?,
+        other => return Err(format!("images of {other} pixels; this example is built for 8x8 and 28x28").into()),
+    };
+    report(&args, &split, records)
+}
+
+fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
+    let cases = METHODS.into_iter().flat_map(|method| args.runs.all_seeds().map(move |seed| (method, seed)));
+    let epochs = METHODS.len() * args.runs.epochs * args.runs.seeds as usize;
+    let desk = if I == 64 { Desk::side_by_side(&args.runs, epochs)? } else { Desk::new(&args.runs)? };
+    let records = desk.all(cases, |(method, seed)| {
+        let device = Cpu::seed_from_u64(seed);
+        let task = Task { args, desk: &desk, method, seed, split: &shuffled(split, args.random, seed)? };
+        match method {
+            "Dense" => task.train(device.build_module::<LeNet300100<Flat, Delta, I>, f32>()),
+            "Binary dropout" => task.train(dropout::<I>(&device, args.dropout)?),
+            "ARD" => task.train(device.build_module::<LeNet300100<Ard, Additive, I>, f32>()),
+            _ => task.train(device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>()),
+        }
+    });
+    desk.finish();
+    Ok(records?)
+}
+
+type Dropout<const I: usize> = <LeNet300100<Flat, Bernoulli, I> as BuildOnDevice<Cpu, f32>>::Built;
+
+fn dropout<const I: usize>(device: &Cpu, rate: f64) -> Result<Dropout<I>, Error> {
+    let mut net = device.build_module::<LeNet300100<Flat, Bernoulli, I>, f32>();
+    (net.0.posterior, net.2.posterior) = (Bernoulli::new(rate.min(0.2))?, Bernoulli::new(rate)?);
+    net.4.posterior = Bernoulli::new(rate)?;
+    Ok(net)
+}
+
+/// The training half with this share of its labels drawn independently and uniformly from all classes.
+fn shuffled(split: &Split, share: f64, seed: u64) -> Result<Split, Error> {
+    let (train, mut random) = (split.train(), StdRng::seed_from_u64(seed));
+    let mut draw = |label: &usize| {
+        let other = random.gen_range(0..train.classes());
+        if random.gen_bool(share) { other } else { *label }
+    };
+    let labels = train.labels().iter().map(&mut draw).collect();
+    let train = Dataset::new(train.name(), train.dims(), train.classes(), train.inputs().to_vec(), labels)?;
+    Ok(Split::new(train, split.test().clone())?)
+}
+
+/// One network to be trained.
+struct Task<'a> {
+    args: &'a Args,
+    desk: &'a Desk,
+    method: &'a str,
+    seed: u64,
+    split: &'a Split,
+}
+
+impl Task<'_> {
+    /// Adds to the record how the deployed network does on the images it was trained on.
+    fn train<N, const I: usize>(&self, mut net: N) -> Result<Record, Error>
+    where
+        N: Classifier<I, 10, f32, Cpu>,
+    {
+        let (trainer, prunes) =
+            (Trainer { seed: self.seed, ..self.args.runs.trainer() }, ["ARD", "Sparse VD"].contains(&self.method));
+        if prunes {
+            net.configure(self.args.runs.settings());
+        }
+        let job = Job { label: self.method.into(), split: self.split, trainer, prunes };
+        let mut record = job.train(self.desk, &mut net)?;
+        let deployed = if prunes { Evaluate::Pruned(self.args.runs.threshold) } else { Evaluate::Mean };
+        let train = self.split.train();
+        record.score("memorised ", &predict(&mut net, train, deployed)?.score(train.labels())?);
+        Ok(record)
+    }
+}
+
+fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
+    let name = if split.train().pixels() == 64 { "digits".into() } else { split.train().name().to_lowercase() };
+    let results = Results::new(&format!("random-labels-{name}"), args, split, records);
+    let figures = if results.records.is_empty() {
+        Vec::new()
+    } else {
+        let train = over_epochs(
+            &results.records,
+            "train error",
+            100.0,
+            ("error, sampled [%]", "Error on the random labels while training"),
+            Scale::Linear,
+        )?;
+        let sparse: Vec<Record> =
+            results.records.iter().filter(|r| ["ARD", "Sparse VD"].contains(&r.label.as_str())).cloned().collect();
+        let mut figures = vec![Figure::new("train-error", train, "90 % is chance; with the layers' noise.")];
+        if !sparse.is_empty() {
+            let words = ("sparsity [%]", "Weights with log alpha of 3 or more");
+            figures.push(Figure::new(
+                "sparsity",
+                over_epochs(&sparse, "sparsity", 100.0, words, Scale::Linear)?,
+                "What is left of the weights.",
+            ));
+        }
+        figures
+    };
+    let about = format!(
+        "{} images with {:.0} % random labels, {} test images with true ones; inputs-300-100-10, {} epochs. Mean +- standard deviation over \
+         seeds.",
+        split.train().len(),
+        100.0 * args.random,
+        split.test().len(),
+        args.runs.epochs
+    );
+    let columns = ["method", "memorised error", "error", "memorised nll", "sparsity", "compression", "seconds"];
+    publish("Random labels", &about, &results, &[("Training and test", &columns)], figures, &args.runs.out)
+}

@@ -1,0 +1,172 @@
+//! What sparsity does to uncertainty: calibration on MNIST, and Fashion-MNIST as data that the network has not seen the like of.
+//!
+//! ```sh
+//! scripts/get-data.sh data mnist fashion
+//! cargo run --release --example uncertainty
+//! ```
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::Serialize;
+use sparsevd::metrics::auroc;
+use sparsevd::plots::{Scale, Series, curves};
+use sparsevd::prelude::*;
+use sparsevd_lab::args::{Needs, Runs, parse};
+use sparsevd_lab::desk::Desk;
+use sparsevd_lab::finish;
+use sparsevd_lab::page::{Figure, publish};
+use sparsevd_lab::record::{Curve, Record};
+use sparsevd_lab::results::Results;
+use sparsevd_lab::train::Job;
+
+/// Trains LeNet-300-100 on MNIST, dense, with binary dropout, and with Sparse VD, and asks each about MNIST's test images and
+/// about Fashion-MNIST's: with the posterior means, the pruned means, and averaged over 1, 10 and 100 posterior samples.
+///
+/// On MNIST it reports error, NLL and calibration; on both the entropy of the predictions, in nats; and how well that entropy
+/// tells the two sets apart (AUROC: 50 % is chance).
+///
+/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
+/// Ctrl-C stops after the current step and reports what is there; --resume goes on.
+#[derive(Clone, Debug, Parser, Serialize)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    runs: Runs,
+}
+
+const MNIST: Needs = Needs { example: "uncertainty", set: "mnist fashion", folder: "mnist" };
+const FASHION: Needs = Needs { folder: "fashion-mnist", ..MNIST };
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    let defaults = [("epochs", "60"), ("seeds", "3"), ("learning_rate", "2e-3"), ("out", "runs/uncertainty")];
+    finish(run(parse(&defaults)))
+}
+
+fn run(mut args: Args) -> Result<(), Failure> {
+    let known = args.runs.split(MNIST, (2000, 1000))?;
+    let strange = args.runs.split(FASHION, (2000, 1000))?;
+    // Both as the network sees them: without the mean image of its own training data.
+    let strange = Split::new(known.train().clone(), strange.test().clone())?.centred();
+    let asked = Asked { known: known.centred(), strange };
+    let desk = Desk::new(&args.runs)?;
+    let mut records = Vec::new();
+    for seed in args.runs.all_seeds() {
+        let device = Cpu::seed_from_u64(seed);
+        records.extend(asked.about(
+            &args,
+            &desk,
+            "Dense",
+            seed,
+            device.build_module::<LeNet300100<Flat, Delta>, f32>(),
+        )?);
+        let mut dropout = device.build_module::<LeNet300100<Flat, Bernoulli>, f32>();
+        dropout.0.posterior = Bernoulli::new(0.2)?;
+        records.extend(asked.about(&args, &desk, "Binary dropout", seed, dropout)?);
+        let mut sparse = device.build_module::<LeNet300100, f32>();
+        sparse.configure(args.runs.settings());
+        records.extend(asked.about(&args, &desk, "Sparse VD", seed, sparse)?);
+    }
+    desk.finish();
+    records.sort_by_key(|record: &Record| {
+        ["Dense", "Binary", "Sparse"].iter().position(|name| record.label.starts_with(name))
+    });
+    report(&args, &asked, records)
+}
+
+/// What the networks are asked about.
+struct Asked {
+    known: Split,
+    strange: Split,
+}
+
+impl Asked {
+    /// Trains a network, and asks it with each of its kinds of weights.
+    fn about<N>(&self, args: &Args, desk: &Desk, method: &str, seed: u64, mut net: N) -> Result<Vec<Record>, Failure>
+    where
+        N: Classifier<784, 10, f32, Cpu> + Send,
+    {
+        if desk.stopped() {
+            return Ok(Vec::new());
+        }
+        let prunes = method == "Sparse VD";
+        let trainer = Trainer { seed, ..args.runs.trainer() };
+        let job = Job { label: method.into(), split: &self.known, trainer, prunes };
+        let trained = desk.one(|| job.train(desk, &mut net))?;
+        let mut kinds = vec![("means".to_string(), Evaluate::Mean)];
+        if prunes {
+            kinds.push(("pruned means".into(), Evaluate::Pruned(args.runs.threshold)));
+        }
+        if method != "Dense" {
+            kinds.extend([1, 10, 100].map(|count| (format!("{count} samples"), Evaluate::Samples { count, seed })));
+        }
+        let ask = |(kind, how): (String, Evaluate)| {
+            let mut record =
+                Record { unfinished: trained.unfinished, ..Record::new(format!("{method}, {kind}"), seed) };
+            self.ask(&mut net, how, &mut record)?;
+            Ok(record)
+        };
+        kinds.into_iter().map(ask).collect()
+    }
+
+    fn ask<N>(&self, net: &mut N, how: Evaluate, record: &mut Record) -> Result<(), Failure>
+    where
+        N: Classifier<784, 10, f32, Cpu>,
+    {
+        let known = predict(net, self.known.test(), how)?;
+        let strange = predict(net, self.strange.test(), how)?;
+        let (low, high) = (known.entropies(), strange.entropies());
+        record.score("", &known.score(self.known.test().labels())?);
+        record.set("entropy elsewhere", high.iter().sum::<f64>() / high.len() as f64);
+        record.set("auroc", auroc(&low, &high).unwrap_or(f64::NAN));
+        record.curves.insert("entropy".into(), cumulative(low));
+        record.curves.insert("entropy elsewhere".into(), cumulative(high));
+        Ok(())
+    }
+}
+
+/// The share of values up to each of 47 points from 0 to ln 10.
+fn cumulative(values: Vec<f64>) -> Curve {
+    let share = |x: f64| values.iter().filter(|v| **v <= x).count() as f64 / values.len() as f64;
+    (0..=46).map(|i| 0.05 * f64::from(i)).map(|x| (x, share(x))).collect()
+}
+
+fn report(args: &Args, asked: &Asked, records: Vec<Record>) -> Result<(), Failure> {
+    let results = Results::new("uncertainty", args, &asked.known, records);
+    let shown = ["Dense, means", "Binary dropout, 100 samples", "Sparse VD, pruned means", "Sparse VD, 100 samples"];
+    let line = |label: &&str, curve: &str| {
+        let record = results.records.iter().find(|r| r.label == *label)?;
+        Some(Series::new(*label, record.curves[curve].iter().map(|(x, y)| (*x, 100.0 * y))))
+    };
+    let figure = |name: &str, curve: &str, title: &str| -> Result<Figure, Failure> {
+        let lines: Vec<Series> = shown.iter().filter_map(|label| line(label, curve)).collect();
+        let svg = curves(&lines, "entropy of the prediction [nats]", "images up to it [%]", title, Scale::Linear)?;
+        Ok(Figure::new(name, svg, "Cumulative, for the first seed: the lower a curve, the less sure the network."))
+    };
+    let figures = if results.records.is_empty() {
+        Vec::new()
+    } else {
+        vec![
+            figure("entropy", "entropy", "Entropy on MNIST's test images")?,
+            figure("entropy-elsewhere", "entropy elsewhere", "Entropy on Fashion-MNIST, never seen before")?,
+        ]
+    };
+    let about = format!(
+        "LeNet-300-100 trained on MNIST, {} epochs, {} seeds, asked about MNIST's and Fashion-MNIST's test images. Mean +- standard \
+         deviation over seeds; the last weights, never the best epoch.",
+        args.runs.epochs, args.runs.seeds
+    );
+    let columns =
+        ["network, weights", "error", "nll", "ece", "brier", "entropy", "information", "entropy elsewhere", "auroc"];
+    publish(
+        "Uncertainty",
+        &about,
+        &results,
+        &[("MNIST, and Fashion-MNIST elsewhere", &columns)],
+        figures,
+        &args.runs.out,
+    )
+}

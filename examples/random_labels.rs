@@ -41,8 +41,8 @@ struct Args {
     /// The share of labels that are random
     #[arg(long, default_value_t = 1.0)]
     random: f64,
-    /// The rate of binary dropout on hidden units; on pixels it is 0.2 at most
-    #[arg(long, default_value_t = 0.5)]
+    /// The rate of binary dropout, on pixels and on hidden units
+    #[arg(long, default_value_t = 0.2)]
     dropout: f64,
 }
 
@@ -51,8 +51,14 @@ type Failure = Box<dyn std::error::Error>;
 const METHODS: [&str; 4] = ["Dense", "Binary dropout", "ARD", "Sparse VD"];
 
 fn main() -> ExitCode {
-    let defaults =
-        [("epochs", "200"), ("seeds", "3"), ("batch", "50"), ("learning_rate", "2e-3"), ("out", "runs/random-labels")];
+    let defaults = [
+        ("epochs", "200"),
+        ("seeds", "3"),
+        ("batch", "50"),
+        ("learning_rate", "2e-3"),
+        ("warm_up", "5,20"),
+        ("out", "runs/random-labels"),
+    ];
     finish(run(parse(&defaults)))
 }
 
@@ -96,7 +102,7 @@ type Dropout<const I: usize> = <LeNet300100<Flat, Bernoulli, I> as BuildOnDevice
 
 fn dropout<const I: usize>(device: &Cpu, rate: f64) -> Result<Dropout<I>, Error> {
     let mut net = device.build_module::<LeNet300100<Flat, Bernoulli, I>, f32>();
-    (net.0.posterior, net.2.posterior) = (Bernoulli::new(rate.min(0.2))?, Bernoulli::new(rate)?);
+    (net.0.posterior, net.2.posterior) = (Bernoulli::new(rate)?, Bernoulli::new(rate)?);
     net.4.posterior = Bernoulli::new(rate)?;
     Ok(net)
 }

@@ -138,7 +138,11 @@ impl Desk {
             line += &format!(" error {:.2} %", 100.0 * error);
         }
         if let Some(compression) = of("compression").filter(|x| *x > 1.0) {
-            line += &format!(", compression {compression:.1}");
+            line += &if compression.is_finite() {
+                format!(", compression {compression:.1}")
+            } else {
+                ", all pruned".into()
+            };
         }
         if let (Some(epochs), Some(seconds)) = (of("epochs"), of("seconds")) {
             line += &format!(", {epochs} epochs in {seconds:.0} s");

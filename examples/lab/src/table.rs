@@ -139,13 +139,18 @@ fn cell(group: &[&Record], column: &str) -> String {
         SHOWN.iter().find(|(name, ..)| *name == column).map_or((1.0, 4), |(_, _, factor, digits)| (*factor, *digits));
     match spread(group, column) {
         None => String::new(),
+        Some((mean, _)) if mean.is_infinite() => {
+            let all = group.iter().filter_map(|r| value(r, column)).all(f64::is_infinite);
+            if all { "all pruned" } else { "some all pruned" }.into()
+        }
         Some((mean, None)) => number(factor * mean, digits),
         Some((mean, Some(sd))) => format!("{} +- {}", number(factor * mean, digits), number(factor * sd, digits)),
     }
 }
 
+/// With an exponent where the digits would not show it.
 fn number(x: f64, digits: usize) -> String {
-    if x.is_finite() { format!("{x:.digits$}") } else { "all pruned".into() }
+    if digits == 4 && x != 0.0 && x.abs() < 1e-3 { format!("{x:.1e}") } else { format!("{x:.digits$}") }
 }
 
 #[cfg(test)]

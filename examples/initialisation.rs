@@ -33,8 +33,8 @@ struct Args {
     #[serde(flatten)]
     runs: Runs,
     /// Values of log sigma^2 to start with
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, default_value = "-15,-10,-8,-6,-4,-2")]
-    log_sigma2: Vec<f64>,
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, default_value = "-20,-15,-10,-8,-6,-4,-2")]
+    starts: Vec<f64>,
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -47,9 +47,6 @@ struct Case {
     pretrained: bool,
     trained_in: bool,
 }
-
-/// Where the other comparisons start: the paper's value.
-const USUAL: f64 = -10.0;
 
 fn main() -> ExitCode {
     let defaults =
@@ -69,9 +66,9 @@ fn run(mut args: Args) -> Result<(), Failure> {
 
 fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
     let seeds = || args.runs.all_seeds();
-    let usual = |seed: u64| Case { seed, log_sigma2: USUAL, pretrained: false, trained_in: true };
+    let usual = |seed: u64| Case { seed, log_sigma2: args.runs.log_sigma2, pretrained: false, trained_in: true };
     let mut cases = Vec::new();
-    for log_sigma2 in &args.log_sigma2 {
+    for log_sigma2 in &args.starts {
         cases.extend(seeds().map(|seed| Case { log_sigma2: *log_sigma2, ..usual(seed) }));
     }
     cases.extend(seeds().map(|seed| Case { pretrained: true, ..usual(seed) }));
@@ -108,14 +105,12 @@ impl Case {
             dense(args, split, self.seed).restore(desk, &mut from)?;
             copy_means(&from, &mut net)?;
         }
-        net.layers_mut().into_iter().try_for_each(|(_, layer)| layer.set_spread(self.log_sigma2))?;
-        if self.trained_in {
-            net.configure(args.runs.settings());
-        }
+        let Case { log_sigma2, trained_in, .. } = self;
+        Runs { log_sigma2, trained_in, ..args.runs.clone() }.prepare(&mut net)?;
         let trainer = Trainer { seed: self.seed, ..args.runs.trainer() };
         let job = Job { label: self.label(), split, trainer, prunes: true };
         let mut record = job.train(desk, &mut net)?;
-        if self.log_sigma2 == USUAL {
+        if self.log_sigma2 == args.runs.log_sigma2 {
             self.thresholds(&job, &mut net, &mut record)?;
         }
         record.set("log sigma2", self.log_sigma2);

@@ -67,7 +67,7 @@ fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failur
         let (job, device) = (Job { label: prior.into(), split, trainer, prunes: true }, Cpu::seed_from_u64(seed));
         if prior == ARD {
             let mut net = device.build_module::<LeNet300100<Ard, Additive, I>, f32>();
-            net.configure(args.runs.settings());
+            args.runs.prepare(&mut net)?;
             return job.train(&desk, &mut net);
         }
         let mut net = device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>();
@@ -76,7 +76,7 @@ fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failur
             CUBIC => LogUniform::Cubic,
             _ => LogUniform::Fit,
         });
-        net.configure(args.runs.settings());
+        args.runs.prepare(&mut net)?;
         job.train(&desk, &mut net)
     });
     desk.finish();

@@ -43,14 +43,14 @@ fn main() -> ExitCode {
 fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let split = args.runs.split(NEEDS, (2000, 1000))?.centred().images();
     let title = format!("LeNet-5 on {}", split.train().name());
-    let (trainer, settings) = (args.runs.trainer(), args.runs.settings());
+    let trainer = args.runs.trainer();
     Seeds { experiment: "lenet5", title, label: "Sparse VD", split: &split, trainer }.run(
         &Desk::new(&args.runs)?,
         &args.runs,
         &args,
         |seed| {
             let mut net = Cpu::seed_from_u64(seed).build_module::<LeNet5, f32>();
-            net.configure(settings);
+            args.runs.prepare(&mut net)?;
             Ok(net)
         },
     )

@@ -75,11 +75,12 @@ fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Copies results under the experiment's name, and figures under that and their own.
+/// Copies results under the experiment's name, without their curves, and figures under that and their own.
 fn publish(run: &Path, results: &Path) -> Result<(), Failure> {
-    let name = Results::read(run.join("results.json"))?.experiment;
-    std::fs::create_dir_all(results)?;
-    std::fs::copy(run.join("results.json"), results.join(format!("{name}.json")))?;
+    let mut found = Results::read(run.join("results.json"))?;
+    found.records.iter_mut().for_each(|record| record.curves.clear()); // they are in the figures
+    let name = &found.experiment;
+    found.write(results.join(format!("{name}.json")))?;
     for figure in files(run, "svg")? {
         let file = figure.file_name().unwrap_or_default().to_string_lossy().into_owned();
         std::fs::copy(&figure, results.join(format!("{name}-{file}")))?;

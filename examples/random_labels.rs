@@ -137,7 +137,7 @@ impl Task<'_> {
         let (trainer, prunes) =
             (Trainer { seed: self.seed, ..self.args.runs.trainer() }, ["ARD", "Sparse VD"].contains(&self.method));
         if prunes {
-            net.configure(self.args.runs.settings());
+            self.args.runs.prepare(&mut net)?;
         }
         let job = Job { label: self.method.into(), split: self.split, trainer, prunes };
         let mut record = job.train(self.desk, &mut net)?;

@@ -67,7 +67,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         dropout.0.posterior = Bernoulli::new(0.2)?;
         records.extend(asked.about(&args, &desk, "Binary dropout", seed, dropout)?);
         let mut sparse = device.build_module::<LeNet300100, f32>();
-        sparse.configure(args.runs.settings());
+        args.runs.prepare(&mut sparse)?;
         records.extend(asked.about(&args, &desk, "Sparse VD", seed, sparse)?);
     }
     desk.finish();

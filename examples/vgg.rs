@@ -39,9 +39,6 @@ struct Args {
     /// Dropout before every layer but the first, while pre-training
     #[arg(long, value_name = "RATE", default_value_t = 0.1)]
     dropout: f64,
-    /// log sigma^2 at the start
-    #[arg(long, default_value_t = -10.0, allow_negative_numbers = true)]
-    log_sigma2: f64,
     /// Shift images by up to 4 pixels and mirror every second one
     #[arg(long)]
     augment: bool,
@@ -87,11 +84,10 @@ fn train<N: Net, Dense: Net>(args: &Args, split: &Split<Images>) -> Result<(), B
     let seeds = Seeds { experiment: "vgg", title, label: "Sparse VD", split, trainer };
     seeds.run(&desk, &args.runs, args, |seed| {
         let mut net = Cpu::seed_from_u64(seed).build_module::<N, f32>();
-        net.configure(args.runs.settings());
+        args.runs.prepare(&mut net)?;
         if args.pretrain > 0 {
             copy_means(&pretrained::<Dense>(args, &desk, split, seed)?, &mut net)?;
         }
-        net.layers_mut().into_iter().try_for_each(|(_, layer)| layer.set_spread(args.log_sigma2))?;
         Ok(net)
     })
 }

@@ -141,7 +141,7 @@ impl Case {
         N: Classifier<I, 10, f32, Cpu>,
     {
         if self.method.prunes() || self.method == Method::Magnitude {
-            net.configure(args.runs.settings());
+            args.runs.prepare(&mut net)?;
         }
         self.finish(args, job, desk, net)
     }

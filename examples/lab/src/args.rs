@@ -6,7 +6,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, CommandFactory, FromArgMatches};
 use serde::Serialize;
 use sparsevd::data::{Augment, DataError, Split};
-use sparsevd::{Schedule, Settings, Trainer};
+use sparsevd::prelude::*;
 
 /// How to train, and where the results go.
 #[derive(Clone, Debug, Args, Serialize)]
@@ -44,6 +44,9 @@ pub struct Runs {
     /// Whether they are switched off while training, too
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub trained_in: bool,
+    /// log sigma^2 at the start, of networks that learn it
+    #[arg(long, allow_negative_numbers = true, default_value_t = -10.0)]
+    pub log_sigma2: f64,
     /// Holds out so many of the training images and judges by them instead of the test images: for choosing settings
     #[arg(long, value_name = "IMAGES")]
     pub validate: Option<usize>,
@@ -96,9 +99,13 @@ impl Runs {
         }
     }
 
-    /// How layers train that are pruned.
-    pub fn settings(&self) -> Settings {
-        Settings { threshold: self.trained_in.then_some(self.threshold), ..Settings::default() }
+    /// Sets the initial log sigma^2, and whether the threshold is trained in, of a network that is to be pruned.
+    ///
+    /// # Errors
+    /// For a log sigma^2 that is not finite.
+    pub fn prepare(&self, net: &mut impl Network<f32, Cpu>) -> Result<(), Error> {
+        net.configure(Settings { threshold: self.trained_in.then_some(self.threshold), ..Settings::default() });
+        net.layers_mut().into_iter().try_for_each(|(_, layer)| layer.set_spread(self.log_sigma2))
     }
 
     /// All seeds.

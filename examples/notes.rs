@@ -6,15 +6,13 @@
 //! cargo run --example notes -- --publish runs/ablation       # takes a run's results and figures in, first
 //! ```
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use sparsevd_lab::finish;
-use sparsevd_lab::record::Record;
+use sparsevd_lab::markdown::renew;
 use sparsevd_lab::results::Results;
-use sparsevd_lab::table::table;
 
 /// Rewrites the tables in README.md and paper-notes/*.md from paper-notes/results/*.json.
 ///
@@ -42,9 +40,6 @@ struct Args {
 }
 
 type Failure = Box<dyn std::error::Error>;
-
-const START: &str = "<!-- table ";
-const END: &str = "<!-- end -->";
 
 fn main() -> ExitCode {
     finish(run(&Args::parse()))
@@ -79,6 +74,10 @@ fn run(args: &Args) -> Result<(), Failure> {
 fn publish(run: &Path, results: &Path) -> Result<(), Failure> {
     let mut found = Results::read(run.join("results.json"))?;
     found.records.iter_mut().for_each(|record| record.curves.clear()); // they are in the figures
+    found.command.clear(); // the configuration says the same, without the paths of a machine
+    if let Some(settings) = found.configuration.as_object_mut() {
+        ["data", "out", "resume", "threads", "checkpoint_every"].iter().for_each(|name| drop(settings.remove(*name)));
+    }
     let name = &found.experiment;
     found.write(results.join(format!("{name}.json")))?;
     for figure in files(run, "svg")? {
@@ -95,36 +94,4 @@ fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, Failure> {
     files.retain(|file| file.extension().is_some_and(|found| found == extension));
     files.sort();
     Ok(files)
-}
-
-/// The text with all tables made anew.
-fn renew(text: &str, results: &Path) -> Result<String, Failure> {
-    let (mut renewed, mut rest) = (String::new(), text);
-    while let Some(start) = rest.find(START) {
-        let line = rest[start..].find("-->").map(|end| start + end + 3).ok_or("a table's comment does not end")?;
-        let end =
-            rest[line..].find(END).map(|end| line + end).ok_or(format!("no {END} after {}", &rest[start..line]))?;
-        let wanted = rest[start + START.len()..line - 3].trim();
-        let table = render(wanted, results).map_err(|error| format!("`{wanted}`: {error}"))?;
-        write!(renewed, "{}\n{table}", &rest[..line])?;
-        rest = &rest[end..];
-    }
-    Ok(renewed + rest)
-}
-
-/// A table in Markdown, from what its comment says.
-fn render(wanted: &str, results: &Path) -> Result<String, Failure> {
-    let (source, columns) = wanted.split_once(':').ok_or("no colon before the columns")?;
-    let (names, labels) = source.split_once(" of ").unwrap_or((source, ""));
-    let mut records: Vec<Record> = Vec::new();
-    for name in names.split('+') {
-        records.extend(Results::read(results.join(format!("{}.json", name.trim())))?.records);
-    }
-    let labels: Vec<String> = labels.split('+').map(|label| label.trim().replace('_', " ")).collect();
-    records.retain(|record| labels.iter().any(|label| record.label.starts_with(label.as_str())));
-    if records.is_empty() {
-        return Err("no record has such a label".into());
-    }
-    Ok(table(&records, &columns.split_whitespace().map(|column| column.replace('_', " ")).collect::<Vec<_>>())?
-        .markdown())
 }

@@ -23,7 +23,7 @@ type Failure = Box<dyn std::error::Error>;
 /// Trains one network (inputs-300-100-10) as nine methods and compares error, calibration and sparsity:
 /// dense, binary dropout, Gaussian dropout (fixed alpha), Sparse VD (log-uniform prior) with the paper's fit and with the exact
 /// KL, ARD (empirical Bayes) per weight and per neuron, Gaussian prior (scale learned per layer), and magnitude pruning of the
-/// dense network, fine-tuned at Sparse VD's sparsity.
+/// dense network to Sparse VD's sparsity, layer by layer, in five rounds of pruning and training.
 ///
 /// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
 /// Ctrl-C stops after the current steps and reports what is there; --resume goes on.
@@ -62,7 +62,9 @@ fn run(mut args: Args) -> Result<(), Failure> {
 /// All methods with all seeds.
 fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
     let (trained, pruned) = cases(args);
-    let epochs = |cases: &[Case]| cases.iter().map(|case| case.method.epochs(args.runs.epochs)).sum::<usize>();
+    let epochs = |cases: &[Case]| {
+        cases.iter().map(|case| case.method.rounds() * case.method.epochs(args.runs.epochs)).sum::<usize>()
+    };
     // Small networks are faster side by side, one thread each.
     let desk = match I {
         64 => Desk::side_by_side(&args.runs, epochs(&trained) + epochs(&pruned))?,

@@ -68,11 +68,19 @@ impl Method {
         matches!(self, SparseVd | SparseVdExact | Ard | ArdNeuron | Gaussian)
     }
 
-    /// Magnitude pruning trains for half as long, on top of the dense network's training.
+    /// The epochs of one training: magnitude pruning has several rounds, on top of the dense network's training.
     pub fn epochs(self, epochs: usize) -> usize {
-        if self == Method::Magnitude { epochs.div_ceil(2) } else { epochs }
+        if self == Method::Magnitude { epochs.div_ceil(ROUNDS) } else { epochs }
+    }
+
+    /// How often it is trained.
+    pub fn rounds(self) -> usize {
+        if self == Method::Magnitude { ROUNDS } else { 1 }
     }
 }
+
+/// Rounds of magnitude pruning.
+const ROUNDS: usize = 5;
 
 /// One training.
 #[derive(Clone, Copy, Debug)]
@@ -140,10 +148,10 @@ impl Case {
     where
         N: Classifier<I, 10, f32, Cpu>,
     {
-        if self.method.prunes() || self.method == Method::Magnitude {
+        if self.method.prunes() {
             args.runs.prepare(&mut net)?;
         }
-        self.finish(args, job, desk, net)
+        self.finish(args, job, desk, &mut net)
     }
 
     fn finish<N, const I: usize>(
@@ -151,18 +159,18 @@ impl Case {
         args: &Args,
         job: &Job<'_, Vectors>,
         desk: &Desk,
-        mut net: N,
+        net: &mut N,
     ) -> Result<Record, Error>
     where
         N: Classifier<I, 10, f32, Cpu>,
     {
-        let mut record = job.train(desk, &mut net)?.with("beta", self.beta);
-        neurons(&mut record, &net, job.split, args.runs.threshold)?;
+        let mut record = job.train(desk, net)?.with("beta", self.beta);
+        neurons(&mut record, net, job.split, args.runs.threshold)?;
         Ok(record)
     }
 
-    /// Prunes each layer of the dense network to the sparsity that Sparse VD found for it, smallest weights first, and
-    /// trains what is left.
+    /// Prunes the dense network to the sparsity that Sparse VD found for each layer, smallest weights first, in a few rounds
+    /// that each keep the same share of what is left and train it.
     pub fn prune<const I: usize>(
         self,
         args: &Args,
@@ -177,20 +185,35 @@ impl Case {
             return Ok(Record { unfinished: true, ..Record::new(self.label(), self.seed) });
         };
         let mut net = build::<I, Delta, Flat>(self.seed);
-        Case { method: Method::Dense, first: true, beta: args.runs.beta, ..self }
-            .job(args, split)
-            .restore(desk, &mut net)?;
-        for (i, (_, layer)) in net.layers_mut().into_iter().enumerate() {
-            let mut theta = layer.theta();
-            let kept = (1.0 - sparse.values[&format!("sparse {i:02}")]) * theta.len() as f64;
-            let mut sizes: Vec<f64> = theta.iter().map(|w| w.abs()).collect();
-            sizes.sort_by(|a, b| b.total_cmp(a));
-            let smallest = sizes.get((kept.round() as usize).max(1) - 1).copied().unwrap_or(0.0);
-            theta.iter_mut().filter(|w| w.abs() < smallest).for_each(|w| *w = 0.0);
-            layer.set_theta(&theta)?;
-        }
+        let dense = Case { method: Method::Dense, first: true, beta: args.runs.beta, ..self };
+        dense.job(args, split).restore(desk, &mut net)?;
         // A weight of zero has the largest log alpha there is, so the trained-in threshold keeps it at zero.
         net.configure(Settings { threshold: Some(args.runs.threshold), ..Settings::default() });
-        self.finish(args, &self.job(args, split), desk, net)
+        let (job, mut record) = (self.job(args, split), Record::default());
+        let mut seconds = 0.0;
+        for round in 1..=ROUNDS {
+            for (i, (_, layer)) in net.layers_mut().into_iter().enumerate() {
+                let kept = 1.0 - sparse.values[&format!("sparse {i:02}")];
+                keep_largest(layer, kept.powf(round as f64 / ROUNDS as f64))?;
+            }
+            let label = if round == ROUNDS { job.label.clone() } else { format!("{}, round {round}", job.label) };
+            record = self.finish(args, &Job { label, ..job.clone() }, desk, &mut net)?;
+            seconds += record.values["seconds"];
+            if record.unfinished {
+                break;
+            }
+        }
+        Ok(record.with("seconds", seconds))
     }
+}
+
+/// Sets all but this share of a layer's weights to zero, the smallest ones.
+fn keep_largest(layer: &mut dyn VariationalLayer<f32, Cpu>, share: f64) -> Result<(), Error> {
+    let mut theta = layer.theta();
+    let mut sizes: Vec<f64> = theta.iter().map(|w| w.abs()).collect();
+    sizes.sort_by(|a, b| b.total_cmp(a));
+    let kept = (share * theta.len() as f64).round() as usize;
+    let smallest = sizes.get(kept.max(1) - 1).copied().unwrap_or(0.0);
+    theta.iter_mut().filter(|w| w.abs() < smallest).for_each(|w| *w = 0.0);
+    layer.set_theta(&theta)
 }

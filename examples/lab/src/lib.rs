@@ -7,12 +7,14 @@
 //! | [`train`] | one training, with checkpoints and scores |
 //! | [`record`], [`results`] | what comes of it, and its file |
 //! | [`table`] | tables over seeds, the same in the terminal, on a page and in the notes |
+//! | [`markdown`] | tables in the notes, made anew |
 //! | [`page`] | results.json, figures and report.html in the folder of a run |
 //! | [`seeds`] | one network with several seeds, and all of the above |
 //! | [`small`] | what is left of a network after compaction |
 
 pub mod args;
 pub mod desk;
+pub mod markdown;
 pub mod page;
 pub mod record;
 pub mod results;

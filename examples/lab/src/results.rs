@@ -11,12 +11,12 @@ use sparsevd::report::{ReportError, write_json};
 use crate::record::Record;
 
 /// All that an experiment found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// Its name, which is also the name of its file among the notes.
     pub experiment: String,
     /// What was typed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
     /// Of this library.
     #[serde(default)]

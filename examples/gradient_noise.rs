@@ -17,6 +17,7 @@ use sparsevd_lab::finish;
 use sparsevd_lab::page::{Figure, over_epochs, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
+use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::table::groups;
 use sparsevd_lab::train::Job;
 
@@ -57,34 +58,32 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<(), Failure> {
     let split = args.runs.split_or_digits((600, 300))?.centred();
-    let records = match split.train().pixels() {
-        64 => all::<64>(&args, &split)?,
-        784 => all::<784>(&args, &split)?,
-        other => return Err(format!("images of {other} pixels; this example is built for 8x8 and 28x28").into()),
-    };
+    let records = on_images(&args, &split)?;
     report(&args, &split, records)
 }
 
-/// Variances, then trainings.
-fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
-    let desk = Desk::new(&args.runs)?;
-    let mut records = Vec::new();
-    for seed in args.runs.all_seeds().take_while(|_| !desk.stopped()) {
-        records.extend(variances::<I>(args, split, &desk, seed)?);
-    }
-    let cases = args.runs.all_seeds().flat_map(|seed| [(seed, true), (seed, false)]);
-    records.extend(desk.all(cases, |(seed, additive)| {
-        let (trainer, device) = (Trainer { seed, ..args.runs.trainer() }, Cpu::seed_from_u64(seed));
-        let label =
-            if additive { "Sparse VD, additive, trained" } else { "Variational dropout, multiplicative, trained" };
-        let job = Job { label: label.into(), split, trainer, prunes: true };
-        if additive {
-            return job.train(&desk, &mut device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>());
+impl OnImages for Args {
+    /// Variances, then trainings.
+    fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Failure> {
+        let desk = Desk::new(&self.runs)?;
+        let mut records = Vec::new();
+        for seed in self.runs.all_seeds().take_while(|_| !desk.stopped()) {
+            records.extend(variances::<I>(self, split, &desk, seed)?);
         }
-        job.train(&desk, &mut device.build_module::<LeNet300100<LogUniform, Multiplied, I>, f32>())
-    })?);
-    desk.finish();
-    Ok(records)
+        let cases = self.runs.all_seeds().flat_map(|seed| [(seed, true), (seed, false)]);
+        records.extend(desk.all(cases, |(seed, additive)| {
+            let (trainer, device) = (Trainer { seed, ..self.runs.trainer() }, Cpu::seed_from_u64(seed));
+            let label =
+                if additive { "Sparse VD, additive, trained" } else { "Variational dropout, multiplicative, trained" };
+            let job = Job { label: label.into(), split, trainer, prunes: true };
+            if additive {
+                return job.train(&desk, &mut device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>());
+            }
+            job.train(&desk, &mut device.build_module::<LeNet300100<LogUniform, Multiplied, I>, f32>())
+        })?);
+        desk.finish();
+        Ok(records)
+    }
 }
 
 /// A record for each parameterisation and estimator, with a curve for each layer.
@@ -152,8 +151,7 @@ fn add(record: &mut Record, log_alpha: f64, found: &[GradientVariance]) {
 }
 
 fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
-    let name = if split.train().pixels() == 64 { "digits".into() } else { split.train().name().to_lowercase() };
-    let results = Results::new(&format!("gradient-noise-{name}"), args, split, records);
+    let results = Results::on("gradient-noise", args, split, records);
     let mut figures = Vec::new();
     for layer in LAYERS {
         let first = groups(&results.records, false).into_iter().map(|group| group[0]);

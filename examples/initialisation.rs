@@ -18,6 +18,7 @@ use sparsevd_lab::finish;
 use sparsevd_lab::page::{Figure, publish};
 use sparsevd_lab::record::{Curve, Record};
 use sparsevd_lab::results::Results;
+use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::table::groups;
 use sparsevd_lab::train::Job;
 
@@ -56,32 +57,30 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<(), Failure> {
     let split = args.runs.split_or_digits((600, 300))?.centred();
-    let records = match split.train().pixels() {
-        64 => all::<64>(&args, &split)?,
-        784 => all::<784>(&args, &split)?,
-        other => return Err(format!("images of {other} pixels; this example is built for 8x8 and 28x28").into()),
-    };
+    let records = on_images(&args, &split)?;
     report(&args, &split, records)
 }
 
-fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
-    let seeds = || args.runs.all_seeds();
-    let usual = |seed: u64| Case { seed, log_sigma2: args.runs.log_sigma2, pretrained: false, trained_in: true };
-    let mut cases = Vec::new();
-    for log_sigma2 in &args.starts {
-        cases.extend(seeds().map(|seed| Case { log_sigma2: *log_sigma2, ..usual(seed) }));
+impl OnImages for Args {
+    fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Failure> {
+        let seeds = || self.runs.all_seeds();
+        let usual = |seed: u64| Case { seed, log_sigma2: self.runs.log_sigma2, pretrained: false, trained_in: true };
+        let mut cases = Vec::new();
+        for log_sigma2 in &self.starts {
+            cases.extend(seeds().map(|seed| Case { log_sigma2: *log_sigma2, ..usual(seed) }));
+        }
+        cases.extend(seeds().map(|seed| Case { pretrained: true, ..usual(seed) }));
+        cases.extend(seeds().map(|seed| Case { trained_in: false, ..usual(seed) }));
+        let epochs = (cases.len() + self.runs.seeds as usize) * self.runs.epochs;
+        let desk = Desk::of_size(&self.runs, I, epochs)?;
+        desk.all(seeds(), |seed| {
+            let mut net = Cpu::seed_from_u64(seed).build_module::<LeNet300100<Flat, Delta, I>, f32>();
+            dense(self, split, seed).train(&desk, &mut net)
+        })?;
+        let records = desk.all(cases, |case| case.train::<I>(self, split, &desk));
+        desk.finish();
+        Ok(records?)
     }
-    cases.extend(seeds().map(|seed| Case { pretrained: true, ..usual(seed) }));
-    cases.extend(seeds().map(|seed| Case { trained_in: false, ..usual(seed) }));
-    let epochs = (cases.len() + args.runs.seeds as usize) * args.runs.epochs;
-    let desk = if I == 64 { Desk::side_by_side(&args.runs, epochs)? } else { Desk::new(&args.runs)? };
-    desk.all(seeds(), |seed| {
-        let mut net = Cpu::seed_from_u64(seed).build_module::<LeNet300100<Flat, Delta, I>, f32>();
-        dense(args, split, seed).train(&desk, &mut net)
-    })?;
-    let records = desk.all(cases, |case| case.train::<I>(args, split, &desk));
-    desk.finish();
-    Ok(records?)
 }
 
 fn dense<'a>(args: &Args, split: &'a Split, seed: u64) -> Job<'a, Vectors> {
@@ -139,8 +138,7 @@ impl Case {
 }
 
 fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
-    let name = if split.train().pixels() == 64 { "digits".into() } else { split.train().name().to_lowercase() };
-    let results = Results::new(&format!("initialisation-{name}"), args, split, records);
+    let results = Results::on("initialisation", args, split, records);
     let lines = |curve: &str, factor: f64| -> Vec<Series> {
         let first = groups(&results.records, false).into_iter().map(|group| group[0]);
         let with = first.filter_map(|r| Some((r, r.curves.get(curve)?)));

@@ -17,6 +17,7 @@ use sparsevd_lab::finish;
 use sparsevd_lab::page::{Figure, over_epochs, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
+use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::table::value;
 use sparsevd_lab::train::Job;
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -49,38 +50,36 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<(), Failure> {
     let split = args.runs.split_or_digits((600, 300))?.centred();
-    let records = match split.train().pixels() {
-        64 => all::<64>(&args, &split)?,
-        784 => all::<784>(&args, &split)?,
-        other => return Err(format!("images of {other} pixels; this example is built for 8x8 and 28x28").into()),
-    };
+    let records = on_images(&args, &split)?;
     report(&args, &split, records)
 }
 
-fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
-    let priors = [FIT, EXACT, CUBIC, ARD];
-    let cases = priors.iter().flat_map(|prior| args.runs.all_seeds().map(move |seed| (*prior, seed)));
-    let epochs = priors.len() * args.runs.epochs * args.runs.seeds as usize;
-    let desk = if I == 64 { Desk::side_by_side(&args.runs, epochs)? } else { Desk::new(&args.runs)? };
-    let records = desk.all(cases, |(prior, seed)| {
-        let trainer = Trainer { seed, ..args.runs.trainer() };
-        let (job, device) = (Job { label: prior.into(), split, trainer, prunes: true }, Cpu::seed_from_u64(seed));
-        if prior == ARD {
-            let mut net = device.build_module::<LeNet300100<Ard, Additive, I>, f32>();
-            args.runs.prepare(&mut net)?;
-            return job.train(&desk, &mut net);
-        }
-        let mut net = device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>();
-        net.set_prior(match prior {
-            EXACT => LogUniform::Exact,
-            CUBIC => LogUniform::Cubic,
-            _ => LogUniform::Fit,
+impl OnImages for Args {
+    fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Failure> {
+        let priors = [FIT, EXACT, CUBIC, ARD];
+        let cases = priors.iter().flat_map(|prior| self.runs.all_seeds().map(move |seed| (*prior, seed)));
+        let epochs = priors.len() * self.runs.epochs * self.runs.seeds as usize;
+        let desk = Desk::of_size(&self.runs, I, epochs)?;
+        let records = desk.all(cases, |(prior, seed)| {
+            let trainer = Trainer { seed, ..self.runs.trainer() };
+            let (job, device) = (Job { label: prior.into(), split, trainer, prunes: true }, Cpu::seed_from_u64(seed));
+            if prior == ARD {
+                let mut net = device.build_module::<LeNet300100<Ard, Additive, I>, f32>();
+                self.runs.prepare(&mut net)?;
+                return job.train(&desk, &mut net);
+            }
+            let mut net = device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>();
+            net.set_prior(match prior {
+                EXACT => LogUniform::Exact,
+                CUBIC => LogUniform::Cubic,
+                _ => LogUniform::Fit,
+            });
+            self.runs.prepare(&mut net)?;
+            job.train(&desk, &mut net)
         });
-        args.runs.prepare(&mut net)?;
-        job.train(&desk, &mut net)
-    });
-    desk.finish();
-    Ok(records?)
+        desk.finish();
+        Ok(records?)
+    }
 }
 
 /// What another KL does to a number, seed by seed: the mean difference to the fit, and half of its 95 % interval.
@@ -122,7 +121,6 @@ fn differences(records: &[Record]) -> Vec<Record> {
 }
 
 fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Failure> {
-    let name = if split.train().pixels() == 64 { "digits".into() } else { split.train().name().to_lowercase() };
     let mut figures = Vec::new();
     if !records.is_empty() {
         let words = ("sparsity [%]", "Weights with log alpha of 3 or more");
@@ -147,7 +145,7 @@ fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Fa
         tables.push(("Differences, seed by seed, and half of their 95 % intervals", &names));
     }
     records.extend(minus);
-    let results = Results::new(&format!("kl-{name}"), args, split, records);
+    let results = Results::on("kl", args, split, records);
     let about = format!(
         "{} training and {} test images; inputs-300-100-10, {} epochs, {} seeds. Mean +- standard deviation over seeds; the last weights, \
          never the best epoch; pruned at log alpha = {}.",

@@ -19,6 +19,7 @@ use sparsevd_lab::finish;
 use sparsevd_lab::page::{Figure, over_epochs, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
+use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::train::Job;
 
 /// Gives every training image a label drawn at random, keeps the true ones for testing, and trains a dense network
@@ -72,30 +73,28 @@ fn run(mut args: Args) -> Result<(), Failure> {
         None => split,
     };
     let split = split.centred();
-    let records = match split.train().pixels() {
-        64 => all::<64>(&args, &split)?,
-        784 => all::<784>(&args, &split)?,
-        other => return Err(format!("images of {other} pixels; this example is built for 8x8 and 28x28").into()),
-    };
+    let records = on_images(&args, &split)?;
     report(&args, &split, records)
 }
 
-fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
-    let cases = METHODS.into_iter().flat_map(|method| args.runs.all_seeds().map(move |seed| (method, seed)));
-    let epochs = METHODS.len() * args.runs.epochs * args.runs.seeds as usize;
-    let desk = if I == 64 { Desk::side_by_side(&args.runs, epochs)? } else { Desk::new(&args.runs)? };
-    let records = desk.all(cases, |(method, seed)| {
-        let device = Cpu::seed_from_u64(seed);
-        let task = Task { args, desk: &desk, method, seed, split: &shuffled(split, args.random, seed)? };
-        match method {
-            "Dense" => task.train(device.build_module::<LeNet300100<Flat, Delta, I>, f32>()),
-            "Binary dropout" => task.train(dropout::<I>(&device, args.dropout)?),
-            "ARD" => task.train(device.build_module::<LeNet300100<Ard, Additive, I>, f32>()),
-            _ => task.train(device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>()),
-        }
-    });
-    desk.finish();
-    Ok(records?)
+impl OnImages for Args {
+    fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Failure> {
+        let cases = METHODS.into_iter().flat_map(|method| self.runs.all_seeds().map(move |seed| (method, seed)));
+        let epochs = METHODS.len() * self.runs.epochs * self.runs.seeds as usize;
+        let desk = Desk::of_size(&self.runs, I, epochs)?;
+        let records = desk.all(cases, |(method, seed)| {
+            let device = Cpu::seed_from_u64(seed);
+            let task = Task { args: self, desk: &desk, method, seed, split: &shuffled(split, self.random, seed)? };
+            match method {
+                "Dense" => task.train(device.build_module::<LeNet300100<Flat, Delta, I>, f32>()),
+                "Binary dropout" => task.train(dropout::<I>(&device, self.dropout)?),
+                "ARD" => task.train(device.build_module::<LeNet300100<Ard, Additive, I>, f32>()),
+                _ => task.train(device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>()),
+            }
+        });
+        desk.finish();
+        Ok(records?)
+    }
 }
 
 type Dropout<const I: usize> = <LeNet300100<Flat, Bernoulli, I> as BuildOnDevice<Cpu, f32>>::Built;
@@ -149,8 +148,7 @@ impl Task<'_> {
 }
 
 fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
-    let name = if split.train().pixels() == 64 { "digits".into() } else { split.train().name().to_lowercase() };
-    let results = Results::new(&format!("random-labels-{name}"), args, split, records);
+    let results = Results::on("random-labels", args, split, records);
     let figures = if results.records.is_empty() {
         Vec::new()
     } else {

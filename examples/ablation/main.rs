@@ -17,6 +17,7 @@ use sparsevd_lab::finish;
 use sparsevd_lab::page::publish;
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
+use sparsevd_lab::size::{OnImages, on_images};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -49,32 +50,24 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<(), Failure> {
     let split = args.runs.split_or_digits((600, 300))?.centred();
-    let (train, test) = (split.train(), split.test());
-    println!("{}: {} training and {} test images of {} pixels", train.name(), train.len(), test.len(), train.pixels());
-    let records = match train.pixels() {
-        64 => all::<64>(&args, &split)?,
-        784 => all::<784>(&args, &split)?,
-        other => return Err(format!("images of {other} pixels; this example is built for 8x8 and 28x28").into()),
-    };
+    let records = on_images(&args, &split)?;
     report(&args, &split, records)
 }
 
-/// All methods with all seeds.
-fn all<const I: usize>(args: &Args, split: &Split) -> Result<Vec<Record>, Failure> {
-    let (trained, pruned) = cases(args);
-    let epochs = |cases: &[Case]| {
-        cases.iter().map(|case| case.method.rounds() * case.method.epochs(args.runs.epochs)).sum::<usize>()
-    };
-    // Small networks are faster side by side, one thread each.
-    let desk = match I {
-        64 => Desk::side_by_side(&args.runs, epochs(&trained) + epochs(&pruned))?,
-        _ => Desk::new(&args.runs)?,
-    };
-    let mut records = desk.all(trained, |case| case.train::<I>(args, split, &desk))?;
-    let sparse = records.clone();
-    records.extend(desk.all(pruned, |case| case.prune::<I>(args, split, &desk, &sparse))?);
-    desk.finish();
-    Ok(records)
+impl OnImages for Args {
+    /// All methods with all seeds.
+    fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Failure> {
+        let (trained, pruned) = cases(self);
+        let epochs = |cases: &[Case]| {
+            cases.iter().map(|case| case.method.rounds() * case.method.epochs(self.runs.epochs)).sum::<usize>()
+        };
+        let desk = Desk::of_size(&self.runs, I, epochs(&trained) + epochs(&pruned))?;
+        let mut records = desk.all(trained, |case| case.train::<I>(self, split, &desk))?;
+        let sparse = records.clone();
+        records.extend(desk.all(pruned, |case| case.prune::<I>(self, split, &desk, &sparse))?);
+        desk.finish();
+        Ok(records)
+    }
 }
 
 /// What is trained from scratch, and what is pruned after that.
@@ -93,15 +86,10 @@ fn cases(args: &Args) -> (Vec<Case>, Vec<Case>) {
     all.into_iter().partition(|case| case.method != Method::Magnitude)
 }
 
-fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
+fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Failure> {
     let (train, test) = (split.train(), split.test());
-    let name = match train.pixels() {
-        64 => "digits".into(),
-        _ => train.name().to_lowercase(),
-    };
-    let mut records = records;
     records.sort_by_key(|record| Method::ALL.iter().position(|method| *method == Method::of(record)));
-    let results = Results::new(&format!("ablation-{name}"), args, split, records);
+    let results = Results::on("ablation", args, split, records);
     let figures = figures::figures(args, split, &results.records)?;
     let about = format!(
         "{} training and {} test images; inputs-300-100-10, {} epochs. Mean +- standard deviation over seeds; the last weights, never \

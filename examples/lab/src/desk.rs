@@ -42,11 +42,15 @@ impl Desk {
         })
     }
 
-    /// For small trainings, one on each processor, with one progress bar over so many epochs.
+    /// For trainings with images of so many pixels and this many epochs in all. Small ones are faster side by side, one on each
+    /// processor, with one progress bar over all.
     ///
     /// # Errors
     /// If Ctrl-C cannot be caught.
-    pub fn side_by_side(runs: &Runs, epochs: usize) -> Result<Self, Box<dyn std::error::Error>> {
+    pub fn of_size(runs: &Runs, pixels: usize, epochs: usize) -> Result<Self, Box<dyn std::error::Error>> {
+        if pixels > 100 {
+            return Desk::new(runs);
+        }
         let bar = ProgressBar::new(epochs as u64);
         bar.set_style(ProgressStyle::with_template("{bar:24} {elapsed} (about {eta} left)  {msg}")?);
         Ok(Desk { bar: Some(bar), ..Desk::new(runs)? })

@@ -3,6 +3,7 @@
 //! | | |
 //! |---|---|
 //! | [`args`] | the settings that all have, and the data they name |
+//! | [`size`] | experiments on images of several sizes |
 //! | [`desk`] | trainings one after the other or side by side; Ctrl-C and `--resume` |
 //! | [`train`] | one training, with checkpoints and scores |
 //! | [`record`], [`results`] | what comes of it, and its file |
@@ -20,6 +21,7 @@ pub mod record;
 pub mod results;
 pub mod resume;
 pub mod seeds;
+pub mod size;
 pub mod small;
 pub mod stop;
 pub mod table;

@@ -80,6 +80,17 @@ impl Results {
         }
     }
 
+    /// The same, of an experiment that can be made on several data sets: named after both, `ablation-mnist`.
+    pub fn on<L: Layout>(
+        experiment: &str,
+        configuration: &impl Serialize,
+        split: &Split<L>,
+        records: Vec<Record>,
+    ) -> Self {
+        let set = split.train().name().to_lowercase().replace("optdigits", "digits");
+        Results::new(&format!("{experiment}-{set}"), configuration, split, records)
+    }
+
     /// From a file.
     ///
     /// # Errors

@@ -8,10 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// If it cannot be caught.
 pub fn stop_on_ctrl_c() -> Result<&'static AtomicBool, ctrlc::Error> {
     static STOP: AtomicBool = AtomicBool::new(false);
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Relaxed) {
-            std::process::exit(130);
-        }
-    })?;
+    static CAUGHT: AtomicBool = AtomicBool::new(false);
+    if !CAUGHT.swap(true, Relaxed) {
+        ctrlc::set_handler(|| {
+            if STOP.swap(true, Relaxed) {
+                std::process::exit(130);
+            }
+        })?;
+    }
     Ok(&STOP)
 }

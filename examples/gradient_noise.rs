@@ -157,33 +157,21 @@ fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failur
         let first = groups(&results.records, false).into_iter().map(|group| group[0]);
         let lines = first.filter_map(|r| Some(Series::new(&r.label, r.curves.get(layer)?.iter().copied())));
         let (title, y) = (format!("Gradient noise, {layer}"), "Var of dNLL/dtheta, mean over weights [nats^2]");
-        let svg = curves(&lines.collect::<Vec<_>>(), "log alpha", y, &title, Scale::Log)?;
+        let svg = curves(&lines.collect::<Vec<_>>(), "log alpha", y, &title, Scale::Log);
         let caption =
             "The variance of the gradient of a mean over the noise of the pass, the data being the same; first seed.";
         figures.push(Figure::new(&format!("variance-{}", layer.replace(' ', "-")), svg, caption));
     }
     let trained: Vec<Record> = results.records.iter().filter(|r| r.values.contains_key("error")).cloned().collect();
-    let variances = (
-        "Variance of the gradient of theta, first layer, nats^2",
-        &["form", "at -8", "at -4", "at +0", "at +2", "at +4"][..],
-    );
-    let mut tables = vec![variances];
-    let columns = ["form", "error", "mean error", "train nll", "nll", "sparsity", "compression"];
-    if !trained.is_empty() {
-        let words = ("NLL [nats per image]", "Training, with the layers' noise");
-        figures.push(Figure::new(
-            "training",
-            over_epochs(&trained, "train nll", 1.0, words, Scale::Log)?,
-            "First seed.",
-        ));
-        let words = ("sparsity [%]", "Weights with log alpha of 3 or more");
-        figures.push(Figure::new(
-            "sparsity",
-            over_epochs(&trained, "sparsity", 100.0, words, Scale::Linear)?,
-            "First seed.",
-        ));
-        tables.push(("Trained", &columns));
-    }
+    let nll = ("NLL [nats per image]", "Training, with the layers' noise");
+    let sparsity = ("sparsity [%]", "Weights with log alpha of 3 or more");
+    let nll = over_epochs(&trained, "train nll", 1.0, nll, Scale::Log);
+    let sparsity = over_epochs(&trained, "sparsity", 100.0, sparsity, Scale::Linear);
+    figures.push(Figure::new("training", nll, "First seed."));
+    figures.push(Figure::new("sparsity", sparsity, "First seed."));
+    let variances = ["form", "at -8", "at -4", "at +0", "at +2", "at +4"];
+    let scores = ["form", "error", "mean error", "train nll", "nll", "sparsity", "compression"];
+    let tables = [("Variance of the gradient of theta, first layer, nats^2", &variances[..]), ("Trained", &scores[..])];
     let about = format!(
         "{} training and {} test images; inputs-300-100-10; {} passes a variance, batches of {}; {} epochs. Mean +- standard deviation over \
          seeds.",

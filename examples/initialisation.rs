@@ -144,16 +144,14 @@ fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failur
         let with = first.filter_map(|r| Some((r, r.curves.get(curve)?)));
         with.map(|(r, points)| Series::new(&r.label, points.iter().map(|(x, y)| (*x, factor * y)))).collect()
     };
-    let mut figures = Vec::new();
-    if !lines("error by threshold", 100.0).is_empty() {
-        let x = "threshold on log alpha";
-        let error =
-            curves(&lines("error by threshold", 100.0), x, "test error [%]", "Error over the threshold", Scale::Log)?;
-        let kept =
-            curves(&lines("kept by threshold", 1.0), x, "weights kept", "Weights over the threshold", Scale::Log)?;
-        figures.push(Figure::new("threshold-error", error, "For the first seed: choose where the curve is flat."));
-        figures.push(Figure::new("threshold-kept", kept, "For the first seed: flat where log alpha has two modes."));
-    }
+    let (error, kept, x) =
+        (lines("error by threshold", 100.0), lines("kept by threshold", 1.0), "threshold on log alpha");
+    let error = curves(&error, x, "test error [%]", "Error over the threshold", Scale::Log);
+    let kept = curves(&kept, x, "weights kept", "Weights over the threshold", Scale::Log);
+    let figures = vec![
+        Figure::new("threshold-error", error, "For the first seed: choose where the curve is flat."),
+        Figure::new("threshold-kept", kept, "For the first seed: flat where log alpha has two modes."),
+    ];
     let about = format!(
         "{} training and {} test images; inputs-300-100-10, {} epochs. Mean +- standard deviation over seeds; the last weights, never the \
          best epoch; pruned at log alpha = {}.",

@@ -121,21 +121,12 @@ fn differences(records: &[Record]) -> Vec<Record> {
 }
 
 fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Failure> {
-    let mut figures = Vec::new();
-    if !records.is_empty() {
-        let words = ("sparsity [%]", "Weights with log alpha of 3 or more");
-        figures.push(Figure::new(
-            "sparsity",
-            over_epochs(&records, "sparsity", 100.0, words, Scale::Linear)?,
-            "First seed.",
-        ));
-        let words = ("test error [%]", "Test error while training, pruned means");
-        figures.push(Figure::new(
-            "error",
-            over_epochs(&records, "test error", 100.0, words, Scale::Log)?,
-            "First seed.",
-        ));
-    }
+    let sparsity = ("sparsity [%]", "Weights with log alpha of 3 or more");
+    let error = ("test error [%]", "Test error while training, pruned means");
+    let figures = vec![
+        Figure::new("sparsity", over_epochs(&records, "sparsity", 100.0, sparsity, Scale::Linear), "First seed."),
+        Figure::new("error", over_epochs(&records, "test error", 100.0, error, Scale::Log), "First seed."),
+    ];
     let columns = ["KL", "error", "nll", "ece", "sparsity", "compression", "kl", "seconds"];
     let mut tables = vec![("Trained with", &columns[..])];
     let minus = differences(&records);

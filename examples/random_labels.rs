@@ -149,29 +149,16 @@ impl Task<'_> {
 
 fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
     let results = Results::on("random-labels", args, split, records);
-    let figures = if results.records.is_empty() {
-        Vec::new()
-    } else {
-        let train = over_epochs(
-            &results.records,
-            "train error",
-            100.0,
-            ("error, sampled [%]", "Error on the random labels while training"),
-            Scale::Linear,
-        )?;
-        let sparse: Vec<Record> =
-            results.records.iter().filter(|r| ["ARD", "Sparse VD"].contains(&r.label.as_str())).cloned().collect();
-        let mut figures = vec![Figure::new("train-error", train, "90 % is chance; with the layers' noise.")];
-        if !sparse.is_empty() {
-            let words = ("sparsity [%]", "Weights with log alpha of 3 or more");
-            figures.push(Figure::new(
-                "sparsity",
-                over_epochs(&sparse, "sparsity", 100.0, words, Scale::Linear)?,
-                "What is left of the weights.",
-            ));
-        }
-        figures
-    };
+    let pruned = |record: &&Record| ["ARD", "Sparse VD"].contains(&record.label.as_str());
+    let pruned: Vec<Record> = results.records.iter().filter(pruned).cloned().collect();
+    let error = ("error, sampled [%]", "Error on the random labels while training");
+    let error = over_epochs(&results.records, "train error", 100.0, error, Scale::Linear);
+    let sparsity = ("sparsity [%]", "Weights with log alpha of 3 or more");
+    let sparsity = over_epochs(&pruned, "sparsity", 100.0, sparsity, Scale::Linear);
+    let figures = vec![
+        Figure::new("train-error", error, "90 % is chance; with the layers' noise."),
+        Figure::new("sparsity", sparsity, "What is left of the weights."),
+    ];
     let about = format!(
         "{} images with {:.0} % random labels, {} test images with true ones; inputs-300-100-10, {} epochs. Mean +- standard deviation over \
          seeds.",

@@ -141,19 +141,15 @@ fn report(args: &Args, asked: &Asked, records: Vec<Record>) -> Result<(), Failur
         let record = results.records.iter().find(|r| r.label == *label)?;
         Some(Series::new(*label, record.curves[curve].iter().map(|(x, y)| (*x, 100.0 * y))))
     };
-    let figure = |name: &str, curve: &str, title: &str| -> Result<Figure, Failure> {
+    let figure = |name: &str, curve: &str, title: &str| {
         let lines: Vec<Series> = shown.iter().filter_map(|label| line(label, curve)).collect();
-        let svg = curves(&lines, "entropy of the prediction [nats]", "images up to it [%]", title, Scale::Linear)?;
-        Ok(Figure::new(name, svg, "Cumulative, for the first seed: the lower a curve, the less sure the network."))
+        let svg = curves(&lines, "entropy of the prediction [nats]", "images up to it [%]", title, Scale::Linear);
+        Figure::new(name, svg, "Cumulative, for the first seed: the lower a curve, the less sure the network.")
     };
-    let figures = if results.records.is_empty() {
-        Vec::new()
-    } else {
-        vec![
-            figure("entropy", "entropy", "Entropy on MNIST's test images")?,
-            figure("entropy-elsewhere", "entropy elsewhere", "Entropy on Fashion-MNIST, never seen before")?,
-        ]
-    };
+    let figures = vec![
+        figure("entropy", "entropy", "Entropy on MNIST's test images"),
+        figure("entropy-elsewhere", "entropy elsewhere", "Entropy on Fashion-MNIST, never seen before"),
+    ];
     let about = format!(
         "LeNet-300-100 trained on MNIST, {} epochs, {} seeds, asked about MNIST's and Fashion-MNIST's test images. Mean +- standard \
          deviation over seeds; the last weights, never the best epoch.",

@@ -1,32 +1,26 @@
 //! Training curves, log alpha, masks, and error against sparsity.
 
 use sparsevd::data::Split;
-use sparsevd::plots::{Mask, PlotError, Scale, Series, curves, masks};
+use sparsevd::plots::{Mask, Scale, Series, curves, masks};
 use sparsevd_lab::page::{Figure, line, log_alphas, over_epochs};
 use sparsevd_lab::record::Record;
 
 use crate::Args;
 use crate::methods::Method;
 
-pub fn figures(args: &Args, split: &Split, records: &[Record]) -> Result<Vec<Figure>, PlotError> {
+pub fn figures(args: &Args, split: &Split, records: &[Record]) -> Vec<Figure> {
     let main: Vec<Record> = records.iter().filter(|r| r.label == Method::of(r).name()).cloned().collect();
     let pruning: Vec<Record> = main.iter().filter(|r| Method::of(r).prunes()).cloned().collect();
-    if main.is_empty() || main.iter().all(|r| r.curves.values().all(Vec::is_empty)) {
-        return Ok(Vec::new());
-    }
-    let words = ("test error [%]", "Test error while training");
-    let mut figures = vec![Figure::new(
-        "error",
-        over_epochs(&main, "test error", 100.0, words, Scale::Log)?,
-        "Test error after each epoch, as deployed.",
-    )];
-    if !pruning.is_empty() {
-        let words = ("sparsity [%]", "Weights with log alpha of 3 or more");
-        let sparsity = over_epochs(&pruning, "sparsity", 100.0, words, Scale::Linear)?;
-        figures.push(Figure::new("sparsity", sparsity, "It follows the KL weight, then the learning rate's decay."));
-        let caption = "log alpha after training. Where two modes stand apart, the threshold hardly matters.";
-        figures.push(Figure::new("log-alpha", log_alphas(&pruning, args.runs.threshold)?, caption));
-    }
+    let error = ("test error [%]", "Test error while training");
+    let error = over_epochs(&main, "test error", 100.0, error, Scale::Log);
+    let sparsity = ("sparsity [%]", "Weights with log alpha of 3 or more");
+    let sparsity = over_epochs(&pruning, "sparsity", 100.0, sparsity, Scale::Linear);
+    let modes = "log alpha after training. Where two modes stand apart, the threshold hardly matters.";
+    let mut figures = vec![
+        Figure::new("error", error, "Test error after each epoch, as deployed."),
+        Figure::new("sparsity", sparsity, "It follows the KL weight, then the learning rate's decay."),
+        Figure::new("log-alpha", log_alphas(&pruning, args.runs.threshold), modes),
+    ];
     if let Some(record) = pruning.iter().find(|r| r.label == Method::SparseVd.name() && !r.masks.is_empty()) {
         let layer = |(i, (grid, kept)): (usize, &(sparsevd::Grid, Vec<bool>))| {
             let mask = Mask::new(format!("layer {i}"), grid.rows, grid.cols, kept.clone());
@@ -35,18 +29,18 @@ pub fn figures(args: &Args, split: &Split, records: &[Record]) -> Result<Vec<Fig
         let layers: Vec<Mask> = record.masks.iter().enumerate().map(layer).collect();
         figures.push(Figure::new(
             "masks",
-            masks(&layers, "Weights that Sparse VD keeps")?,
+            masks(&layers, "Weights that Sparse VD keeps"),
             "Kept weights, a row per output.",
         ));
     }
     if !args.betas.is_empty() {
-        figures.push(pareto(records)?);
+        figures.push(pareto(records));
     }
-    Ok(figures)
+    figures
 }
 
 /// A curve for each method that was trained with several KL weights.
-fn pareto(records: &[Record]) -> Result<Figure, PlotError> {
+fn pareto(records: &[Record]) -> Figure {
     let of = |method: &Method| -> Vec<&Record> { records.iter().filter(|r| Method::of(r) == *method).collect() };
     let swept = Method::ALL.iter().filter(|method| method.prunes() || **method == Method::Magnitude);
     let lines: Vec<Series> = swept
@@ -58,10 +52,10 @@ fn pareto(records: &[Record]) -> Result<Figure, PlotError> {
         })
         .collect();
     let title = "Error against compression, by KL weight";
-    let svg = curves(&lines, "log10 of |W| / |W != 0|", "test error [%]", title, Scale::Linear)?;
-    Ok(Figure::new(
+    let svg = curves(&lines, "log10 of |W| / |W != 0|", "test error [%]", title, Scale::Linear);
+    Figure::new(
         "pareto",
         svg,
         "Each point is a KL weight, averaged over seeds; magnitude pruning has the sparsity of Sparse VD's points.",
-    ))
+    )
 }

@@ -90,7 +90,7 @@ fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Fa
     let (train, test) = (split.train(), split.test());
     records.sort_by_key(|record| Method::ALL.iter().position(|method| *method == Method::of(record)));
     let results = Results::on("ablation", args, split, records);
-    let figures = figures::figures(args, split, &results.records)?;
+    let figures = figures::figures(args, split, &results.records);
     let about = format!(
         "{} training and {} test images; inputs-300-100-10, {} epochs. Mean +- standard deviation over seeds; the last weights, never \
          the best epoch. Everything that prunes is pruned at log alpha = {}.",

@@ -3,26 +3,23 @@
 use std::path::Path;
 
 use sparsevd::plots::{Marker, PlotError, Scale, Series, Values, curves, histogram};
-use sparsevd::report::{Report, Table, write_json, write_svg};
+use sparsevd::report::{Report, Table, write_svg};
 
 use crate::record::Record;
 use crate::results::Results;
 use crate::table::{groups, spread, table};
 
-/// A figure: its file's name, SVG, and what it shows.
-#[derive(Clone, Debug)]
+/// A figure: its file's name, SVG, and what it shows. One with nothing to draw, as after an early Ctrl-C, is left out.
+#[derive(Debug)]
 pub struct Figure {
-    /// Without `.svg`.
-    pub name: String,
-    /// The figure.
-    pub svg: String,
-    /// What it shows.
-    pub caption: String,
+    name: String,
+    svg: Result<String, PlotError>,
+    caption: String,
 }
 
 impl Figure {
-    /// A figure with its words.
-    pub fn new(name: &str, svg: String, caption: &str) -> Self {
+    /// A figure with the name of its file, without `.svg`, and a caption.
+    pub fn new(name: &str, svg: Result<String, PlotError>, caption: &str) -> Self {
         Figure { name: name.into(), svg, caption: caption.into() }
     }
 }
@@ -55,9 +52,13 @@ pub fn publish(
     }
     println!("{about}");
     page.heading("Figures");
-    for figure in figures {
-        write_svg(out.join(format!("{}.svg", figure.name)), &figure.svg)?;
-        page.figure(figure.svg, figure.caption);
+    for Figure { name, svg, caption } in figures {
+        if let Err(PlotError::Nothing { .. }) = svg {
+            continue;
+        }
+        let svg = svg?;
+        write_svg(out.join(format!("{name}.svg")), &svg)?;
+        page.figure(svg, caption);
     }
     page.json("configuration", &results.configuration);
     let json = serde_json::json!({ "command": results.command, "version": results.version, "machine": results.machine, "date": results.date, "data": results.data });
@@ -65,14 +66,6 @@ pub fn publish(
     page.write(out.join("report.html"))?;
     println!("Wrote {}", out.join("report.html").display());
     Ok(())
-}
-
-/// Writes anything else into the folder as JSON.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn write(out: &Path, name: &str, value: &impl serde::Serialize) -> Result<(), Box<dyn std::error::Error>> {
-    Ok(write_json(out.join(name), value)?)
 }
 
 /// The curve of this name of each label's first record, its values multiplied by `factor`.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use sparsevd::data::Layout;
-use sparsevd::plots::{PlotError, Scale, Series, curves};
+use sparsevd::plots::{Scale, Series, curves};
 use sparsevd::prelude::*;
 
 use crate::args::Runs;
@@ -60,33 +60,7 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         }
         desk.finish();
         let results = Results::new(self.experiment, configuration, self.split, records);
-        let figures = if results.records.iter().any(|r| r.values["epochs"] > 0.0) {
-            figures(&results.records, runs)?
-        } else {
-            Vec::new()
-        };
-        let tables: [page::Columns<'_>; 3] = [
-            (
-                "With the means below the threshold on log alpha",
-                &["network", "seed", "error", "nll", "ece", "brier", "layers", "sparsity", "compression", "seconds"],
-            ),
-            (
-                "With all means, with ten draws from the posterior, and the best epoch, which nobody could have chosen",
-                &["network", "seed", "mean error", "sampled error", "sampled nll", "best error"],
-            ),
-            (
-                "Compact",
-                &[
-                    "network",
-                    "seed",
-                    "kept",
-                    "neurons",
-                    "bytes",
-                    "bytes in posterior's bits",
-                    "error in posterior's bits",
-                ],
-            ),
-        ];
+        let figures = results.records.first().map_or_else(Vec::new, |first| figures(first, &results.records, runs));
         let (train, test) = (self.split.train(), self.split.test());
         let about = format!(
             "{}: {} training and {} test images; the last weights, never the best epoch.",
@@ -94,53 +68,50 @@ impl<L: Layout + Clone> Seeds<'_, L> {
             train.len(),
             test.len()
         );
-        page::publish(&self.title, &about, &results, &tables, figures, &runs.out)
+        page::publish(&self.title, &about, &results, &TABLES, figures, &runs.out)
     }
 }
 
-fn figures(records: &[Record], runs: &Runs) -> Result<Vec<Figure>, PlotError> {
-    let first = &records[0];
-    let of = |name: &str, curve: &str, f: fn(f64) -> f64| {
-        Series::new(name, first.curves.get(curve).into_iter().flatten().map(|(x, y)| (*x, f(*y))))
+const TABLES: [page::Columns<'_>; 3] = [
+    (
+        "With the means below the threshold on log alpha",
+        &["network", "seed", "error", "nll", "ece", "brier", "layers", "sparsity", "compression", "seconds"],
+    ),
+    (
+        "With all means, with ten draws from the posterior, and the best epoch, which nobody could have chosen",
+        &["network", "seed", "mean error", "sampled error", "sampled nll", "best error"],
+    ),
+    (
+        "Compact",
+        &["network", "seed", "kept", "neurons", "bytes", "bytes in posterior's bits", "error in posterior's bits"],
+    ),
+];
+
+/// Loss, error and log alpha of the first seed, and every seed's compression.
+fn figures(first: &Record, records: &[Record], runs: &Runs) -> Vec<Figure> {
+    let of = |record: &Record, name: &str, curve: &str, f: fn(f64) -> f64| {
+        Series::new(name, record.curves.get(curve).into_iter().flatten().map(|(x, y)| (*x, f(*y))))
     };
-    let loss = [of("training, sampled", "train nll", |y| y), of("test, pruned means", "test nll", |y| y)];
-    let error =
-        [of("training, sampled", "train error", |y| 100.0 * y), of("test, pruned means", "test error", |y| 100.0 * y)];
-    let compression: Vec<Series> = records
-        .iter()
-        .map(|r| {
-            Series::new(format!("seed {}", r.seed), r.curves["sparsity"].iter().map(|(x, y)| (*x, 1.0 / (1.0 - y))))
-        })
-        .collect();
-    let layers: Vec<Record> = first
-        .log_alpha
-        .iter()
-        .map(|(path, values)| Record {
-            label: format!("layer {path}"),
-            log_alpha: vec![(path.clone(), values.clone())],
-            ..Record::default()
-        })
-        .collect();
-    Ok(vec![
-        Figure::new(
-            "loss",
-            curves(&loss, "epoch", "NLL [nats per image]", "Negative log-likelihood", Scale::Log)?,
-            "While training, with the layers' noise, and on the test images.",
-        ),
-        Figure::new(
-            "error",
-            curves(&error, "epoch", "error [%]", "Error", Scale::Log)?,
-            "The share of images misclassified, under the same conditions.",
-        ),
-        Figure::new(
-            "compression",
-            curves(&compression, "epoch", "|W| / |W != 0|", "Compression", Scale::Log)?,
-            "It follows the KL weight, then the learning rate's decay.",
-        ),
-        Figure::new(
-            "log-alpha",
-            page::log_alphas(&layers, runs.threshold)?,
-            "log alpha after training. Where two modes stand apart, the threshold hardly matters.",
-        ),
-    ])
+    let both = |score: &str, f: fn(f64) -> f64| {
+        let test = of(first, "test, pruned means", &format!("test {score}"), f);
+        [of(first, "training, sampled", &format!("train {score}"), f), test]
+    };
+    let loss = curves(&both("nll", |y| y), "epoch", "NLL [nats per image]", "Negative log-likelihood", Scale::Log);
+    let error = curves(&both("error", |y| 100.0 * y), "epoch", "error [%]", "Error", Scale::Log);
+    let compression = |r: &Record| of(r, &format!("seed {}", r.seed), "sparsity", |y| 1.0 / (1.0 - y));
+    let compression: Vec<Series> = records.iter().map(compression).collect();
+    let compression = curves(&compression, "epoch", "|W| / |W != 0|", "Compression", Scale::Log);
+    let layer = |layer: &(String, Vec<f64>)| Record {
+        label: format!("layer {}", layer.0),
+        log_alpha: vec![layer.clone()],
+        ..Record::default()
+    };
+    let layers: Vec<Record> = first.log_alpha.iter().map(layer).collect();
+    let modes = "log alpha after training. Where two modes stand apart, the threshold hardly matters.";
+    vec![
+        Figure::new("loss", loss, "While training, with the layers' noise, and on the test images."),
+        Figure::new("error", error, "The share of images misclassified, under the same conditions."),
+        Figure::new("compression", compression, "It follows the KL weight, then the learning rate's decay."),
+        Figure::new("log-alpha", page::log_alphas(&layers, runs.threshold), modes),
+    ]
 }

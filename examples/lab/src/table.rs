@@ -6,7 +6,7 @@ use sparsevd::report::{Align, Table};
 
 use crate::record::Record;
 
-/// A column that no record has a number for.
+/// A column that is none of the usual ones, and that no record has a number for.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("no record has `{column}`; there are: {known}")]
 pub struct UnknownColumn {
@@ -115,7 +115,8 @@ pub fn spread(group: &[&Record], name: &str) -> Option<(f64, Option<f64>)> {
 }
 
 fn check(records: &[Record], column: &str) -> Result<(), UnknownColumn> {
-    if BY_LAYER.iter().any(|(name, ..)| *name == column) || records.iter().any(|r| value(r, column).is_some()) {
+    let shown = SHOWN.iter().any(|(name, ..)| *name == column) || BY_LAYER.iter().any(|(name, ..)| *name == column);
+    if shown || records.iter().any(|r| value(r, column).is_some()) {
         return Ok(());
     }
     let known: BTreeSet<&str> = records.iter().flat_map(|r| r.values.keys()).map(String::as_str).collect();

@@ -91,7 +91,7 @@ impl Record {
         let best = epochs.iter().filter_map(|e| Some(e.test?.error)).fold(f64::INFINITY, f64::min);
         self.unfinished = history.stopped;
         self.set("epochs", epochs.len() as f64);
-        self.set("seconds", epochs.iter().map(|e| e.seconds).sum());
+        self.set("seconds", epochs.iter().map(|e| e.seconds).sum::<f64>() + 0.0); // not -0
         if best.is_finite() {
             self.set("best error", best);
         }

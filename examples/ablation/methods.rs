@@ -4,7 +4,7 @@ use sparsevd::data::Vectors;
 use sparsevd::prelude::*;
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::record::Record;
-use sparsevd_lab::train::{Job, neurons};
+use sparsevd_lab::train::Job;
 
 use crate::Args;
 
@@ -165,7 +165,8 @@ impl Case {
         N: Classifier<I, 10, f32, Cpu>,
     {
         let mut record = job.train(desk, net)?.with("beta", self.beta);
-        neurons(&mut record, net, job.split, args.runs.threshold)?;
+        let dims = job.split.test().pixels();
+        record.neurons(&compact(net, &[dims], args.runs.threshold)?.report()?);
         Ok(record)
     }
 

@@ -79,11 +79,12 @@ impl Desk {
                         if let Ok(record) = &result {
                             self.say(record);
                         }
-                        if let (Ok(mut results), failed) = (results.lock(), result.is_err()) {
+                        let failed = result.is_err();
+                        if let Ok(mut results) = results.lock() {
                             results.push((index, result));
-                            if failed {
-                                break;
-                            }
+                        }
+                        if failed {
+                            break;
                         }
                     }
                 });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer};
+use sparsevd::infer::Report;
 use sparsevd::prelude::*;
 
 /// Points of a line.
@@ -65,6 +66,13 @@ impl Record {
         self.set("kept", sparsity.kept() as f64);
         for (i, layer) in sparsity.layers.iter().enumerate() {
             self.set(format!("sparse {i:02}"), layer.sparsity());
+        }
+    }
+
+    /// Adds the neurons, or filters, that are left in each layer's output once dead and constant ones are removed.
+    pub fn neurons(&mut self, report: &Report) {
+        for (i, layer) in report.layers.iter().enumerate() {
+            self.set(format!("neurons {i:02}"), layer.outputs as f64);
         }
     }
 

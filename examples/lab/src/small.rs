@@ -100,9 +100,7 @@ fn median(mut pass: impl FnMut()) -> f64 {
 impl Small {
     /// Adds sizes and errors to a record.
     pub fn record(&self, record: &mut Record) {
-        for (i, layer) in self.report.layers.iter().enumerate() {
-            record.set(format!("neurons {i:02}"), layer.outputs as f64);
-        }
+        record.neurons(&self.report);
         record.set("bytes", self.report.single_bytes as f64);
         record.set("bytes in posterior's bits", self.report.posterior_bytes as f64);
         record.set("error in posterior's bits", self.rounded);

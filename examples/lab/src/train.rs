@@ -90,21 +90,3 @@ impl<L: Layout + Clone> Job<'_, L> {
         desk.out.join("trainings").join(format!("{}-{}.safetensors", words.join("-"), self.trainer.seed))
     }
 }
-
-/// Records the neurons, or filters, that are left in each layer's output once dead and constant ones are removed.
-///
-/// # Errors
-/// Those of [`compact`].
-pub fn neurons<L: Layout>(
-    record: &mut Record,
-    net: &impl Network<f32, Cpu>,
-    split: &Split<L>,
-    threshold: f64,
-) -> Result<(), Error> {
-    let small = compact(net, &L::dims(split.test().dims()), threshold)?;
-    let Ok(report) = small.report() else { return Ok(()) };
-    for (i, layer) in report.layers.iter().enumerate() {
-        record.set(format!("neurons {i:02}"), layer.outputs as f64);
-    }
-    Ok(())
-}

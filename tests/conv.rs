@@ -205,6 +205,42 @@ fn gradients_are_finite_differences_for_every_posterior_and_estimator() {
     }
 }
 
+/// What the trained-in threshold leaves, whether it is most of the means or few: fused as in the graph.
+#[test]
+fn a_trained_in_threshold_means_the_same_on_both_paths() {
+    fn check<M: Convolution>(size: [usize; 2], off: impl Fn(usize) -> bool) {
+        let mut net = layer::<M, Additive, f64>(4);
+        let spread: Vec<f64> = (0..M::grid().len()).map(|i| if off(i) { 4.0 } else { -30.0 }).collect();
+        net.spread.copy_from(&spread);
+        net.settings.threshold = Some(0.5);
+        let x = batch::<M, f64>(&image(3 * M::In::SIZE * size[0] * size[1]), size);
+        let [fused, composed] = [false, true].map(|composed| {
+            net.settings.composed = composed;
+            net.seed_noise(7);
+            let y = net.forward_mut(x.leaky_trace());
+            let out = floats(&y);
+            let grads = y.square().sum::<Rank0, _>().backward();
+            let d_theta = grads.get(&net.theta).as_vec();
+            assert!(
+                (0..spread.len()).all(|i| off(i) == (d_theta[i] == 0.0)),
+                "{:?}: only what is left learns",
+                net.map
+            );
+            [out, d_theta, grads.get(&net.spread).as_vec(), grads.get(&net.bias).as_vec(), grads.get(&x).as_vec()]
+        });
+        for (fused, composed) in fused.iter().zip(&composed) {
+            assert_close(fused, composed, 1e-11, &format!("{:?}", net.map));
+        }
+    }
+    for size in [[4, 5], [9, 9]] {
+        check::<Plain>(size, |i| i % 3 == 0);
+        check::<Plain>(size, |i| i % 20 != 7);
+        check::<Grouped>(size, |i| i % 3 == 0);
+        check::<Grouped>(size, |i| i % 20 != 7);
+        check::<Grouped>(size, |_| true);
+    }
+}
+
 /// Draws of an output, output by output.
 type Draws = Vec<Vec<f64>>;
 

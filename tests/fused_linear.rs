@@ -68,11 +68,12 @@ fn agree<const I: usize, const O: usize, const BIAS: bool, Q: Posterior>(case: &
     compare("composed f32", &pass::<I, O, BIAS, Q, f32>(case, true), 3e-5);
 }
 
-/// Spreads from -6 to 3, so that a threshold of 0.1 on log alpha keeps some means and switches others off.
+/// Spreads from -6 to 3, so that a threshold of 0.1 on log alpha keeps some means and switches others off, and one of -5
+/// keeps few.
 fn cases(inputs: usize, outputs: usize) -> impl Strategy<Value = Case> {
     let vec =
         |low: f64, high: f64, n: usize| prop::collection::vec((low..high).prop_map(|x: f64| f64::from(x as f32)), n);
-    let threshold = prop_oneof![Just(None), Just(Some(0.1))];
+    let threshold = prop_oneof![Just(None), Just(Some(0.1)), Just(Some(-5.0))];
     (1_usize..7, threshold, any::<u64>()).prop_flat_map(move |(rows, threshold, seed)| {
         (
             vec(-1.0, 1.0, inputs * outputs),

@@ -1,8 +1,11 @@
 //! A layer's weights as one pass uses them: the means and the variances that it multiplies with, and the way back.
 
+use std::ops::Range;
+
 use dfdx::prelude::*;
 use sparsevd_priors::{Dual, Lane, Prior};
 
+use super::few::{Few, Rows};
 use super::memory::{Buffer, numbers};
 use super::product::Matrix;
 use super::weights::{Weights, Write};
@@ -18,10 +21,26 @@ pub(super) struct Acting<M: Map, Q: Posterior, E: Elem> {
     posterior: Q,
     theta: Tensor<M::Weight, E, Cpu>,
     spread: Tensor<Q::Spread<M>, E, Cpu>,
-    /// Where there is a trained-in threshold: 1 for the means that it keeps, 0 for the others; and the means it leaves.
-    kept: Option<(Buffer<E>, Buffer<E>)>,
-    /// Whether there is Gaussian noise.
-    noisy: bool,
+    /// Var w, where there is Gaussian noise.
+    variances: Option<Buffer<E>>,
+    /// What a trained-in threshold leaves, where there is one.
+    kept: Option<Kept<E>>,
+}
+
+/// What a trained-in threshold leaves.
+struct Kept<E: Elem> {
+    /// 1 for the means that it keeps, 0 for the others.
+    mask: Buffer<E>,
+    means: Buffer<E>,
+    few: Option<Few<E>>,
+}
+
+/// The means as products use them.
+pub(super) enum Means<'a, E: Elem> {
+    /// A row per output.
+    All(Matrix<'a, E>),
+    /// Those that a trained-in threshold leaves.
+    Few(Rows<'a, E>),
 }
 
 impl<M: Map, Q: Posterior, E: Elem> Acting<M, Q, E>
@@ -29,19 +48,13 @@ where
     Cpu: Device<E>,
 {
     pub(super) fn of<P: Prior>(layer: &Layer<M, Q, P, E, Cpu>) -> Result<Self, CpuError> {
-        let mut acting = Acting {
-            grid: M::grid(),
-            posterior: layer.posterior.clone(),
-            theta: layer.theta.clone().try_contiguous()?,
-            spread: layer.spread.clone().try_contiguous()?,
-            kept: None,
-            noisy: layer.posterior.noise() == Noise::Gaussian,
-        };
-        if let Some(threshold) = layer.settings.threshold {
-            let kept = kept(&acting.weights(), &acting.posterior, threshold);
-            let mut means = Buffer::copy(numbers(&acting.theta));
-            means.iter_mut().zip(kept.iter()).for_each(|(mean, kept)| *mean *= *kept);
-            acting.kept = Some((kept, means));
+        let mut acting = Acting::still(layer, layer.theta.clone())?;
+        acting.spread = acting.spread.try_contiguous()?;
+        let (noisy, threshold) = (layer.posterior.noise() == Noise::Gaussian, layer.settings.threshold);
+        if noisy || threshold.is_some() {
+            let variances = variances(&acting.weights(), &acting.posterior);
+            acting.kept = threshold.map(|threshold| Kept::of(&acting.weights(), &variances, threshold));
+            acting.variances = noisy.then_some(variances);
         }
         Ok(acting)
     }
@@ -52,31 +65,45 @@ where
         weights: Tensor<M::Weight, E, Cpu>,
     ) -> Result<Self, CpuError> {
         let (posterior, spread) = (layer.posterior.clone(), layer.spread.clone());
-        Ok(Acting { grid: M::grid(), posterior, theta: weights.try_contiguous()?, spread, kept: None, noisy: false })
+        let theta = weights.try_contiguous()?;
+        Ok(Acting { grid: M::grid(), posterior, theta, spread, variances: None, kept: None })
     }
 
     fn weights(&self) -> Weights<'_, E> {
         Weights { grid: self.grid, theta: numbers(&self.theta), spread: numbers(&self.spread), shared: Q::SHARED }
     }
 
-    /// E w, a row per output.
-    pub(super) fn means(&self) -> Matrix<'_, E> {
-        let means = self.kept.as_ref().map_or(numbers(&self.theta), |(_, means)| means);
-        self.matrix(means)
+    /// E w.
+    pub(super) fn means(&self) -> Means<'_, E> {
+        self.means_of(0..self.grid.rows)
     }
 
-    /// Whether there is Gaussian noise.
-    pub(super) fn noisy(&self) -> bool {
-        self.noisy
+    /// E w, of some outputs.
+    pub(super) fn means_of(&self, rows: Range<usize>) -> Means<'_, E> {
+        let means = match &self.kept {
+            Some(Kept { few: Some(few), .. }) => return Means::Few(few.rows(rows)),
+            Some(kept) => &kept.means,
+            None => numbers(&self.theta),
+        };
+        let cols = self.grid.cols;
+        Means::All(Matrix::new(&means[rows.start * cols..rows.end * cols], rows.len(), cols))
     }
 
-    /// Var w.
-    pub(super) fn variances(&self) -> Buffer<E> {
-        variances(&self.weights(), &self.posterior)
+    /// How many of the means get a gradient.
+    pub(super) fn means_left(&self) -> usize {
+        match &self.kept {
+            Some(Kept { few: Some(few), .. }) => few.len(),
+            _ => self.grid.len(),
+        }
+    }
+
+    /// Var w, a row per output, where there is Gaussian noise.
+    pub(super) fn variances(&self) -> Option<Matrix<'_, E>> {
+        self.variances.as_ref().map(|variances| self.matrix(variances))
     }
 
     /// Numbers, one for each weight, a row per output.
-    pub(super) fn matrix<'a>(&self, numbers: &'a [E]) -> Matrix<'a, E> {
+    fn matrix<'a>(&self, numbers: &'a [E]) -> Matrix<'a, E> {
         Matrix::new(numbers, self.grid.rows, self.grid.cols)
     }
 
@@ -89,16 +116,18 @@ where
     ) -> Result<(), CpuError> {
         // Both gradients are written at once, so theta's leaves the store meanwhile.
         let mut d_theta = std::mem::take(gradient(grads, &self.theta)?);
-        let mut d_variance = Buffer::any(if self.noisy { self.grid.len() } else { 0 });
+        let mut d_variance = Buffer::any(if self.variances.is_some() { self.grid.len() } else { 0 });
         match &self.kept {
             None => products(&mut d_theta, &mut d_variance),
-            Some((kept, _)) => {
+            // These products give no other mean a gradient.
+            Some(Kept { few: Some(_), .. }) => products(&mut d_theta, &mut d_variance),
+            Some(Kept { mask, .. }) => {
                 let mut d = Buffer::zeros(self.grid.len());
                 products(&mut d, &mut d_variance);
-                d_theta.iter_mut().zip(d.iter()).zip(kept.iter()).for_each(|((to, d), kept)| *to += *d * *kept);
+                d_theta.iter_mut().zip(d.iter()).zip(mask.iter()).for_each(|((to, d), kept)| *to += *d * *kept);
             }
         }
-        if self.noisy {
+        if self.variances.is_some() {
             let d_spread = gradient(grads, &self.spread)?;
             pull_variances(&self.weights(), &self.posterior, &d_variance, &mut d_theta, d_spread);
         }
@@ -109,26 +138,35 @@ where
 
 // What follows is generic over as little as possible: it is what takes the compiler time.
 
-/// A number for every weight.
-fn map<E: Elem>(weights: &Weights<'_, E>, f: impl Fn(E::Lanes, E::Lanes) -> E::Lanes + Sync) -> Buffer<E> {
+/// Var w.
+fn variances<Q: Posterior, E: Elem>(weights: &Weights<'_, E>, posterior: &Q) -> Buffer<E> {
     let mut out = Buffer::any(weights.grid.len());
     weights.for_rows(&mut out, |_, row, out| {
         for i in (0..out.len()).step_by(E::Lanes::WIDTH) {
             let (theta, spread) = row.lanes(i);
-            f(theta, spread).store(&mut out[i..]);
+            posterior.variance(theta, spread).store(&mut out[i..]);
         }
     });
     out
 }
 
-/// Var w.
-fn variances<Q: Posterior, E: Elem>(weights: &Weights<'_, E>, posterior: &Q) -> Buffer<E> {
-    map(weights, |theta, spread| posterior.variance(theta, spread))
-}
-
-/// 1 where log alpha is below the threshold, otherwise 0.
-fn kept<Q: Posterior, E: Elem>(weights: &Weights<'_, E>, posterior: &Q, threshold: f64) -> Buffer<E> {
-    map(weights, |theta, spread| (-posterior.q(theta, spread).log_alpha()).above(-threshold))
+impl<E: Elem> Kept<E> {
+    /// Keeps where log alpha is below the threshold: where `Var w < e^threshold theta^2`, which takes no logarithm.
+    fn of(weights: &Weights<'_, E>, variances: &[E], threshold: f64) -> Self {
+        let mut mask = Buffer::any(variances.len());
+        let most = E::Lanes::splat(threshold.exp());
+        let cols = weights.grid.cols;
+        weights.for_rows(&mut mask, |r, row, mask| {
+            for i in (0..cols).step_by(E::Lanes::WIDTH) {
+                let (theta, variance) = (row.lanes(i).0, E::Lanes::load(&variances[r * cols + i..(r + 1) * cols]));
+                (most * theta * theta - variance).above(0.0).store(&mut mask[i..]);
+            }
+        });
+        let mut means = Buffer::copy(weights.theta);
+        means.iter_mut().zip(mask.iter()).for_each(|(mean, kept)| *mean *= *kept);
+        let few = Few::of(&means, &mask, weights.grid);
+        Kept { mask, means, few }
+    }
 }
 
 /// Adds the gradients that those of the variances, `d`, leave in theta and the spread.

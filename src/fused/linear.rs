@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 use rayon::prelude::*;
 use sparsevd_priors::Prior;
 
-use super::acting::{Acting, piece};
+use super::acting::{Acting, Means, piece};
 use super::memory::{Buffer, numbers, tensor};
 use super::product::{Matrix, multiply, multiply_on_half};
 use super::{gradient, noise, vec};
@@ -42,14 +42,12 @@ where
         let mut d_x = if input_grad { std::mem::take(gradient(grads, &x)?) } else { Vec::new() };
         acting.pull_back(grads, |d_means, d_variance| {
             let (x, g) = (Matrix::new(numbers(&x), rows, I), Matrix::new(&g[..], rows, O));
-            match &noisy {
-                Some(noisy) => noisy.backward(x, g, acting.means(), d_means, d_variance, &mut d_x),
-                None => {
-                    multiply(d_means, true, g.t(), x);
-                    if input_grad {
-                        multiply(&mut d_x, true, g, acting.means());
-                    }
+            match (&noisy, acting.variances()) {
+                (Some(noisy), Some(variances)) => {
+                    let of_means = |d_x: &mut [E]| acting.means().backward(multiply_on_half, x, g, d_means, d_x);
+                    noisy.backward(x, g, variances, of_means, d_variance, &mut d_x);
                 }
+                _ => acting.means().backward(multiply, x, g, d_means, &mut d_x),
             }
         })?;
         if input_grad {
@@ -77,28 +75,53 @@ where
             y.chunks_mut(bias.len()).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, b)| *y += *b));
         }
     };
-    if !acting.noisy() {
-        multiply(y, false, x, acting.means().t());
+    let Some(variances) = acting.variances() else {
+        acting.means().forward(multiply, x, y);
         add_bias(y);
         return None;
-    }
+    };
     let (mut slope, mut var) = (Buffer::any(y.len()), Buffer::any(y.len()));
     let of_means = || {
-        multiply_on_half(y, false, x, acting.means().t());
+        acting.means().forward(multiply_on_half, x, y);
         add_bias(y);
         noise::fill(seed, &mut slope);
     };
     let of_variances = || {
-        let (x2, variances) = (squares(x.numbers()), acting.variances());
-        let v = acting.matrix(&variances).t();
-        multiply_on_half(&mut var, false, Matrix::new(&x2, x.rows(), x.cols()), v);
-        (x2, variances)
+        let x2 = squares(x.numbers());
+        multiply_on_half(&mut var, false, Matrix::new(&x2, x.rows(), x.cols()), variances.t());
+        x2
     };
-    let ((), (x2, variances)) = rayon::join(of_means, of_variances);
+    let ((), x2) = rayon::join(of_means, of_variances);
     let n = piece(y.len());
     let pieces = y.par_chunks_mut(n).zip(slope.par_chunks_mut(n)).zip(var.par_chunks(n));
     pieces.for_each(|((y, slope), var)| noise::add(y, slope, var));
-    Some(Noisy { x2, variances, slope })
+    Some(Noisy { x2, slope })
+}
+
+/// A product of [`product`](super::product).
+type Multiply<E> = fn(&mut [E], bool, Matrix<'_, E>, Matrix<'_, E>);
+
+impl<E: Elem> Means<'_, E> {
+    /// `y = x w^T`.
+    fn forward(&self, multiply: Multiply<E>, x: Matrix<'_, E>, y: &mut [E]) {
+        match self {
+            Means::All(means) => multiply(y, false, x, means.t()),
+            Means::Few(few) => few.forward(x, y),
+        }
+    }
+
+    /// Adds to the gradients of the means and, unless it is empty, of the input.
+    fn backward(&self, multiply: Multiply<E>, x: Matrix<'_, E>, g: Matrix<'_, E>, d_means: &mut [E], d_x: &mut [E]) {
+        match self {
+            Means::Few(few) => few.backward(x, g, d_means, d_x),
+            Means::All(means) => {
+                multiply(d_means, true, g.t(), x);
+                if !d_x.is_empty() {
+                    multiply(d_x, true, g, *means);
+                }
+            }
+        }
+    }
 }
 
 fn squares<E: Elem>(x: &[E]) -> Buffer<E> {
@@ -110,19 +133,19 @@ fn squares<E: Elem>(x: &[E]) -> Buffer<E> {
 /// What the noise of one pass leaves for its backward pass.
 struct Noisy<E: Elem> {
     x2: Buffer<E>,
-    variances: Buffer<E>,
     /// `eps / (2 std)`: the derivative of an output by its variance.
     slope: Buffer<E>,
 }
 
 impl<E: Elem> Noisy<E> {
-    /// Adds to the gradients of the means and, unless it is empty, of the input; writes that of the variances.
+    /// Writes the gradient of the variances and, unless it is empty, adds to that of the input; `of_means` does what the
+    /// means ask for.
     fn backward(
         &self,
         x: Matrix<'_, E>,
         g: Matrix<'_, E>,
-        means: Matrix<'_, E>,
-        d_means: &mut [E],
+        variances: Matrix<'_, E>,
+        of_means: impl FnOnce(&mut [E]) + Send,
         d_variance: &mut [E],
         d_x: &mut [E],
     ) {
@@ -130,19 +153,13 @@ impl<E: Elem> Noisy<E> {
         h.iter_mut().zip(self.slope.iter()).for_each(|(h, slope)| *h *= *slope);
         let (h, x2) = (Matrix::new(&h, g.rows(), g.cols()), Matrix::new(&self.x2, x.rows(), x.cols()));
         let mut d_x2 = Buffer::any(d_x.len());
-        let of_means = || {
-            multiply_on_half(d_means, true, g.t(), x);
-            if !d_x.is_empty() {
-                multiply_on_half(d_x, true, g, means);
-            }
-        };
         let of_variances = || {
             multiply_on_half(d_variance, false, h.t(), x2);
             if !d_x2.is_empty() {
-                multiply_on_half(&mut d_x2, false, h, Matrix::new(&self.variances, means.rows(), means.cols()));
+                multiply_on_half(&mut d_x2, false, h, variances);
             }
         };
-        rayon::join(of_means, of_variances);
+        rayon::join(|| of_means(d_x), of_variances);
         let two = E::of(2.0);
         d_x.iter_mut().zip(d_x2.iter()).zip(x.numbers()).for_each(|((to, d), x)| *to += two * *x * *d);
     }

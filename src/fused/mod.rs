@@ -5,6 +5,7 @@ mod acting;
 mod adam;
 mod batch_norm;
 mod conv2d;
+mod few;
 mod kl;
 mod linear;
 mod memory;

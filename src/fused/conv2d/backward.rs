@@ -6,7 +6,7 @@ use sparsevd_priors::Lane;
 
 use super::Convolve;
 use crate::backend::Elem;
-use crate::fused::acting::piece;
+use crate::fused::acting::{Means, piece};
 use crate::fused::memory::Buffer;
 use crate::fused::product::{Matrix, multiply_here};
 use crate::map::Convolution;
@@ -72,7 +72,11 @@ where
     /// How many sums there are.
     fn lengths(&self) -> [usize; 3] {
         let grid = self.acting.grid;
-        [grid.len(), if self.variances.is_some() { grid.len() } else { 0 }, if self.bias { grid.rows } else { 0 }]
+        [
+            self.acting.means_left(),
+            if self.acting.variances().is_some() { grid.len() } else { 0 },
+            if self.bias { grid.rows } else { 0 },
+        ]
     }
 
     fn backward_part(&self, mut part: Part<'_, E>) -> Sums<E> {
@@ -96,20 +100,17 @@ where
         let mut unfolded = Buffer::any(cols * columns);
         // The gradient of one image is laid out as the products need it; that of several is copied.
         let mut copy = Buffer::any(if images > 1 { rows * columns } else { 0 });
-        let mut d_var = Buffer::any(if self.variances.is_some() { rows * columns } else { 0 });
+        let mut d_var = Buffer::any(if self.acting.variances().is_some() { rows * columns } else { 0 });
         for group in 0..self.groups {
             self.unfold(block.x, group, &mut unfolded);
             self.arrange(&block, group, &mut copy, &mut d_var, &mut sums.bias);
             let d_mean = if images > 1 { &copy[..] } else { &block.g[group * rows * columns..][..rows * columns] };
             let own = group * rows * cols..(group + 1) * rows * cols;
             let of_output = |d| Matrix::new(d, rows, columns);
-            multiply_here(&mut sums.means[own.clone()], add, self.matrix(&unfolded, columns), of_output(d_mean).t());
             let mut d_unfolded = block.d_x.as_ref().map(|_| Buffer::any(cols * columns));
-            if let Some(d) = &mut d_unfolded {
-                multiply_here(d, false, self.group(self.acting.means(), group).t(), of_output(d_mean));
-            }
-            if let Some(variances) = &self.variances {
-                let (variances, d_var) = (self.group(self.acting.matrix(variances), group), of_output(&d_var));
+            self.backward_means(group, &unfolded, d_mean, &mut sums.means, add, d_unfolded.as_deref_mut());
+            if let Some(variances) = self.acting.variances() {
+                let (variances, d_var) = (self.group(variances, group), of_output(&d_var));
                 let mut squares = Buffer::any(unfolded.len());
                 squares.iter_mut().zip(unfolded.iter()).for_each(|(to, u)| *to = *u * *u);
                 multiply_here(&mut sums.variance[own], add, self.matrix(&squares, columns), d_var.t());
@@ -121,6 +122,41 @@ where
             }
             if let (Some(d_x), Some(d)) = (&mut block.d_x, &mut d_unfolded) {
                 self.fold(d, group, d_x);
+            }
+        }
+    }
+
+    /// What the means of a group add to their sums, or replace them by; writes the gradient of the unfolded images.
+    fn backward_means(
+        &self,
+        group: usize,
+        unfolded: &[E],
+        d_mean: &[E],
+        sums: &mut [E],
+        add: bool,
+        d_unfolded: Option<&mut [E]>,
+    ) {
+        let (rows, cols) = (self.acting.grid.rows / self.groups, self.acting.grid.cols);
+        let columns = unfolded.len() / cols;
+        match self.means(group) {
+            Means::All(means) => {
+                let (sums, d_mean) =
+                    (&mut sums[group * rows * cols..][..rows * cols], Matrix::new(d_mean, rows, columns));
+                multiply_here(sums, add, self.matrix(unfolded, columns), d_mean.t());
+                if let Some(d) = d_unfolded {
+                    multiply_here(d, false, means.t(), d_mean);
+                }
+            }
+            Means::Few(means) => {
+                let sums = &mut sums[means.which.clone()];
+                if !add {
+                    sums.fill(E::default());
+                }
+                means.add_gradient(unfolded, d_mean, columns, sums);
+                if let Some(d) = d_unfolded {
+                    d.fill(E::default());
+                    means.add_transposed(d_mean, columns, d);
+                }
             }
         }
     }

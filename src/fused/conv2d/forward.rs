@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::Convolve;
 use crate::backend::Elem;
+use crate::fused::acting::Means;
 use crate::fused::memory::Buffer;
 use crate::fused::noise;
 use crate::fused::product::multiply_here;
@@ -53,14 +54,19 @@ where
         // The product of one image is laid out as the output is; that of several is copied there.
         let copied = images > 1;
         let mut mean = Buffer::any(if copied { rows * columns } else { 0 });
-        let mut var = Buffer::any(if self.variances.is_some() { rows * columns } else { 0 });
+        let mut var = Buffer::any(if self.acting.variances().is_some() { rows * columns } else { 0 });
         for group in 0..self.groups {
             self.unfold(x, group, &mut unfolded);
             let own = group * rows * columns..(group + 1) * rows * columns;
             let out = if copied { &mut mean[..] } else { &mut y[own] };
-            multiply_here(out, false, self.group(self.acting.means(), group), self.matrix(&unfolded, columns));
-            if let Some(variances) = &self.variances {
-                let variance = self.acting.matrix(variances);
+            match self.means(group) {
+                Means::All(means) => multiply_here(out, false, means, self.matrix(&unfolded, columns)),
+                Means::Few(means) => {
+                    out.fill(E::default());
+                    means.add_product(&unfolded, columns, out);
+                }
+            }
+            if let Some(variance) = self.acting.variances() {
                 unfolded.iter_mut().for_each(|u| *u = *u * *u);
                 multiply_here(&mut var, false, self.group(variance, group), self.matrix(&unfolded, columns));
             }

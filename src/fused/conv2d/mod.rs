@@ -9,7 +9,7 @@ use std::ops::Range;
 use dfdx::prelude::*;
 use sparsevd_priors::Prior;
 
-use super::acting::Acting;
+use super::acting::{Acting, Means};
 use super::memory::{Buffer, numbers, numbers_mut, tensor, zeros_while};
 use super::product::Matrix;
 use super::unfold::Geometry;
@@ -41,7 +41,7 @@ where
     let (x, mut tape) = x.try_contiguous()?.split_tape();
     let convolution = Convolve::new(&x, Acting::of(layer)?)?;
     let (mut y, mut slope) = zeros_while(x.device(), convolution.output(&x), || {
-        convolution.variances.as_ref().map(|_| {
+        convolution.acting.variances().map(|_| {
             let mut eps = Buffer::any(convolution.images * convolution.output_len());
             noise::fill(seed, &mut eps);
             eps
@@ -63,7 +63,10 @@ where
             gradient(grads, &bias)?.iter_mut().zip(sums.bias.iter()).for_each(|(to, g)| *to += *g);
         }
         convolution.acting.pull_back(grads, |d_means, d_variance| {
-            convolution.transpose(&sums.means, d_means, |to, from| *to += from);
+            match convolution.acting.means() {
+                Means::All(_) => convolution.transpose(&sums.means, d_means, |to, from| *to += from),
+                Means::Few(means) => means.hand_out(&sums.means, convolution.acting.grid.cols, d_means),
+            }
             convolution.transpose(&sums.variance, d_variance, |to, from| *to = from);
         })
     });
@@ -88,8 +91,6 @@ where
 /// One convolution of a batch.
 struct Convolve<M: Convolution, Q: Posterior, E: Elem> {
     acting: Acting<M, Q, E>,
-    /// Var w, where there is noise.
-    variances: Option<Buffer<E>>,
     /// Of one group of channels.
     geometry: Geometry,
     groups: usize,
@@ -106,8 +107,7 @@ where
         let outputs = M::WINDOW.outputs([height, width]).ok_or(CpuError::WrongNumElements)?;
         let geometry =
             Geometry { window: M::WINDOW, channels: channels.size() / M::GROUPS, image: [height, width], outputs };
-        let variances = acting.noisy().then(|| acting.variances());
-        Ok(Convolve { acting, variances, geometry, groups: M::GROUPS, images: batch.size(), bias: M::BIAS })
+        Ok(Convolve { acting, geometry, groups: M::GROUPS, images: batch.size(), bias: M::BIAS })
     }
 
     /// The shape of the output.
@@ -134,6 +134,12 @@ where
     /// Images unfolded at a time.
     fn block(&self) -> usize {
         (BLOCK / (self.geometry.rows() * self.geometry.positions()).max(1)).clamp(1, self.images.div_ceil(PARTS).max(1))
+    }
+
+    /// E w of a group.
+    fn means(&self, group: usize) -> Means<'_, E> {
+        let rows = self.acting.grid.rows / self.groups;
+        self.acting.means_of(group * rows..(group + 1) * rows)
     }
 
     /// The rows of a weight matrix that belong to a group.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use sparsevd::data::Vectors;
 use sparsevd::plots::{Scale, Series, curves};
 use sparsevd::prelude::*;
-use sparsevd_lab::args::{Runs, parse};
+use sparsevd_lab::args::{Runs, TrainedIn, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
 use sparsevd_lab::page::{Figure, publish};
@@ -46,7 +46,7 @@ struct Case {
     seed: u64,
     log_sigma2: f64,
     pretrained: bool,
-    trained_in: bool,
+    trained_in: TrainedIn,
 }
 
 fn main() -> ExitCode {
@@ -64,13 +64,16 @@ fn run(mut args: Args) -> Result<(), Failure> {
 impl OnImages for Args {
     fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Failure> {
         let seeds = || self.runs.all_seeds();
-        let usual = |seed: u64| Case { seed, log_sigma2: self.runs.log_sigma2, pretrained: false, trained_in: true };
+        let usual =
+            |seed: u64| Case { seed, log_sigma2: self.runs.log_sigma2, pretrained: false, trained_in: TrainedIn::Mean };
         let mut cases = Vec::new();
         for log_sigma2 in &self.starts {
             cases.extend(seeds().map(|seed| Case { log_sigma2: *log_sigma2, ..usual(seed) }));
         }
         cases.extend(seeds().map(|seed| Case { pretrained: true, ..usual(seed) }));
-        cases.extend(seeds().map(|seed| Case { trained_in: false, ..usual(seed) }));
+        for trained_in in [TrainedIn::Weight, TrainedIn::Nothing] {
+            cases.extend(seeds().map(|seed| Case { trained_in, ..usual(seed) }));
+        }
         let epochs = (cases.len() + self.runs.seeds as usize) * self.runs.epochs;
         let desk = Desk::of_size(&self.runs, I, epochs)?;
         desk.all(seeds(), |seed| {
@@ -91,7 +94,8 @@ impl Case {
     fn label(self) -> String {
         match self {
             Case { pretrained: true, .. } => "Sparse VD, pretrained".into(),
-            Case { trained_in: false, .. } => "Sparse VD, threshold only afterwards".into(),
+            Case { trained_in: TrainedIn::Nothing, .. } => "Sparse VD, threshold only afterwards".into(),
+            Case { trained_in: TrainedIn::Weight, .. } => "Sparse VD, noise switched off too".into(),
             Case { log_sigma2, .. } => format!("Sparse VD, log sigma^2 = {log_sigma2}"),
         }
     }

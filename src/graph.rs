@@ -7,7 +7,7 @@ use sparsevd_priors::{Moments, Normal, Prior, Real, Shared};
 
 use crate::backend::{Backend, Elem, Taped, tensor_of};
 use crate::fused::noise;
-use crate::layer::{Estimator, Layer, VARIANCE_FLOOR};
+use crate::layer::{Estimator, Layer, SwitchOff, VARIANCE_FLOOR};
 use crate::map::{Convolution, LinearMap, Map};
 use crate::posterior::{Noise, Posterior};
 use crate::taped::{Matrix, Node};
@@ -233,24 +233,38 @@ fn signs<S: Shape, E: Elem, D: Backend<E>>(device: &D, shape: S, seed: u64) -> R
     tensor_of(device, &signs.into_iter().flat_map(spread).collect::<Vec<E>>(), shape)
 }
 
+/// 1 for the weights that the trained-in threshold keeps, 0 for the others; `None` without one.
+fn mask<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(
+    layer: &Layer<M, Q, P, E, D>,
+) -> Result<Option<Tensor<M::Weight, E, D>>, D::Err> {
+    let Some(threshold) = layer.settings.threshold else { return Ok(None) };
+    let (means, spread) = parameters::<_, _, _, _, _, NoneTape>(layer)?;
+    let log_alpha = layer.posterior.q(means, spread).log_alpha().finish()?.as_vec();
+    let kept: Vec<E> = log_alpha.into_iter().map(|a| E::of(f64::from(a.f64() < threshold))).collect();
+    tensor_of(layer.theta.device(), &kept, *layer.theta.shape()).map(Some)
+}
+
 /// theta on a new tape, with the means that the trained-in threshold switches off set to zero.
 fn means<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(
     layer: &Layer<M, Q, P, E, D>,
 ) -> Result<Taped<M::Weight, E, D>, D::Err> {
     let theta = layer.theta.retaped::<OwnedTape<E, D>>();
-    let Some(threshold) = layer.settings.threshold else { return Ok(theta) };
-    let (means, spread) = parameters::<_, _, _, _, _, NoneTape>(layer)?;
-    let log_alpha = layer.posterior.q(means, spread).log_alpha().finish()?.as_vec();
-    let kept: Vec<E> = log_alpha.into_iter().map(|a| E::of(f64::from(a.f64() < threshold))).collect();
-    theta.try_mul(tensor_of(layer.theta.device(), &kept, *layer.theta.shape())?)
+    match mask(layer)? {
+        Some(mask) => theta.try_mul(mask),
+        None => Ok(theta),
+    }
 }
 
-/// Var w.
+/// Var w, with the variances that the trained-in threshold switches off set to zero.
 fn variance<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(
     layer: &Layer<M, Q, P, E, D>,
 ) -> Result<Taped<M::Weight, E, D>, D::Err> {
     let (theta, spread) = parameters(layer)?;
-    layer.posterior.variance(theta, spread).finish()?.try_reshape_like(layer.theta.shape())
+    let variance = layer.posterior.variance(theta, spread).finish()?.try_reshape_like(layer.theta.shape())?;
+    match mask(layer)? {
+        Some(mask) if layer.settings.switch_off == SwitchOff::Weight => variance.try_mul(mask),
+        _ => Ok(variance),
+    }
 }
 
 /// `mean + sqrt(variance + floor) eps`.

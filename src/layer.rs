@@ -76,14 +76,29 @@ pub enum Estimator {
     Flipout,
 }
 
+/// What a trained-in threshold switches off. Either way the KL is that of all weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwitchOff {
+    /// The mean, as in the authors' released code; the noise stays, and what the data say of it can bring the weight back.
+    #[default]
+    Mean,
+    /// The whole weight, as pruning will: mean and noise, also in draws from the posterior. Only the KL acts on it from then
+    /// on. Training gets faster as the network gets sparser: a product with few weights left passes over these alone.
+    Weight,
+}
+
 /// How a layer trains; the same for all layers of a network with [`Network::configure`](crate::Network::configure).
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Settings {
     /// How a training pass samples.
     pub estimator: Estimator,
-    /// The trained-in threshold: while training, means with log alpha at or above it are switched off, as in the
-    /// authors' released code. Off by default.
+    /// The trained-in threshold: while training, what `switch_off` says of the weights with log alpha at or above it is
+    /// switched off. None by default.
     pub threshold: Option<f64>,
+    /// What it switches off.
+    #[serde(default)]
+    pub switch_off: SwitchOff,
     /// Runs the dfdx graph even where a fused kernel exists: the reference that tests and benches compare with.
     pub composed: bool,
 }

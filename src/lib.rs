@@ -52,7 +52,7 @@ pub use error::Error;
 pub use gradients::{GradientVariance, Variance, gradient_variance};
 pub use history::{Epoch, History};
 pub use infer::FileError;
-pub use layer::{Estimator, Layer, Settings, VARIANCE_FLOOR, Variational};
+pub use layer::{Estimator, Layer, Settings, SwitchOff, VARIANCE_FLOOR, Variational};
 pub use likelihood::{GaussianLikelihood, GaussianNoise, categorical};
 pub use map::{Conv2dMap, Convolution, Grid, LinearMap, Map, Window};
 pub use nets::{LeNet5, LeNet300100, VggConv, VggHalf, VggLike, VggQuarter};

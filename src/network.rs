@@ -8,7 +8,7 @@ use crate::backend::{Backend, Elem, Taped};
 use crate::describe::Description;
 use crate::error::{Error, setting};
 use crate::fused::noise;
-use crate::layer::{Layer, Settings, fill};
+use crate::layer::{Layer, Settings, SwitchOff, fill};
 use crate::map::{Grid, Map};
 use crate::parts::misfit;
 use crate::posterior::{Noise, Posterior};
@@ -172,7 +172,11 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
             Noise::Gaussian => {
                 let mut eps = vec![0.0_f64; grid.len()];
                 noise::fill(seed, &mut eps);
-                self.weights_from(|i, q| q.mean + q.std() * eps[i]).map(Some)
+                let off = |q: &Normal<f64>| {
+                    let Settings { threshold, switch_off, .. } = self.settings;
+                    switch_off == SwitchOff::Weight && threshold.is_some_and(|threshold| q.log_alpha() >= threshold)
+                };
+                self.weights_from(|i, q| if off(&q) { 0.0 } else { q.mean + q.std() * eps[i] }).map(Some)
             }
             Noise::Dropout(rate) => {
                 let mut keep = vec![0.0_f64; grid.inputs()];

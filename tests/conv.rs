@@ -208,11 +208,11 @@ fn gradients_are_finite_differences_for_every_posterior_and_estimator() {
 /// What the trained-in threshold leaves, whether it is most of the means or few: fused as in the graph.
 #[test]
 fn a_trained_in_threshold_means_the_same_on_both_paths() {
-    fn check<M: Convolution>(size: [usize; 2], off: impl Fn(usize) -> bool) {
+    fn check<M: Convolution>(size: [usize; 2], off: impl Fn(usize) -> bool, switch_off: SwitchOff) {
         let mut net = layer::<M, Additive, f64>(4);
         let spread: Vec<f64> = (0..M::grid().len()).map(|i| if off(i) { 4.0 } else { -30.0 }).collect();
         net.spread.copy_from(&spread);
-        net.settings.threshold = Some(0.5);
+        net.settings = Settings { threshold: Some(0.5), switch_off, ..Settings::default() };
         let x = batch::<M, f64>(&image(3 * M::In::SIZE * size[0] * size[1]), size);
         let [fused, composed] = [false, true].map(|composed| {
             net.settings.composed = composed;
@@ -233,11 +233,13 @@ fn a_trained_in_threshold_means_the_same_on_both_paths() {
         }
     }
     for size in [[4, 5], [9, 9]] {
-        check::<Plain>(size, |i| i % 3 == 0);
-        check::<Plain>(size, |i| i % 20 != 7);
-        check::<Grouped>(size, |i| i % 3 == 0);
-        check::<Grouped>(size, |i| i % 20 != 7);
-        check::<Grouped>(size, |_| true);
+        for switch_off in [SwitchOff::Mean, SwitchOff::Weight] {
+            check::<Plain>(size, |i| i % 3 == 0, switch_off);
+            check::<Plain>(size, |i| i % 20 != 7, switch_off);
+            check::<Grouped>(size, |i| i % 3 == 0, switch_off);
+            check::<Grouped>(size, |i| i % 20 != 7, switch_off);
+            check::<Grouped>(size, |_| true, switch_off);
+        }
     }
 }
 

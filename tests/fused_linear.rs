@@ -74,7 +74,8 @@ fn cases(inputs: usize, outputs: usize) -> impl Strategy<Value = Case> {
     let vec =
         |low: f64, high: f64, n: usize| prop::collection::vec((low..high).prop_map(|x: f64| f64::from(x as f32)), n);
     let threshold = prop_oneof![Just(None), Just(Some(0.1)), Just(Some(-5.0))];
-    (1_usize..7, threshold, any::<u64>()).prop_flat_map(move |(rows, threshold, seed)| {
+    let switch_off = prop_oneof![Just(SwitchOff::Mean), Just(SwitchOff::Weight)];
+    (1_usize..7, threshold, switch_off, any::<u64>()).prop_flat_map(move |(rows, threshold, switch_off, seed)| {
         (
             vec(-1.0, 1.0, inputs * outputs),
             vec(-6.0, 3.0, inputs * outputs),
@@ -83,7 +84,7 @@ fn cases(inputs: usize, outputs: usize) -> impl Strategy<Value = Case> {
             vec(-1.0, 1.0, rows * outputs),
         )
             .prop_map(move |(theta, spread, bias, input, above)| {
-                let settings = Settings { threshold, ..Settings::default() };
+                let settings = Settings { threshold, switch_off, ..Settings::default() };
                 Case { rows, theta, spread, bias, input, above, seed, settings }
             })
     })

@@ -11,7 +11,7 @@ use super::product::Matrix;
 use super::weights::{Weights, Write};
 use super::{CHUNK, gradient};
 use crate::backend::Elem;
-use crate::layer::Layer;
+use crate::layer::{Layer, SwitchOff};
 use crate::map::{Grid, Map};
 use crate::posterior::{Noise, Posterior};
 
@@ -22,21 +22,29 @@ pub(super) struct Acting<M: Map, Q: Posterior, E: Elem> {
     theta: Tensor<M::Weight, E, Cpu>,
     spread: Tensor<Q::Spread<M>, E, Cpu>,
     /// Var w, where there is Gaussian noise.
-    variances: Option<Buffer<E>>,
+    variances: Option<Used<E>>,
     /// What a trained-in threshold leaves, where there is one.
     kept: Option<Kept<E>>,
 }
 
 /// What a trained-in threshold leaves.
 struct Kept<E: Elem> {
-    /// 1 for the means that it keeps, 0 for the others.
+    /// 1 for the weights that it keeps, 0 for the others.
     mask: Buffer<E>,
-    means: Buffer<E>,
-    few: Option<Few<E>>,
+    means: Used<E>,
+    /// Whether it switches off variances, too.
+    both: bool,
 }
 
-/// The means as products use them.
-pub(super) enum Means<'a, E: Elem> {
+/// A number for each weight.
+enum Used<E: Elem> {
+    All(Buffer<E>),
+    /// The others are zero.
+    Few(Few<E>),
+}
+
+/// The same, as a product takes them.
+pub(super) enum Factor<'a, E: Elem> {
     /// A row per output.
     All(Matrix<'a, E>),
     /// Those that a trained-in threshold leaves.
@@ -51,11 +59,17 @@ where
         let mut acting = Acting::still(layer, layer.theta.clone())?;
         acting.spread = acting.spread.try_contiguous()?;
         let (noisy, threshold) = (layer.posterior.noise() == Noise::Gaussian, layer.settings.threshold);
-        if noisy || threshold.is_some() {
-            let variances = variances(&acting.weights(), &acting.posterior);
-            acting.kept = threshold.map(|threshold| Kept::of(&acting.weights(), &variances, threshold));
-            acting.variances = noisy.then_some(variances);
+        if !noisy && threshold.is_none() {
+            return Ok(acting);
         }
+        let variances = variances(&acting.weights(), &acting.posterior);
+        let both = layer.settings.switch_off == SwitchOff::Weight;
+        acting.kept = threshold.map(|threshold| {
+            let mask = mask(&acting.weights(), &variances, threshold);
+            Kept { means: Used::of(Buffer::copy(numbers(&acting.theta)), Some(&mask), M::grid()), mask, both }
+        });
+        let mask = acting.kept.as_ref().filter(|kept| kept.both).map(|kept| &*kept.mask);
+        acting.variances = noisy.then(|| Used::of(variances, mask, M::grid()));
         Ok(acting)
     }
 
@@ -73,42 +87,26 @@ where
         Weights { grid: self.grid, theta: numbers(&self.theta), spread: numbers(&self.spread), shared: Q::SHARED }
     }
 
-    /// E w.
-    pub(super) fn means(&self) -> Means<'_, E> {
-        self.means_of(0..self.grid.rows)
-    }
-
-    /// E w, of some outputs.
-    pub(super) fn means_of(&self, rows: Range<usize>) -> Means<'_, E> {
-        let means = match &self.kept {
-            Some(Kept { few: Some(few), .. }) => return Means::Few(few.rows(rows)),
-            Some(kept) => &kept.means,
-            None => numbers(&self.theta),
-        };
-        let cols = self.grid.cols;
-        Means::All(Matrix::new(&means[rows.start * cols..rows.end * cols], rows.len(), cols))
-    }
-
-    /// How many of the means get a gradient.
-    pub(super) fn means_left(&self) -> usize {
+    /// E w of some outputs.
+    pub(super) fn means(&self, rows: Range<usize>) -> Factor<'_, E> {
         match &self.kept {
-            Some(Kept { few: Some(few), .. }) => few.len(),
-            _ => self.grid.len(),
+            Some(kept) => kept.means.rows(rows, self.grid.cols),
+            None => Factor::All(Matrix::rows_of(numbers(&self.theta), rows, self.grid.cols)),
         }
     }
 
-    /// Var w, a row per output, where there is Gaussian noise.
-    pub(super) fn variances(&self) -> Option<Matrix<'_, E>> {
-        self.variances.as_ref().map(|variances| self.matrix(variances))
+    /// Var w of some outputs, where there is Gaussian noise.
+    pub(super) fn variances(&self, rows: Range<usize>) -> Option<Factor<'_, E>> {
+        self.variances.as_ref().map(|variances| variances.rows(rows, self.grid.cols))
     }
 
-    /// Numbers, one for each weight, a row per output.
-    fn matrix<'a>(&self, numbers: &'a [E]) -> Matrix<'a, E> {
-        Matrix::new(numbers, self.grid.rows, self.grid.cols)
+    /// Whether there is Gaussian noise.
+    pub(super) fn noisy(&self) -> bool {
+        self.variances.is_some()
     }
 
     /// Adds the gradients of theta and the spread. `products(d_means, d_variance)` adds the gradient of the means to the
-    /// first, and writes that of the variances, where there are any, to the second.
+    /// first, and that of the variances, where there are any, to the second.
     pub(super) fn pull_back(
         &self,
         grads: &mut Gradients<E, Cpu>,
@@ -116,23 +114,44 @@ where
     ) -> Result<(), CpuError> {
         // Both gradients are written at once, so theta's leaves the store meanwhile.
         let mut d_theta = std::mem::take(gradient(grads, &self.theta)?);
-        let mut d_variance = Buffer::any(if self.variances.is_some() { self.grid.len() } else { 0 });
+        let mut d_variance = Buffer::zeros(if self.noisy() { self.grid.len() } else { 0 });
         match &self.kept {
-            None => products(&mut d_theta, &mut d_variance),
-            // These products give no other mean a gradient.
-            Some(Kept { few: Some(_), .. }) => products(&mut d_theta, &mut d_variance),
-            Some(Kept { mask, .. }) => {
+            // Products with few weights give the others no gradient.
+            None | Some(Kept { means: Used::Few(_), .. }) => products(&mut d_theta, &mut d_variance),
+            Some(Kept { mask, both, .. }) => {
                 let mut d = Buffer::zeros(self.grid.len());
                 products(&mut d, &mut d_variance);
                 d_theta.iter_mut().zip(d.iter()).zip(mask.iter()).for_each(|((to, d), kept)| *to += *d * *kept);
+                if *both {
+                    d_variance.iter_mut().zip(mask.iter()).for_each(|(d, kept)| *d *= *kept);
+                }
             }
         }
-        if self.variances.is_some() {
+        if self.noisy() {
             let d_spread = gradient(grads, &self.spread)?;
             pull_variances(&self.weights(), &self.posterior, &d_variance, &mut d_theta, d_spread);
         }
         *gradient(grads, &self.theta)? = d_theta;
         Ok(())
+    }
+}
+
+impl<E: Elem> Used<E> {
+    /// These numbers, where the mask is not zero.
+    fn of(mut numbers: Buffer<E>, mask: Option<&[E]>, grid: Grid) -> Self {
+        let Some(mask) = mask else { return Used::All(numbers) };
+        if let Some(few) = Few::of(&numbers, mask, grid) {
+            return Used::Few(few);
+        }
+        numbers.iter_mut().zip(mask).for_each(|(x, kept)| *x *= *kept);
+        Used::All(numbers)
+    }
+
+    fn rows(&self, rows: Range<usize>, cols: usize) -> Factor<'_, E> {
+        match self {
+            Used::All(numbers) => Factor::All(Matrix::rows_of(numbers, rows, cols)),
+            Used::Few(few) => Factor::Few(few.rows(rows)),
+        }
     }
 }
 
@@ -150,23 +169,17 @@ fn variances<Q: Posterior, E: Elem>(weights: &Weights<'_, E>, posterior: &Q) -> 
     out
 }
 
-impl<E: Elem> Kept<E> {
-    /// Keeps where log alpha is below the threshold: where `Var w < e^threshold theta^2`, which takes no logarithm.
-    fn of(weights: &Weights<'_, E>, variances: &[E], threshold: f64) -> Self {
-        let mut mask = Buffer::any(variances.len());
-        let most = E::Lanes::splat(threshold.exp());
-        let cols = weights.grid.cols;
-        weights.for_rows(&mut mask, |r, row, mask| {
-            for i in (0..cols).step_by(E::Lanes::WIDTH) {
-                let (theta, variance) = (row.lanes(i).0, E::Lanes::load(&variances[r * cols + i..(r + 1) * cols]));
-                (most * theta * theta - variance).above(0.0).store(&mut mask[i..]);
-            }
-        });
-        let mut means = Buffer::copy(weights.theta);
-        means.iter_mut().zip(mask.iter()).for_each(|(mean, kept)| *mean *= *kept);
-        let few = Few::of(&means, &mask, weights.grid);
-        Kept { mask, means, few }
-    }
+/// 1 where log alpha is below the threshold, otherwise 0; or where `Var w < e^threshold theta^2`, which takes no logarithm.
+fn mask<E: Elem>(weights: &Weights<'_, E>, variances: &[E], threshold: f64) -> Buffer<E> {
+    let mut mask = Buffer::any(variances.len());
+    let (most, cols) = (E::Lanes::splat(threshold.exp()), weights.grid.cols);
+    weights.for_rows(&mut mask, |r, row, mask| {
+        for i in (0..cols).step_by(E::Lanes::WIDTH) {
+            let (theta, variance) = (row.lanes(i).0, E::Lanes::load(&variances[r * cols + i..(r + 1) * cols]));
+            (most * theta * theta - variance).above(0.0).store(&mut mask[i..]);
+        }
+    });
+    mask
 }
 
 /// Adds the gradients that those of the variances, `d`, leave in theta and the spread.

@@ -43,16 +43,11 @@ impl<E: Elem> Few<E> {
         Some(Few(entries))
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Those in some rows.
     pub(super) fn rows(&self, rows: Range<usize>) -> Rows<'_, E> {
         let before = |row: usize| self.0.partition_point(|entry| entry.row < row);
         let which = before(rows.start)..before(rows.end);
-        Rows { entries: &self.0[which.clone()], which, first: rows.start }
+        Rows { entries: &self.0[which], first: rows.start }
     }
 }
 
@@ -60,8 +55,6 @@ impl<E: Elem> Few<E> {
 /// weights (`u`) or for each of these rows (`v`).
 pub(super) struct Rows<'a, E> {
     entries: &'a [Entry<E>],
-    /// Which of all they are.
-    pub(super) which: Range<usize>,
     first: usize,
 }
 
@@ -87,9 +80,9 @@ impl<E: Elem> Rows<'_, E> {
         }
     }
 
-    /// Adds a number for each to its place in a matrix of `cols` columns.
+    /// Adds a number for each to its place among these rows of `cols`.
     pub(super) fn hand_out(&self, d: &[E], cols: usize, to: &mut [E]) {
-        self.entries.iter().zip(d).for_each(|(entry, d)| to[entry.row * cols + entry.col] += *d);
+        self.entries.iter().zip(d).for_each(|(entry, d)| to[(entry.row - self.first) * cols + entry.col] += *d);
     }
 
     /// `y = x w^T`, with a datum in each row.
@@ -163,7 +156,7 @@ mod tests {
             prop_assert_eq!(few.is_some(), count <= grid.len() / SPARSE);
             let Some(few) = few else { return Ok(()) };
             let all = few.rows(0..rows);
-            prop_assert_eq!(few.len(), count);
+            prop_assert_eq!(all.entries.len(), count);
             prop_assert!((0..rows).all(|row| few.rows(row..row + 1).entries.iter().all(|entry| entry.row == row)));
 
             let x: Vec<f64> = (0..n * cols).map(|i| (i as f64).sin()).collect();

@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 use rayon::prelude::*;
 use sparsevd_priors::Prior;
 
-use super::acting::{Acting, Means, piece};
+use super::acting::{Acting, Factor, piece};
 use super::memory::{Buffer, numbers, tensor};
 use super::product::{Matrix, multiply, multiply_on_half};
 use super::{gradient, noise, vec};
@@ -42,12 +42,12 @@ where
         let mut d_x = if input_grad { std::mem::take(gradient(grads, &x)?) } else { Vec::new() };
         acting.pull_back(grads, |d_means, d_variance| {
             let (x, g) = (Matrix::new(numbers(&x), rows, I), Matrix::new(&g[..], rows, O));
-            match (&noisy, acting.variances()) {
+            match (&noisy, acting.variances(0..O)) {
                 (Some(noisy), Some(variances)) => {
-                    let of_means = |d_x: &mut [E]| acting.means().backward(multiply_on_half, x, g, d_means, d_x);
-                    noisy.backward(x, g, variances, of_means, d_variance, &mut d_x);
+                    let of_means = |d_x: &mut [E]| acting.means(0..O).backward(multiply_on_half, x, g, d_means, d_x);
+                    noisy.backward(x, g, &variances, of_means, d_variance, &mut d_x);
                 }
-                _ => acting.means().backward(multiply, x, g, d_means, &mut d_x),
+                _ => acting.means(0..O).backward(multiply, x, g, d_means, &mut d_x),
             }
         })?;
         if input_grad {
@@ -75,20 +75,21 @@ where
             y.chunks_mut(bias.len()).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, b)| *y += *b));
         }
     };
-    let Some(variances) = acting.variances() else {
-        acting.means().forward(multiply, x, y);
+    let means = acting.means(0..acting.grid.rows);
+    let Some(variances) = acting.variances(0..acting.grid.rows) else {
+        means.forward(multiply, x, y);
         add_bias(y);
         return None;
     };
     let (mut slope, mut var) = (Buffer::any(y.len()), Buffer::any(y.len()));
     let of_means = || {
-        acting.means().forward(multiply_on_half, x, y);
+        means.forward(multiply_on_half, x, y);
         add_bias(y);
         noise::fill(seed, &mut slope);
     };
     let of_variances = || {
         let x2 = squares(x.numbers());
-        multiply_on_half(&mut var, false, Matrix::new(&x2, x.rows(), x.cols()), variances.t());
+        variances.forward(multiply_on_half, Matrix::new(&x2, x.rows(), x.cols()), &mut var);
         x2
     };
     let ((), x2) = rayon::join(of_means, of_variances);
@@ -101,23 +102,23 @@ where
 /// A product of [`product`](super::product).
 type Multiply<E> = fn(&mut [E], bool, Matrix<'_, E>, Matrix<'_, E>);
 
-impl<E: Elem> Means<'_, E> {
+impl<E: Elem> Factor<'_, E> {
     /// `y = x w^T`.
     fn forward(&self, multiply: Multiply<E>, x: Matrix<'_, E>, y: &mut [E]) {
         match self {
-            Means::All(means) => multiply(y, false, x, means.t()),
-            Means::Few(few) => few.forward(x, y),
+            Factor::All(w) => multiply(y, false, x, w.t()),
+            Factor::Few(w) => w.forward(x, y),
         }
     }
 
-    /// Adds to the gradients of the means and, unless it is empty, of the input.
-    fn backward(&self, multiply: Multiply<E>, x: Matrix<'_, E>, g: Matrix<'_, E>, d_means: &mut [E], d_x: &mut [E]) {
+    /// Adds to the gradients of these weights and, unless it is empty, of the input.
+    fn backward(&self, multiply: Multiply<E>, x: Matrix<'_, E>, g: Matrix<'_, E>, d_weights: &mut [E], d_x: &mut [E]) {
         match self {
-            Means::Few(few) => few.backward(x, g, d_means, d_x),
-            Means::All(means) => {
-                multiply(d_means, true, g.t(), x);
+            Factor::Few(w) => w.backward(x, g, d_weights, d_x),
+            Factor::All(w) => {
+                multiply(d_weights, true, g.t(), x);
                 if !d_x.is_empty() {
-                    multiply(d_x, true, g, *means);
+                    multiply(d_x, true, g, *w);
                 }
             }
         }
@@ -138,13 +139,12 @@ struct Noisy<E: Elem> {
 }
 
 impl<E: Elem> Noisy<E> {
-    /// Writes the gradient of the variances and, unless it is empty, adds to that of the input; `of_means` does what the
-    /// means ask for.
+    /// Adds to the gradients of the variances and, unless it is empty, of the input; `of_means` does so for the means.
     fn backward(
         &self,
         x: Matrix<'_, E>,
         g: Matrix<'_, E>,
-        variances: Matrix<'_, E>,
+        variances: &Factor<'_, E>,
         of_means: impl FnOnce(&mut [E]) + Send,
         d_variance: &mut [E],
         d_x: &mut [E],
@@ -152,13 +152,8 @@ impl<E: Elem> Noisy<E> {
         let mut h = Buffer::copy(g.numbers());
         h.iter_mut().zip(self.slope.iter()).for_each(|(h, slope)| *h *= *slope);
         let (h, x2) = (Matrix::new(&h, g.rows(), g.cols()), Matrix::new(&self.x2, x.rows(), x.cols()));
-        let mut d_x2 = Buffer::any(d_x.len());
-        let of_variances = || {
-            multiply_on_half(d_variance, false, h.t(), x2);
-            if !d_x2.is_empty() {
-                multiply_on_half(&mut d_x2, false, h, variances);
-            }
-        };
+        let mut d_x2 = Buffer::zeros(d_x.len());
+        let of_variances = || variances.backward(multiply_on_half, x2, h, d_variance, &mut d_x2);
         rayon::join(|| of_means(d_x), of_variances);
         let two = E::of(2.0);
         d_x.iter_mut().zip(d_x2.iter()).zip(x.numbers()).for_each(|((to, d), x)| *to += two * *x * *d);

@@ -1,5 +1,7 @@
 //! Matrix products over slices.
 
+use std::ops::Range;
+
 use gemm::Parallelism;
 
 use crate::backend::Elem;
@@ -25,6 +27,11 @@ impl<'a, E> Matrix<'a, E> {
     pub(super) fn new(numbers: &'a [E], rows: usize, cols: usize) -> Self {
         assert_eq!(numbers.len(), rows * cols, "a {rows} x {cols} matrix");
         Matrix { numbers, rows, cols, transposed: false }
+    }
+
+    /// Some rows of the matrix whose rows of `cols` the numbers are.
+    pub(super) fn rows_of(numbers: &'a [E], rows: Range<usize>, cols: usize) -> Self {
+        Matrix::new(&numbers[rows.start * cols..rows.end * cols], rows.len(), cols)
     }
 
     /// The transpose, without moving anything.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::builder::RangedU64ValueParser;
-use clap::{Args, CommandFactory, FromArgMatches};
+use clap::{Args, CommandFactory, FromArgMatches, ValueEnum};
 use serde::Serialize;
 use sparsevd::data::{Augment, DataError, Split};
 use sparsevd::prelude::*;
@@ -41,9 +41,9 @@ pub struct Runs {
     /// Weights with log alpha at or above this are pruned
     #[arg(long, default_value_t = sparsevd::THRESHOLD)]
     pub threshold: f64,
-    /// Whether they are switched off while training, too
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
-    pub trained_in: bool,
+    /// What of them is switched off while training, too
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "mean")]
+    pub trained_in: TrainedIn,
     /// log sigma^2 at the start, of networks that learn it
     #[arg(long, allow_negative_numbers = true, default_value_t = -10.0)]
     pub log_sigma2: f64,
@@ -104,7 +104,7 @@ impl Runs {
     /// # Errors
     /// For a log sigma^2 that is not finite.
     pub fn prepare(&self, net: &mut impl Network<f32, Cpu>) -> Result<(), Error> {
-        net.configure(Settings { threshold: self.trained_in.then_some(self.threshold), ..Settings::default() });
+        net.configure(self.trained_in.settings(self.threshold));
         net.layers_mut().into_iter().try_for_each(|(_, layer)| layer.set_spread(self.log_sigma2))
     }
 
@@ -144,6 +144,29 @@ impl Runs {
         }
         (self.epochs, self.batch, self.seeds) = (self.epochs.min(2), self.batch.min(50), 1);
         Ok(split.take(train, test)?)
+    }
+}
+
+/// What a threshold switches off while training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainedIn {
+    /// Nothing: it prunes only afterwards
+    Nothing,
+    /// The mean, as in the authors' code; its noise stays
+    Mean,
+    /// Mean and noise: the weight is gone as if pruned, and training gets faster
+    Weight,
+}
+
+impl TrainedIn {
+    /// How a network with this threshold trains.
+    pub fn settings(self, threshold: f64) -> Settings {
+        Settings {
+            threshold: (self != TrainedIn::Nothing).then_some(threshold),
+            switch_off: if self == TrainedIn::Weight { SwitchOff::Weight } else { SwitchOff::Mean },
+            ..Settings::default()
+        }
     }
 }
 

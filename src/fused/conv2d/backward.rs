@@ -6,7 +6,7 @@ use sparsevd_priors::Lane;
 
 use super::Convolve;
 use crate::backend::Elem;
-use crate::fused::acting::{Means, piece};
+use crate::fused::acting::{Factor, piece};
 use crate::fused::memory::Buffer;
 use crate::fused::product::{Matrix, multiply_here};
 use crate::map::Convolution;
@@ -72,50 +72,44 @@ where
     /// How many sums there are.
     fn lengths(&self) -> [usize; 3] {
         let grid = self.acting.grid;
-        [
-            self.acting.means_left(),
-            if self.acting.variances().is_some() { grid.len() } else { 0 },
-            if self.bias { grid.rows } else { 0 },
-        ]
+        [grid.len(), if self.acting.noisy() { grid.len() } else { 0 }, if self.bias { grid.rows } else { 0 }]
     }
 
     fn backward_part(&self, mut part: Part<'_, E>) -> Sums<E> {
-        let [means, variance, bias] = self.lengths();
-        let mut sums = Sums { means: Buffer::any(means), variance: Buffer::any(variance), bias: Buffer::zeros(bias) };
-        let mut add = false;
+        let [means, variance, bias] = self.lengths().map(Buffer::zeros);
+        let mut sums = Sums { means, variance, bias };
         while !part.x.is_empty() {
             let images = self.block().min(part.x.len() / self.input_len());
             let Some(block) = part.split_off(images * self.input_len(), images * self.output_len()) else { break };
-            self.backward_block(block, &mut sums, add);
-            add = true;
+            self.backward_block(block, &mut sums);
         }
         sums
     }
 
-    /// Replaces the sums of the weights, or adds to them.
-    fn backward_block(&self, mut block: Part<'_, E>, sums: &mut Sums<E>, add: bool) {
+    fn backward_block(&self, mut block: Part<'_, E>, sums: &mut Sums<E>) {
         let images = block.x.len() / self.input_len();
         let columns = images * self.geometry.positions();
         let (rows, cols) = (self.acting.grid.rows / self.groups, self.acting.grid.cols);
         let mut unfolded = Buffer::any(cols * columns);
         // The gradient of one image is laid out as the products need it; that of several is copied.
         let mut copy = Buffer::any(if images > 1 { rows * columns } else { 0 });
-        let mut d_var = Buffer::any(if self.acting.variances().is_some() { rows * columns } else { 0 });
+        let mut d_var = Buffer::any(if self.acting.noisy() { rows * columns } else { 0 });
         for group in 0..self.groups {
             self.unfold(block.x, group, &mut unfolded);
             self.arrange(&block, group, &mut copy, &mut d_var, &mut sums.bias);
             let d_mean = if images > 1 { &copy[..] } else { &block.g[group * rows * columns..][..rows * columns] };
             let own = group * rows * cols..(group + 1) * rows * cols;
-            let of_output = |d| Matrix::new(d, rows, columns);
             let mut d_unfolded = block.d_x.as_ref().map(|_| Buffer::any(cols * columns));
-            self.backward_means(group, &unfolded, d_mean, &mut sums.means, add, d_unfolded.as_deref_mut());
-            if let Some(variances) = self.acting.variances() {
-                let (variances, d_var) = (self.group(variances, group), of_output(&d_var));
+            self.add_gradient(&self.means(group), &unfolded, d_mean, columns, &mut sums.means[own.clone()]);
+            if let Some(d) = &mut d_unfolded {
+                self.transposed_product(&self.means(group), d_mean, columns, d);
+            }
+            if let Some(variances) = &self.variances(group) {
                 let mut squares = Buffer::any(unfolded.len());
                 squares.iter_mut().zip(unfolded.iter()).for_each(|(to, u)| *to = *u * *u);
-                multiply_here(&mut sums.variance[own], add, self.matrix(&squares, columns), d_var.t());
+                self.add_gradient(variances, &squares, &d_var, columns, &mut sums.variance[own]);
                 if let Some(d) = &mut d_unfolded {
-                    multiply_here(&mut squares, false, variances.t(), d_var);
+                    self.transposed_product(variances, &d_var, columns, &mut squares);
                     let (two, d_squares) = (E::of(2.0), squares.iter().zip(unfolded.iter()));
                     d.iter_mut().zip(d_squares).for_each(|(to, (d, u))| *to += two * *u * *d);
                 }
@@ -126,37 +120,23 @@ where
         }
     }
 
-    /// What the means of a group add to their sums, or replace them by; writes the gradient of the unfolded images.
-    fn backward_means(
-        &self,
-        group: usize,
-        unfolded: &[E],
-        d_mean: &[E],
-        sums: &mut [E],
-        add: bool,
-        d_unfolded: Option<&mut [E]>,
-    ) {
-        let (rows, cols) = (self.acting.grid.rows / self.groups, self.acting.grid.cols);
-        let columns = unfolded.len() / cols;
-        match self.means(group) {
-            Means::All(means) => {
-                let (sums, d_mean) =
-                    (&mut sums[group * rows * cols..][..rows * cols], Matrix::new(d_mean, rows, columns));
-                multiply_here(sums, add, self.matrix(unfolded, columns), d_mean.t());
-                if let Some(d) = d_unfolded {
-                    multiply_here(d, false, means.t(), d_mean);
-                }
+    /// Adds to a number for each of a group's weights: transposed, or in the order of the few.
+    fn add_gradient(&self, weights: &Factor<'_, E>, unfolded: &[E], g: &[E], columns: usize, sums: &mut [E]) {
+        match weights {
+            Factor::Few(weights) => weights.add_gradient(unfolded, g, columns, sums),
+            Factor::All(weights) => {
+                let g = Matrix::new(g, weights.rows(), columns);
+                multiply_here(sums, true, self.matrix(unfolded, columns), g.t());
             }
-            Means::Few(means) => {
-                let sums = &mut sums[means.which.clone()];
-                if !add {
-                    sums.fill(E::default());
-                }
-                means.add_gradient(unfolded, d_mean, columns, sums);
-                if let Some(d) = d_unfolded {
-                    d.fill(E::default());
-                    means.add_transposed(d_mean, columns, d);
-                }
+        }
+    }
+
+    fn transposed_product(&self, weights: &Factor<'_, E>, g: &[E], columns: usize, out: &mut [E]) {
+        match weights {
+            Factor::All(weights) => multiply_here(out, false, weights.t(), Matrix::new(g, weights.rows(), columns)),
+            Factor::Few(weights) => {
+                out.fill(E::default());
+                weights.add_transposed(g, columns, out);
             }
         }
     }
@@ -178,14 +158,20 @@ where
         });
     }
 
-    /// Hands every transposed sum to its weight.
-    pub(super) fn transpose(&self, from: &[E], to: &mut [E], put: impl Fn(&mut E, E) + Sync) {
+    /// Adds every sum to its weight's gradient.
+    pub(super) fn hand_out(&self, weights: &Factor<'_, E>, group: usize, sums: &[E], to: &mut [E]) {
         let (rows, cols) = (self.acting.grid.rows / self.groups, self.acting.grid.cols);
-        let at_once = piece(to.len()).div_ceil(cols);
-        to.par_chunks_mut(cols).with_min_len(at_once).enumerate().for_each(|(row, to)| {
-            let group = &from[row / rows * rows * cols..];
-            to.iter_mut().zip(group[row % rows..].iter().step_by(rows)).for_each(|(to, from)| put(to, *from));
-        });
+        let own = group * rows * cols..(group + 1) * rows * cols;
+        let (sums, to) = (&sums[own.clone()], &mut to[own]);
+        match weights {
+            Factor::Few(weights) => weights.hand_out(sums, cols, to),
+            Factor::All(_) => {
+                let at_once = piece(to.len()).div_ceil(cols);
+                to.par_chunks_mut(cols).with_min_len(at_once).enumerate().for_each(|(row, to)| {
+                    to.iter_mut().zip(sums[row..].iter().step_by(rows)).for_each(|(to, from)| *to += *from);
+                });
+            }
+        }
     }
 
     /// Adds one group's gradient to the images.

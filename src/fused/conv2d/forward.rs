@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::Convolve;
 use crate::backend::Elem;
-use crate::fused::acting::Means;
+use crate::fused::acting::Factor;
 use crate::fused::memory::Buffer;
 use crate::fused::noise;
 use crate::fused::product::multiply_here;
@@ -54,21 +54,15 @@ where
         // The product of one image is laid out as the output is; that of several is copied there.
         let copied = images > 1;
         let mut mean = Buffer::any(if copied { rows * columns } else { 0 });
-        let mut var = Buffer::any(if self.acting.variances().is_some() { rows * columns } else { 0 });
+        let mut var = Buffer::any(if self.acting.noisy() { rows * columns } else { 0 });
         for group in 0..self.groups {
             self.unfold(x, group, &mut unfolded);
             let own = group * rows * columns..(group + 1) * rows * columns;
             let out = if copied { &mut mean[..] } else { &mut y[own] };
-            match self.means(group) {
-                Means::All(means) => multiply_here(out, false, means, self.matrix(&unfolded, columns)),
-                Means::Few(means) => {
-                    out.fill(E::default());
-                    means.add_product(&unfolded, columns, out);
-                }
-            }
-            if let Some(variance) = self.acting.variances() {
+            self.product(&self.means(group), &unfolded, columns, out);
+            if let Some(variances) = self.variances(group) {
                 unfolded.iter_mut().for_each(|u| *u = *u * *u);
-                multiply_here(&mut var, false, self.group(variance, group), self.matrix(&unfolded, columns));
+                self.product(&variances, &unfolded, columns, &mut var);
             }
             self.for_planes(images, group, |plane, columns, output| {
                 let y = &mut y[plane.clone()];
@@ -82,6 +76,16 @@ where
                     noise::add(y, &mut eps[plane], &var[columns]);
                 }
             });
+        }
+    }
+
+    fn product(&self, weights: &Factor<'_, E>, unfolded: &[E], columns: usize, out: &mut [E]) {
+        match weights {
+            Factor::All(weights) => multiply_here(out, false, *weights, self.matrix(unfolded, columns)),
+            Factor::Few(weights) => {
+                out.fill(E::default());
+                weights.add_product(unfolded, columns, out);
+            }
         }
     }
 }

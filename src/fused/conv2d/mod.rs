@@ -9,7 +9,7 @@ use std::ops::Range;
 use dfdx::prelude::*;
 use sparsevd_priors::Prior;
 
-use super::acting::{Acting, Means};
+use super::acting::{Acting, Factor};
 use super::memory::{Buffer, numbers, numbers_mut, tensor, zeros_while};
 use super::product::Matrix;
 use super::unfold::Geometry;
@@ -41,7 +41,7 @@ where
     let (x, mut tape) = x.try_contiguous()?.split_tape();
     let convolution = Convolve::new(&x, Acting::of(layer)?)?;
     let (mut y, mut slope) = zeros_while(x.device(), convolution.output(&x), || {
-        convolution.acting.variances().map(|_| {
+        convolution.acting.noisy().then(|| {
             let mut eps = Buffer::any(convolution.images * convolution.output_len());
             noise::fill(seed, &mut eps);
             eps
@@ -63,11 +63,12 @@ where
             gradient(grads, &bias)?.iter_mut().zip(sums.bias.iter()).for_each(|(to, g)| *to += *g);
         }
         convolution.acting.pull_back(grads, |d_means, d_variance| {
-            match convolution.acting.means() {
-                Means::All(_) => convolution.transpose(&sums.means, d_means, |to, from| *to += from),
-                Means::Few(means) => means.hand_out(&sums.means, convolution.acting.grid.cols, d_means),
+            for group in 0..convolution.groups {
+                convolution.hand_out(&convolution.means(group), group, &sums.means, d_means);
+                if let Some(variances) = convolution.variances(group) {
+                    convolution.hand_out(&variances, group, &sums.variance, d_variance);
+                }
             }
-            convolution.transpose(&sums.variance, d_variance, |to, from| *to = from);
         })
     });
     Ok(y.put_tape(tape))
@@ -136,17 +137,20 @@ where
         (BLOCK / (self.geometry.rows() * self.geometry.positions()).max(1)).clamp(1, self.images.div_ceil(PARTS).max(1))
     }
 
-    /// E w of a group.
-    fn means(&self, group: usize) -> Means<'_, E> {
+    /// The outputs of a group.
+    fn outputs(&self, group: usize) -> Range<usize> {
         let rows = self.acting.grid.rows / self.groups;
-        self.acting.means_of(group * rows..(group + 1) * rows)
+        group * rows..(group + 1) * rows
     }
 
-    /// The rows of a weight matrix that belong to a group.
-    fn group<'a>(&self, weights: Matrix<'a, E>, group: usize) -> Matrix<'a, E> {
-        let rows = self.acting.grid.rows / self.groups;
-        let cols = self.acting.grid.cols;
-        Matrix::new(&weights.numbers()[group * rows * cols..(group + 1) * rows * cols], rows, cols)
+    /// E w of a group.
+    fn means(&self, group: usize) -> Factor<'_, E> {
+        self.acting.means(self.outputs(group))
+    }
+
+    /// Var w of a group, where there is noise.
+    fn variances(&self, group: usize) -> Option<Factor<'_, E>> {
+        self.acting.variances(self.outputs(group))
     }
 
     fn matrix<'a>(&self, unfolded: &'a [E], columns: usize) -> Matrix<'a, E> {

@@ -11,7 +11,7 @@ use crate::backend::Elem;
 use crate::map::Grid;
 
 /// Where more than one weight in so many is left, a dense product is as fast.
-const SPARSE: usize = 16;
+const SPARSE: usize = 6;
 
 /// The weights that are left, row by row.
 pub(super) struct Few<E>(Vec<Entry<E>>);
@@ -114,11 +114,14 @@ fn add_scaled<E: Elem>(to: &mut [E], scale: E, from: &[E]) {
 }
 
 fn dot<E: Elem>(a: &[E], b: &[E]) -> f64 {
-    let mut sum = splat::<E>(E::default());
-    for i in (0..a.len()).step_by(E::Lanes::WIDTH) {
-        sum = sum + (E::Lanes::load(&a[i..]) * E::Lanes::load(&b[i..])).first(a.len() - i);
+    let whole = a.len() - a.len() % E::Lanes::WIDTH;
+    let (chunks, tail) = (a[..whole].chunks_exact(E::Lanes::WIDTH), &a[whole..]);
+    let [mut even, mut odd] = [splat::<E>(E::default()); 2];
+    for (a, b) in chunks.zip(b.chunks_exact(E::Lanes::WIDTH)) {
+        (even, odd) = (odd, E::Lanes::load(a).mul_add(E::Lanes::load(b), even));
     }
-    sum.sum()
+    let rest: f64 = tail.iter().zip(&b[whole..]).map(|(a, b)| (*a * *b).f64()).sum();
+    (even + odd).sum() + rest
 }
 
 /// The transpose of a matrix of `cols` columns.

@@ -85,7 +85,7 @@ fn hold<Q: Posterior, P: Prior + Default>(settings: Settings, prior: P) {
 fn everywhere<Q: Posterior, P: Prior + Default>(prior: &P) {
     for estimator in [Estimator::LocalReparameterisation, Estimator::WeightSampling, Estimator::Flipout] {
         for composed in [false, true] {
-            hold::<Q, P>(Settings { estimator, composed, threshold: None }, prior.clone());
+            hold::<Q, P>(Settings { estimator, composed, ..Settings::default() }, prior.clone());
         }
     }
 }
@@ -129,7 +129,7 @@ fn an_untaped_input_gives_the_same_gradients() {
     fn same<Q: Posterior>() {
         for estimator in [Estimator::LocalReparameterisation, Estimator::WeightSampling, Estimator::Flipout] {
             for composed in [false, true] {
-                let settings = Settings { estimator, composed, threshold: Some(0.0) };
+                let settings = Settings { estimator, composed, threshold: Some(0.0), ..Settings::default() };
                 let (mut net, x) = setting::<Q, LogUniform>(settings, LogUniform::Fit);
                 let mut taped = objective(&mut net, x.leaky_trace()).backward();
                 let mut untaped = objective(&mut net, x.clone()).backward();

@@ -57,7 +57,7 @@ fn priors_and_settings_reach_the_layers_they_are_for() {
     assert_eq!(net.set_prior(Laplace::new(1.0).unwrap()), 0);
     assert_eq!(net.3.modules[2].0.prior, Gaussian::new(0.1).unwrap());
     assert_eq!(net.1.0.0.prior, Ard::default());
-    let settings = Settings { estimator: Estimator::WeightSampling, threshold: Some(2.0), composed: true };
+    let settings = Settings { estimator: Estimator::WeightSampling, threshold: Some(2.0), composed: true, ..Settings::default() };
     net.configure(settings);
     assert!(net.layers_mut().into_iter().all(|(_, layer)| *layer.settings() == settings));
 }
@@ -103,6 +103,14 @@ fn forward_uses_the_weights_it_is_told_to() {
     Network::use_weights(&mut layer, Weights::Sample(1)).unwrap();
     assert_eq!(one, used(&layer));
     assert!((0..12).all(|i| one[i] != two[i] && one[i] != theta[i]));
+    // A draw leaves out the weights that training has switched off whole, and those alone.
+    layer.settings = Settings { threshold: Some(3.0), switch_off: SwitchOff::Weight, ..Settings::default() };
+    Network::use_weights(&mut layer, Weights::Sample(1)).unwrap();
+    let kept = [0, 8, 9, 11];
+    assert!((0..12).all(|i| used(&layer)[i] == if kept.contains(&i) { one[i] } else { 0.0 }));
+    layer.settings.switch_off = SwitchOff::Mean;
+    Network::use_weights(&mut layer, Weights::Sample(1)).unwrap();
+    assert_eq!(one, used(&layer));
     Network::use_weights(&mut layer, Weights::Mean).unwrap();
     assert!(close(&used(&layer), &theta));
     assert!(matches!(Network::use_weights(&mut layer, Weights::Pruned(f64::NAN)), Err(Error::Setting { .. })));

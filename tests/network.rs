@@ -57,7 +57,8 @@ fn priors_and_settings_reach_the_layers_they_are_for() {
     assert_eq!(net.set_prior(Laplace::new(1.0).unwrap()), 0);
     assert_eq!(net.3.modules[2].0.prior, Gaussian::new(0.1).unwrap());
     assert_eq!(net.1.0.0.prior, Ard::default());
-    let settings = Settings { estimator: Estimator::WeightSampling, threshold: Some(2.0), composed: true, ..Settings::default() };
+    let settings =
+        Settings { estimator: Estimator::WeightSampling, threshold: Some(2.0), composed: true, ..Settings::default() };
     net.configure(settings);
     assert!(net.layers_mut().into_iter().all(|(_, layer)| *layer.settings() == settings));
 }

@@ -31,9 +31,10 @@ struct Args {
     /// Fails, changing nothing, if a table is not what its results say
     #[arg(long)]
     check: bool,
-    /// Copies results.json and the figures of this folder into paper-notes/results, first
-    #[arg(long, value_name = "RUN")]
-    publish: Vec<PathBuf>,
+    /// Copies results.json and the figures of this folder into paper-notes/results, first, under this name [default: the
+    /// experiment's]
+    #[arg(long, value_name = "RUN[=NAME]")]
+    publish: Vec<String>,
     /// The repository
     #[arg(long, value_name = "DIR", default_value = ".")]
     root: PathBuf,
@@ -70,15 +71,17 @@ fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Copies results under the experiment's name, without their curves, and figures under that and their own.
-fn publish(run: &Path, results: &Path) -> Result<(), Failure> {
+/// Copies results under a name, without their curves, and figures under that and their own.
+fn publish(run: &str, results: &Path) -> Result<(), Failure> {
+    let (run, name) = run.split_once('=').map_or((run, None), |(run, name)| (run, Some(name)));
+    let run = Path::new(run);
     let mut found = Results::read(run.join("results.json"))?;
     found.records.iter_mut().for_each(|record| record.curves.clear()); // they are in the figures
     found.command.clear(); // the configuration says the same, without the paths of a machine
     if let Some(settings) = found.configuration.as_object_mut() {
         ["data", "out", "resume", "threads", "checkpoint_every"].iter().for_each(|name| drop(settings.remove(*name)));
     }
-    let name = &found.experiment;
+    let name = name.unwrap_or(&found.experiment);
     found.write(results.join(format!("{name}.json")))?;
     for figure in files(run, "svg")? {
         let file = figure.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -194,11 +194,17 @@ pub(crate) fn sampled<X: Shape, M: Apply<X>, Q: Posterior, P: Prior, E: Elem, D:
     x: Taped<X, E, D>,
     seed: u64,
 ) -> Result<Taped<M::Output, E, D>, D::Err> {
-    let theta = means(layer)?;
+    let (mut theta, mask) = (layer.theta.retaped::<OwnedTape<E, D>>(), mask(layer)?);
+    if let Some(mask) = mask.clone() {
+        theta = theta.try_mul(mask)?;
+    }
     if layer.posterior.noise() != Noise::Gaussian {
         return affine(layer, x, theta);
     }
-    let variance = variance(layer)?;
+    let mut variance = variance(layer)?;
+    if let Some(mask) = mask.filter(|_| layer.settings.switch_off == SwitchOff::Weight) {
+        variance = variance.try_mul(mask)?;
+    }
     match layer.settings.estimator {
         Estimator::LocalReparameterisation => {
             let spread = M::apply(x.with_empty_tape().try_square()?, variance)?;
@@ -244,27 +250,12 @@ fn mask<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(
     tensor_of(layer.theta.device(), &kept, *layer.theta.shape()).map(Some)
 }
 
-/// theta on a new tape, with the means that the trained-in threshold switches off set to zero.
-fn means<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(
-    layer: &Layer<M, Q, P, E, D>,
-) -> Result<Taped<M::Weight, E, D>, D::Err> {
-    let theta = layer.theta.retaped::<OwnedTape<E, D>>();
-    match mask(layer)? {
-        Some(mask) => theta.try_mul(mask),
-        None => Ok(theta),
-    }
-}
-
-/// Var w, with the variances that the trained-in threshold switches off set to zero.
+/// Var w.
 fn variance<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(
     layer: &Layer<M, Q, P, E, D>,
 ) -> Result<Taped<M::Weight, E, D>, D::Err> {
     let (theta, spread) = parameters(layer)?;
-    let variance = layer.posterior.variance(theta, spread).finish()?.try_reshape_like(layer.theta.shape())?;
-    match mask(layer)? {
-        Some(mask) if layer.settings.switch_off == SwitchOff::Weight => variance.try_mul(mask),
-        _ => Ok(variance),
-    }
+    layer.posterior.variance(theta, spread).finish()?.try_reshape_like(layer.theta.shape())
 }
 
 /// `mean + sqrt(variance + floor) eps`.

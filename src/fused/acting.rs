@@ -169,7 +169,7 @@ fn variances<Q: Posterior, E: Elem>(weights: &Weights<'_, E>, posterior: &Q) -> 
     out
 }
 
-/// 1 where log alpha is below the threshold, otherwise 0; or where `Var w < e^threshold theta^2`, which takes no logarithm.
+/// 1 where log alpha is below the threshold, which is where `Var w < e^threshold theta^2` and takes no logarithm; otherwise 0.
 fn mask<E: Elem>(weights: &Weights<'_, E>, variances: &[E], threshold: f64) -> Buffer<E> {
     let mut mask = Buffer::any(variances.len());
     let (most, cols) = (E::Lanes::splat(threshold.exp()), weights.grid.cols);

@@ -25,8 +25,11 @@ struct Entry<E> {
 impl<E: Elem> Few<E> {
     /// The weights where `kept` is not zero; `None` if they are not few.
     pub(super) fn of(weights: &[E], kept: &[E], grid: Grid) -> Option<Self> {
-        let most = grid.len() / SPARSE;
-        let mut entries = Vec::new();
+        let count = kept.iter().filter(|kept| **kept != E::default()).count();
+        if count > grid.len() / SPARSE {
+            return None;
+        }
+        let mut entries = Vec::with_capacity(count);
         for (row, (weights, kept)) in weights.chunks(grid.cols).zip(kept.chunks(grid.cols)).enumerate() {
             for first in (0..grid.cols).step_by(E::Lanes::WIDTH) {
                 let some = first..grid.cols.min(first + E::Lanes::WIDTH);
@@ -35,9 +38,6 @@ impl<E: Elem> Few<E> {
                 }
                 let here = some.filter(|col| kept[*col] != E::default());
                 entries.extend(here.map(|col| Entry { row, col, value: weights[col] }));
-                if entries.len() > most {
-                    return None;
-                }
             }
         }
         Some(Few(entries))

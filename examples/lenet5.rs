@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
+use sparsevd::data::Augment;
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Needs, Runs, parse};
 use sparsevd_lab::desk::Desk;
@@ -26,6 +27,9 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     runs: Runs,
+    /// Shifts images by up to so many pixels in each direction, anew in each epoch; the paper's recipe does not
+    #[arg(long, value_name = "PIXELS", default_value_t = 0)]
+    shift: usize,
 }
 
 const NEEDS: Needs = Needs { example: "lenet5", set: "mnist", folder: "mnist" };
@@ -43,7 +47,8 @@ fn main() -> ExitCode {
 fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let split = args.runs.split(NEEDS, (2000, 1000))?.centred().images();
     let title = format!("LeNet-5 on {}", split.train().name());
-    let trainer = args.runs.trainer();
+    let augment = Augment { crop_pad: args.shift, flip: false };
+    let trainer = Trainer { augment, ..args.runs.trainer() };
     Seeds { experiment: "lenet5", title, label: "Sparse VD", split: &split, trainer }.run(
         &Desk::new(&args.runs)?,
         &args.runs,

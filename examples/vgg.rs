@@ -36,6 +36,9 @@ struct Args {
     /// Epochs of dense training with binary dropout before Sparse VD
     #[arg(long, value_name = "EPOCHS", default_value_t = 0)]
     pretrain: usize,
+    /// Adam's learning rate while pre-training; that of Sparse VD is --learning-rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
+    pretrain_learning_rate: f64,
     /// Dropout before every layer but the first, while pre-training
     #[arg(long, value_name = "RATE", default_value_t = 0.1)]
     dropout: f64,
@@ -94,8 +97,14 @@ fn train<N: Net, Dense: Net>(args: &Args, split: &Split<Images>) -> Result<(), B
 
 /// A deterministic network, trained with binary dropout.
 fn pretrained<Dense: Net>(args: &Args, desk: &Desk, split: &Split<Images>, seed: u64) -> Result<Dense::Built, Error> {
-    let trainer =
-        Trainer { epochs: args.pretrain, seed, warm_up: (0.0, 0.0), augment: args.augment(), ..args.runs.trainer() };
+    let trainer = Trainer {
+        epochs: args.pretrain,
+        learning_rate: args.pretrain_learning_rate,
+        seed,
+        warm_up: (0.0, 0.0),
+        augment: args.augment(),
+        ..args.runs.trainer()
+    };
     let mut net = Cpu::seed_from_u64(seed).build_module::<Dense, f32>();
     for (i, (_, layer)) in net.layers_mut().into_iter().enumerate() {
         if let Some(posterior) = layer.posterior().downcast_mut() {

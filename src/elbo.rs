@@ -44,12 +44,13 @@ impl Elbo {
         Ok(Elbo { n, beta: 1.0, warm_up: (0.0, 0.0) })
     }
 
-    /// Weighs the KL by `beta` (after the warm-up).
+    /// Weighs the KL by `beta` (after the warm-up): below 1 more weights are kept, above 1 fewer. Only `beta = 1` makes the
+    /// objective the bound.
     ///
     /// # Errors
-    /// [`Error::Setting`] unless `0 <= beta <= 1`.
+    /// [`Error::Setting`] unless `beta` is finite and `>= 0`.
     pub fn beta(mut self, beta: f64) -> Result<Self, Error> {
-        setting((0.0..=1.0).contains(&beta), "beta", beta, "between 0 and 1")?;
+        setting(beta.is_finite() && beta >= 0.0, "beta", beta, "at least 0 and finite")?;
         self.beta = beta;
         Ok(self)
     }

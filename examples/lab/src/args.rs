@@ -32,7 +32,7 @@ pub struct Runs {
     /// Share of the epochs after which the learning rate falls linearly to zero
     #[arg(long, default_value_t = 0.5)]
     pub decay_from: f64,
-    /// KL weight after its warm-up, 0 to 1; smaller keeps more weights
+    /// KL weight after its warm-up; below 1 keeps more weights, above 1 fewer
     #[arg(long, default_value_t = 1.0)]
     pub beta: f64,
     /// Epochs between which the KL weight rises from 0 [default: a twentieth and a half of the epochs]

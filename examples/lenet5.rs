@@ -53,7 +53,7 @@ fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
         &Desk::new(&args.runs)?,
         &args.runs,
         &args,
-        |seed| {
+        |seed, _| {
             let mut net = Cpu::seed_from_u64(seed).build_module::<LeNet5, f32>();
             args.runs.prepare(&mut net)?;
             Ok(net)

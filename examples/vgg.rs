@@ -14,6 +14,7 @@ use sparsevd::prelude::*;
 use sparsevd_lab::args::{Needs, Runs, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
+use sparsevd_lab::record::Record;
 use sparsevd_lab::seeds::Seeds;
 use sparsevd_lab::train::Job;
 
@@ -85,18 +86,25 @@ fn train<N: Net, Dense: Net>(args: &Args, split: &Split<Images>) -> Result<(), B
     let title = format!("VGG-like ({:?}) on {}", args.width, split.train().name());
     let desk = Desk::new(&args.runs)?;
     let seeds = Seeds { experiment: "vgg", title, label: "Sparse VD", split, trainer };
-    seeds.run(&desk, &args.runs, args, |seed| {
+    seeds.run(&desk, &args.runs, args, |seed, records| {
         let mut net = Cpu::seed_from_u64(seed).build_module::<N, f32>();
         args.runs.prepare(&mut net)?;
         if args.pretrain > 0 {
-            copy_means(&pretrained::<Dense>(args, &desk, split, seed)?, &mut net)?;
+            let (dense, record) = pretrained::<Dense>(args, &desk, split, seed)?;
+            copy_means(&dense, &mut net)?;
+            records.push(record);
         }
         Ok(net)
     })
 }
 
-/// A deterministic network, trained with binary dropout.
-fn pretrained<Dense: Net>(args: &Args, desk: &Desk, split: &Split<Images>, seed: u64) -> Result<Dense::Built, Error> {
+/// A deterministic network, trained with binary dropout, and what came of it.
+fn pretrained<Dense: Net>(
+    args: &Args,
+    desk: &Desk,
+    split: &Split<Images>,
+    seed: u64,
+) -> Result<(Dense::Built, Record), Error> {
     let trainer = Trainer {
         epochs: args.pretrain,
         learning_rate: args.pretrain_learning_rate,
@@ -112,6 +120,6 @@ fn pretrained<Dense: Net>(args: &Args, desk: &Desk, split: &Split<Images>, seed:
         }
     }
     let job = Job { label: "Dense".into(), split, trainer, prunes: false };
-    desk.one(|| job.train(desk, &mut net))?;
-    Ok(net)
+    let record = desk.one(|| job.train(desk, &mut net))?;
+    Ok((net, record))
 }

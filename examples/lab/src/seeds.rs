@@ -28,8 +28,8 @@ pub struct Seeds<'a, L> {
 }
 
 impl<L: Layout + Clone> Seeds<'_, L> {
-    /// Trains networks that `build` makes for each seed. Beside the page it writes, for each seed, the posterior and the
-    /// compact networks into a folder `seed-0`, ...
+    /// Trains networks that `build` makes for each seed; what it had to train before them it adds to the records. Beside
+    /// the page it writes, for each seed, the posterior and the compact networks into a folder `seed-0`, ...
     ///
     /// # Errors
     /// Those of training, of files, of a network that cannot be compacted.
@@ -38,7 +38,7 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         desk: &Desk,
         runs: &Runs,
         configuration: &impl Serialize,
-        build: impl Fn(u64) -> Result<N, Error>,
+        build: impl Fn(u64, &mut Vec<Record>) -> Result<N, Error>,
     ) -> Result<(), Box<dyn std::error::Error>>
     where
         N: Classifier<I, 10, f32, Cpu, L> + Send,
@@ -47,7 +47,7 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         for seed in runs.all_seeds().take_while(|_| !desk.stopped()) {
             let trainer = Trainer { seed, ..self.trainer.clone() };
             let job = Job { label: self.label.into(), split: self.split, trainer, prunes: true };
-            let (mut net, folder) = (build(seed)?, runs.out.join(format!("seed-{seed}")));
+            let (mut net, folder) = (build(seed, &mut records)?, runs.out.join(format!("seed-{seed}")));
             if desk.stopped() {
                 break;
             }
@@ -60,7 +60,8 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         }
         desk.finish();
         let results = Results::new(self.experiment, configuration, self.split, records);
-        let figures = results.records.first().map_or_else(Vec::new, |first| figures(first, &results.records, runs));
+        let pruned: Vec<&Record> = results.records.iter().filter(|r| r.label == self.label).collect();
+        let figures = pruned.first().map_or_else(Vec::new, |first| figures(first, &pruned, runs));
         let (train, test) = (self.split.train(), self.split.test());
         let about = format!(
             "{}: {} training and {} test images; the last weights, never the best epoch.",
@@ -88,7 +89,7 @@ const TABLES: [page::Columns<'_>; 3] = [
 ];
 
 /// Loss, error and log alpha of the first seed, and every seed's compression.
-fn figures(first: &Record, records: &[Record], runs: &Runs) -> Vec<Figure> {
+fn figures(first: &Record, records: &[&Record], runs: &Runs) -> Vec<Figure> {
     let of = |record: &Record, name: &str, curve: &str, f: fn(f64) -> f64| {
         Series::new(name, record.curves.get(curve).into_iter().flatten().map(|(x, y)| (*x, f(*y))))
     };
@@ -99,7 +100,7 @@ fn figures(first: &Record, records: &[Record], runs: &Runs) -> Vec<Figure> {
     let loss = curves(&both("nll", |y| y), "epoch", "NLL [nats per image]", "Negative log-likelihood", Scale::Log);
     let error = curves(&both("error", |y| 100.0 * y), "epoch", "error [%]", "Error", Scale::Log);
     let compression = |r: &Record| of(r, &format!("seed {}", r.seed), "sparsity", |y| 1.0 / (1.0 - y));
-    let compression: Vec<Series> = records.iter().map(compression).collect();
+    let compression: Vec<Series> = records.iter().copied().map(compression).collect();
     let compression = curves(&compression, "epoch", "|W| / |W != 0|", "Compression", Scale::Log);
     let layer = |layer: &(String, Vec<f64>)| Record {
         label: format!("layer {}", layer.0),

@@ -61,7 +61,7 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         desk.finish();
         let results = Results::new(self.experiment, configuration, self.split, records);
         let pruned: Vec<&Record> = results.records.iter().filter(|r| r.label == self.label).collect();
-        let figures = pruned.first().map_or_else(Vec::new, |first| figures(first, &pruned, runs));
+        let figures = figures(&pruned, runs);
         let (train, test) = (self.split.train(), self.split.test());
         let about = format!(
             "{}: {} training and {} test images; the last weights, never the best epoch.",
@@ -89,7 +89,8 @@ const TABLES: [page::Columns<'_>; 3] = [
 ];
 
 /// Loss, error and log alpha of the first seed, and every seed's compression.
-fn figures(first: &Record, records: &[&Record], runs: &Runs) -> Vec<Figure> {
+fn figures(records: &[&Record], runs: &Runs) -> Vec<Figure> {
+    let Some(first) = records.first() else { return Vec::new() };
     let of = |record: &Record, name: &str, curve: &str, f: fn(f64) -> f64| {
         Series::new(name, record.curves.get(curve).into_iter().flatten().map(|(x, y)| (*x, f(*y))))
     };
@@ -99,8 +100,8 @@ fn figures(first: &Record, records: &[&Record], runs: &Runs) -> Vec<Figure> {
     };
     let loss = curves(&both("nll", |y| y), "epoch", "NLL [nats per image]", "Negative log-likelihood", Scale::Log);
     let error = curves(&both("error", |y| 100.0 * y), "epoch", "error [%]", "Error", Scale::Log);
-    let compression = |r: &Record| of(r, &format!("seed {}", r.seed), "sparsity", |y| 1.0 / (1.0 - y));
-    let compression: Vec<Series> = records.iter().copied().map(compression).collect();
+    let compression = |r: &&Record| of(r, &format!("seed {}", r.seed), "sparsity", |y| 1.0 / (1.0 - y));
+    let compression: Vec<Series> = records.iter().map(compression).collect();
     let compression = curves(&compression, "epoch", "|W| / |W != 0|", "Compression", Scale::Log);
     let layer = |layer: &(String, Vec<f64>)| Record {
         label: format!("layer {}", layer.0),

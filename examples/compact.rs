@@ -10,17 +10,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
+use serde::Serialize;
 use sparsevd::prelude::*;
+use sparsevd_lab::results::Results;
 use sparsevd_lab::{finish, resume, small::small, stop};
 
 /// Trains LeNet-300-100 with Sparse Variational Dropout, on the UCI digits or the images in --data, and compacts it.
 ///
 /// Into the folder given by --out go posterior.safetensors, which training or Python can go on from, and the pruned
 /// network: compact.safetensors, and compact-posterior.safetensors with weights in as many bits as the posterior supports.
-/// Prints what was removed, the errors, and how long a pass takes before and after.
+/// Prints what was removed, the errors, and how long a pass takes before and after; results.json has them, too.
 ///
 /// Ctrl-C stops after the current step; --resume goes on, also after a crash, to the same bytes.
-#[derive(Clone, Debug, Parser)]
+#[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
     /// Folder with MNIST or Fashion-MNIST [default: the digits inside the crate]
@@ -79,7 +81,10 @@ fn run<const I: usize>(
         return Ok(());
     }
     save_posterior_with(&net, args.out.join("posterior.safetensors"), &trainer)?;
-    println!("{}", small(&mut net, split.test(), args.threshold, &args.out)?);
+    let small = small(&mut net, split.test(), args.threshold, &args.out)?;
+    println!("{small}");
+    let records = small.records(&format!("{I}-300-100-10 on {}", split.train().name()), args.seed);
+    Results::on("compact", args, &split, records.into()).write(args.out.join("results.json"))?;
     println!("Wrote {}", args.out.join("compact.safetensors").display());
     Ok(())
 }

@@ -98,6 +98,26 @@ fn median(mut pass: impl FnMut()) -> f64 {
 }
 
 impl Small {
+    /// Sizes, errors and times in one record each for the network as it was, compact, and in the posterior's bits.
+    pub fn records(&self, label: &str, seed: u64) -> [Record; 3] {
+        let of = |form: &str, weights: usize, bytes: usize, error: f64| {
+            Record::new(format!("{label}, {form}"), seed)
+                .with("weights", weights as f64)
+                .with("bytes", bytes as f64)
+                .with("error", error)
+        };
+        let report = &self.report;
+        let weights = report.layers.iter().map(|layer| layer.before.weights).sum();
+        let kept = report.layers.iter().map(|layer| layer.kept).sum();
+        let mut before = of("before", weights, report.dense_bytes, self.pruned);
+        let mut compact = of("compact", kept, report.single_bytes, self.compact);
+        for (data, dense, sparse) in &self.microseconds {
+            before.set(format!("us, batch {data}"), *dense);
+            compact.set(format!("us, batch {data}"), *sparse);
+        }
+        [before, compact, of("in the posterior's bits", kept, report.posterior_bytes, self.rounded)]
+    }
+
     /// Adds sizes and errors to a record.
     pub fn record(&self, record: &mut Record) {
         record.neurons(&self.report);

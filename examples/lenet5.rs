@@ -9,9 +9,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use sparsevd::data::Augment;
 use sparsevd::prelude::*;
-use sparsevd_lab::args::{Needs, Runs, parse};
+use sparsevd_lab::args::{Augmentation, Needs, Runs, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
 use sparsevd_lab::seeds::Seeds;
@@ -27,9 +26,9 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     runs: Runs,
-    /// Shifts images by up to so many pixels in each direction, anew in each epoch; the paper's recipe does not
-    #[arg(long, value_name = "PIXELS", default_value_t = 0)]
-    shift: usize,
+    #[command(flatten)]
+    #[serde(flatten)]
+    images: Augmentation,
 }
 
 const NEEDS: Needs = Needs { example: "lenet5", set: "mnist", folder: "mnist" };
@@ -47,8 +46,7 @@ fn main() -> ExitCode {
 fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let split = args.runs.split(NEEDS, (2000, 1000))?.centred().images();
     let title = format!("LeNet-5 on {}", split.train().name());
-    let augment = Augment { crop_pad: args.shift, flip: false };
-    let trainer = Trainer { augment, ..args.runs.trainer() };
+    let trainer = Trainer { augment: args.images.augment(), ..args.runs.trainer() };
     Seeds { experiment: "lenet5", title, label: "Sparse VD", split: &split, trainer }.run(
         &Desk::new(&args.runs)?,
         &args.runs,

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
-use sparsevd::data::{Augment, Images};
+use sparsevd::data::Images;
 use sparsevd::prelude::*;
-use sparsevd_lab::args::{Needs, Runs, parse};
+use sparsevd_lab::args::{Augmentation, Needs, Runs, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
 use sparsevd_lab::record::Record;
@@ -43,9 +43,9 @@ struct Args {
     /// Dropout before every layer but the first, while pre-training
     #[arg(long, value_name = "RATE", default_value_t = 0.1)]
     dropout: f64,
-    /// Shift images by up to 4 pixels and mirror every second one
-    #[arg(long)]
-    augment: bool,
+    #[command(flatten)]
+    #[serde(flatten)]
+    images: Augmentation,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
@@ -54,12 +54,6 @@ enum Width {
     Quarter,
     Half,
     Full,
-}
-
-impl Args {
-    fn augment(&self) -> Augment {
-        if self.augment { Augment { crop_pad: 4, flip: true } } else { Augment::default() }
-    }
 }
 
 const NEEDS: Needs = Needs { example: "vgg", set: "cifar10", folder: "cifar-10-batches-bin" };
@@ -82,7 +76,7 @@ trait Net: BuildOnDevice<Cpu, f32, Built: Classifier<3, 10, f32, Cpu, Images> + 
 impl<N: BuildOnDevice<Cpu, f32, Built: Classifier<3, 10, f32, Cpu, Images> + Send>> Net for N {}
 
 fn train<N: Net, Dense: Net>(args: &Args, split: &Split<Images>) -> Result<(), Box<dyn std::error::Error>> {
-    let trainer = Trainer { augment: args.augment(), ..args.runs.trainer() };
+    let trainer = Trainer { augment: args.images.augment(), ..args.runs.trainer() };
     let title = format!("VGG-like ({:?}) on {}", args.width, split.train().name());
     let desk = Desk::new(&args.runs)?;
     let seeds = Seeds { experiment: "vgg", title, label: "Sparse VD", split, trainer };
@@ -110,7 +104,7 @@ fn pretrained<Dense: Net>(
         learning_rate: args.pretrain_learning_rate,
         seed,
         warm_up: (0.0, 0.0),
-        augment: args.augment(),
+        augment: args.images.augment(),
         ..args.runs.trainer()
     };
     let mut net = Cpu::seed_from_u64(seed).build_module::<Dense, f32>();

@@ -33,7 +33,7 @@ pub struct Trainer {
     pub beta: f64,
     /// The epochs between which the KL weight rises from 0.
     pub warm_up: (f64, f64),
-    /// How images are shifted and mirrored, anew each time they are seen; not at all by default.
+    /// How images are shifted, warped and mirrored, anew each time they are seen; not at all by default.
     pub augment: Augment,
     /// Determines the order of the data, their augmentation and the noise.
     pub seed: u64,

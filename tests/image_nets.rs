@@ -61,9 +61,9 @@ fn augmentation_follows_the_seed() {
         trainer.fit(&mut net, &data).unwrap();
         net.0.theta.as_vec()
     };
-    let shifted = Trainer { augment: Augment { crop_pad: 2, flip: true }, ..off.clone() };
+    let shifted = Trainer { augment: Augment { crop_pad: 2, warp: 0.1, flip: true }, ..off.clone() };
     assert_eq!(train(&shifted), train(&shifted));
-    let mirrored = Trainer { augment: Augment { crop_pad: 0, flip: true }, ..off.clone() };
+    let mirrored = Trainer { augment: Augment { flip: true, ..Augment::default() }, ..off.clone() };
     let all = [&off, &mirrored, &shifted, &Trainer { seed: 5, ..shifted.clone() }].map(train);
     assert!((0..4).all(|i| (0..i).all(|j| all[i] != all[j])));
 
@@ -75,21 +75,20 @@ fn augmentation_follows_the_seed() {
 #[test]
 fn augmentation_that_cannot_be_is_refused() {
     let data = bars(20, [1, 8, 10]).unwrap();
-    let trainer = |crop_pad| Trainer {
-        epochs: 1,
-        batch: 20,
-        augment: Augment { crop_pad, flip: true },
-        progress: false,
-        ..Trainer::default()
-    };
-    let vectors = trainer(1).fit(&mut build::<SparseVdLinear<80, 10>>(), &data);
+    let trainer = |augment| Trainer { epochs: 1, batch: 20, augment, progress: false, ..Trainer::default() };
+    let flip = Augment { flip: true, ..Augment::default() };
+    let vectors = trainer(flip).fit(&mut build::<SparseVdLinear<80, 10>>(), &data);
     let Err(Error::Input(message)) = vectors else { panic!("{vectors:?}") };
     assert!(message.contains("`augment`") && message.contains("bars") && message.contains(".images()"), "{message}");
     let mut net = build::<(SparseVdConv2d<1, 2, 3>, Flatten<96>, SparseVdLinear<96, 10>)>();
     let data = data.images();
     for crop_pad in [8, 10, usize::MAX] {
-        let refused = trainer(crop_pad).fit(&mut net, &data);
+        let refused = trainer(Augment { crop_pad, ..flip }).fit(&mut net, &data);
         assert!(matches!(refused, Err(Error::Setting { name: "augment.crop_pad", .. })), "{refused:?}");
+    }
+    for warp in [-0.1, 0.6, f64::NAN] {
+        let refused = trainer(Augment { warp, ..flip }).fit(&mut net, &data);
+        assert!(matches!(refused, Err(Error::Setting { name: "augment.warp", .. })), "{refused:?}");
     }
 }
 

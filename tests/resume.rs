@@ -117,7 +117,7 @@ fn nor_in_double_precision() {
 /// Batch norm's running moments, and augmentation.
 #[test]
 fn nor_of_a_network_of_images() {
-    let trainer = Trainer { augment: Augment { crop_pad: 1, flip: true }, ..trainer() };
+    let trainer = Trainer { augment: Augment { crop_pad: 1, warp: 0.1, flip: true }, ..trainer() };
     the_same(|seed| Cpu::seed_from_u64(seed).build_module::<Image, f32>(), &digits().images(), &trainer);
 }
 

@@ -8,7 +8,7 @@
 //! | numbers of your own | [`Dataset::new`], [`Split::new`] |
 //!
 //! Pixels are `f32` in `[0, 1]`; [`Split::centred`] subtracts the mean image of the training half, and
-//! [`Split::standardised`] brings each channel to mean 0 and variance 1. [`Augment`] shifts and mirrors.
+//! [`Split::standardised`] brings each channel to mean 0 and variance 1. [`Augment`] shifts, warps and mirrors.
 //!
 //! A dense network reads each image as one vector; for a convolutional one, [`Split::images`] keeps channels, height and
 //! width.

@@ -67,6 +67,27 @@ pub struct Runs {
     pub quick: bool,
 }
 
+/// How training images are changed, anew in each epoch.
+#[derive(Clone, Debug, Args, Serialize)]
+pub struct Augmentation {
+    /// Shifts training images by up to so many pixels in each direction, anew in each epoch
+    #[arg(long, value_name = "PIXELS", default_value_t = 0)]
+    pub shift: usize,
+    /// Stretches, slants and turns them, by up to such a share of a pixel for each pixel from the centre
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub warp: f64,
+    /// Mirrors every second one left to right
+    #[arg(long)]
+    pub flip: bool,
+}
+
+impl Augmentation {
+    /// For a trainer.
+    pub fn augment(&self) -> Augment {
+        Augment { crop_pad: self.shift, warp: self.warp, flip: self.flip }
+    }
+}
+
 /// The command line, where these arguments have these defaults.
 pub fn parse<A: CommandFactory + FromArgMatches>(defaults: &[(&'static str, &'static str)]) -> A {
     let with = |command: clap::Command, (name, value): &(&'static str, &'static str)| {

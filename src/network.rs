@@ -335,17 +335,17 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Network<E, D> for L
         if let Some((name, value)) = self.not_finite() {
             return Err(Error::Compact { part: path.into(), problem: format!("its {name} holds {value}") });
         }
-        let (mut kept, mut variance) = (0, 0.0);
+        let (mut kept, mut precision) = (0, 0.0);
         let mut pruned = |q: Normal<f64>| {
             if q.log_alpha() >= threshold || q.mean == 0.0 {
                 return 0.0;
             }
-            (kept, variance) = (kept + 1, variance + q.var());
+            (kept, precision) = (kept + 1, precision + 1.0 / q.var());
             q.mean
         };
         let weights = self.marginals().into_iter().map(&mut pruned).collect();
         let known = self.posterior.noise() == Noise::Gaussian && kept > 0;
-        let sigma = known.then(|| (variance / f64::from(kept)).sqrt());
+        let sigma = known.then(|| (f64::from(kept) / precision).sqrt());
         found.push((path.to_string(), M::op(weights, floats(&self.bias), sigma)));
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! A compact network computes what the pruned posterior mean does, whatever was removed.
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -125,6 +126,27 @@ proptest! {
         let rounded = CompactNet::from_bytes(&bytes).unwrap();
         prop_assert_eq!(rounded.report().unwrap().layers.len(), 3);
         prop_assert_eq!(rounded.forward(&x.as_vec(), &mut scratch).unwrap().len(), found.len());
+    }
+}
+
+proptest! {
+    /// No weight moves by more than sigma, and 1 / sigma^2 is the mean of 1 / sigma_i^2: so the sum of `(d_i / sigma_i)^2` is no
+    /// more than the number of weights. On average it is a third of it.
+    #[test]
+    fn rounding_is_within_the_posterior(log_sigma2 in vec(-12.0_f32..0.0, 16), theta in vec(-1.0..1.0, 16)) {
+        let mut net = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<4, 4>, f32>();
+        net.set_theta(&theta).unwrap();
+        net.spread = net.spread.device().tensor_from_vec(log_sigma2.clone(), (Const, Const));
+        let small = compact(&net, &[4], f64::INFINITY).unwrap();
+        let units: Vec<f32> = (0..16).map(|i| if i % 5 == 0 { 1.0 } else { 0.0 }).collect();
+        let weights = |precision| {
+            let small = CompactNet::from_bytes(&small.to_bytes(precision).unwrap()).unwrap();
+            small.forward(&units, &mut Scratch::default()).unwrap().to_vec() // column by column
+        };
+        let (exact, rounded) = (weights(Precision::Single), weights(Precision::Posterior));
+        let moved = |i: usize| f64::from(exact[i] - rounded[i]).powi(2) / f64::from(log_sigma2[i % 4 * 4 + i / 4]).exp();
+        let sum: f64 = (0..16).map(moved).sum();
+        prop_assert!(sum <= 16.001, "{sum}");
     }
 }
 

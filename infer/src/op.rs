@@ -13,8 +13,8 @@ pub enum Op {
         weights: Vec<f64>,
         /// One per output.
         bias: Vec<f64>,
-        /// How far weights may be rounded, where that is known: the posterior's standard deviation, root mean square over
-        /// the weights that stay.
+        /// How far weights may be rounded, where that is known: the posterior's standard deviation, whose square is the harmonic
+        /// mean of the variances of the weights that stay.
         sigma: Option<f64>,
     },
     /// A convolution.

@@ -19,12 +19,12 @@ type Failure = Box<dyn std::error::Error>;
 pub struct Small {
     /// Sizes before and after.
     pub report: Report,
-    /// The error on the test set with the pruned means.
-    pub pruned: f64,
-    /// The error of the compact network.
-    pub compact: f64,
+    /// On the test set, with the pruned means.
+    pub pruned: Metrics,
+    /// By the compact network.
+    pub compact: Metrics,
     /// With the weights in the posterior's bits.
-    pub rounded: f64,
+    pub rounded: Metrics,
     /// The median time of a pass through the dense network and the compact one, by the number of data.
     pub microseconds: Vec<(usize, f64, f64)>,
 }
@@ -53,17 +53,17 @@ pub fn small<N: Classifier<I, 10, f32, Cpu, L>, const I: usize, L: Layout>(
     let microseconds = [1, 100].into_iter().map(times).collect::<Result<_, Failure>>()?;
     Ok(Small {
         report: single.report()?,
-        pruned: predict(net, test, Evaluate::Pruned(threshold))?.score(test.labels())?.error,
-        compact: error(&single, test)?,
-        rounded: error(&rounded, test)?,
+        pruned: predict(net, test, Evaluate::Pruned(threshold))?.score(test.labels())?,
+        compact: score(&single, test)?,
+        rounded: score(&rounded, test)?,
         microseconds,
     })
 }
 
-fn error<L: Layout>(net: &CompactNet, test: &Dataset<L>) -> Result<f64, Failure> {
+fn score<L: Layout>(net: &CompactNet, test: &Dataset<L>) -> Result<Metrics, Failure> {
     let mut scratch = Scratch::default();
     let logits = net.forward(test.inputs(), &mut scratch)?;
-    Ok(Predictions::from_logits(logits, net.outputs())?.score(test.labels())?.error)
+    Ok(Predictions::from_logits(logits, net.outputs())?.score(test.labels())?)
 }
 
 fn dense<N: Classifier<I, 10, f32, Cpu, L>, const I: usize, L: Layout>(
@@ -100,22 +100,22 @@ fn median(mut pass: impl FnMut()) -> f64 {
 impl Small {
     /// Sizes, errors and times in one record each for the network as it was, compact, and in the posterior's bits.
     pub fn records(&self, label: &str, seed: u64) -> [Record; 3] {
-        let of = |form: &str, weights: usize, bytes: usize, error: f64| {
-            Record::new(format!("{label}, {form}"), seed)
-                .with("weights", weights as f64)
-                .with("bytes", bytes as f64)
-                .with("error", error)
+        let of = |form: &str, weights: usize, bytes: usize, metrics: &Metrics| {
+            let sizes = Record::new(format!("{label}, {form}"), seed);
+            let mut record = sizes.with("weights", weights as f64).with("bytes", bytes as f64);
+            record.score("", metrics);
+            record
         };
         let report = &self.report;
         let weights = report.layers.iter().map(|layer| layer.before.weights).sum();
         let kept = report.layers.iter().map(|layer| layer.kept).sum();
-        let mut before = of("before", weights, report.dense_bytes, self.pruned);
-        let mut compact = of("compact", kept, report.single_bytes, self.compact);
+        let mut before = of("before", weights, report.dense_bytes, &self.pruned);
+        let mut compact = of("compact", kept, report.single_bytes, &self.compact);
         for (data, dense, sparse) in &self.microseconds {
             before.set(format!("us, batch {data}"), *dense);
             compact.set(format!("us, batch {data}"), *sparse);
         }
-        [before, compact, of("in the posterior's bits", kept, report.posterior_bytes, self.rounded)]
+        [before, compact, of("in the posterior's bits", kept, report.posterior_bytes, &self.rounded)]
     }
 
     /// Adds sizes and errors to a record.
@@ -123,13 +123,14 @@ impl Small {
         record.neurons(&self.report);
         record.set("bytes", self.report.single_bytes as f64);
         record.set("bytes in posterior's bits", self.report.posterior_bytes as f64);
-        record.set("error in posterior's bits", self.rounded);
+        record.set("error in posterior's bits", self.rounded.error);
+        record.set("nll in posterior's bits", self.rounded.nll);
     }
 }
 
 impl fmt::Display for Small {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [pruned, compact, rounded] = [self.pruned, self.compact, self.rounded].map(|error| 100.0 * error);
+        let [pruned, compact, rounded] = [&self.pruned, &self.compact, &self.rounded].map(|m| 100.0 * m.error);
         writeln!(f, "{}", self.report)?;
         write!(f, "error {pruned:.2} % pruned, {compact:.2} % compact, {rounded:.2} % in the posterior's bits")?;
         for (data, dense, compact) in &self.microseconds {

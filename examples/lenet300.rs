@@ -44,7 +44,7 @@ fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let split = args.runs.split(NEEDS, (2000, 1000))?.centred();
     let title = format!("LeNet-300-100 on {}", split.train().name());
     let trainer = args.runs.trainer();
-    Seeds { experiment: "lenet300", title, label: "Sparse VD", split: &split, trainer }.run(
+    Seeds { experiment: "lenet300", title, split: &split, trainer }.run(
         &Desk::new(&args.runs)?,
         &args.runs,
         &args,

@@ -79,7 +79,7 @@ fn train<N: Net, Dense: Net>(args: &Args, split: &Split<Images>) -> Result<(), B
     let trainer = Trainer { augment: args.images.augment(), ..args.runs.trainer() };
     let title = format!("VGG-like ({:?}) on {}", args.width, split.train().name());
     let desk = Desk::new(&args.runs)?;
-    let seeds = Seeds { experiment: "vgg", title, label: "Sparse VD", split, trainer };
+    let seeds = Seeds { experiment: "vgg", title, split, trainer };
     seeds.run(&desk, &args.runs, args, |seed, records| {
         let mut net = Cpu::seed_from_u64(seed).build_module::<N, f32>();
         args.runs.prepare(&mut net)?;

@@ -1,7 +1,7 @@
 //! One network with several seeds: trained, scored, compacted, reported.
 
 use serde::Serialize;
-use sparsevd::data::Layout;
+use sparsevd::data::{Augment, Layout};
 use sparsevd::plots::{Scale, Series, curves};
 use sparsevd::prelude::*;
 
@@ -19,8 +19,6 @@ pub struct Seeds<'a, L> {
     pub experiment: &'a str,
     /// For the page.
     pub title: String,
-    /// What the network is, for tables.
-    pub label: &'a str,
     /// The data.
     pub split: &'a Split<L>,
     /// How to train, with the first seed.
@@ -43,10 +41,10 @@ impl<L: Layout + Clone> Seeds<'_, L> {
     where
         N: Classifier<I, 10, f32, Cpu, L> + Send,
     {
-        let mut records = Vec::new();
+        let (label, mut records) = (self.label(), Vec::new());
         for seed in runs.all_seeds().take_while(|_| !desk.stopped()) {
             let trainer = Trainer { seed, ..self.trainer.clone() };
-            let job = Job { label: self.label.into(), split: self.split, trainer, prunes: true };
+            let job = Job { label: label.into(), split: self.split, trainer, prunes: true };
             let (mut net, folder) = (build(seed, &mut records)?, runs.out.join(format!("seed-{seed}")));
             if desk.stopped() {
                 break;
@@ -60,7 +58,7 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         }
         desk.finish();
         let results = Results::new(self.experiment, configuration, self.split, records);
-        let pruned: Vec<&Record> = results.records.iter().filter(|r| r.label == self.label).collect();
+        let pruned: Vec<&Record> = results.records.iter().filter(|r| r.label == label).collect();
         let figures = figures(&pruned, runs);
         let (train, test) = (self.split.train(), self.split.test());
         let about = format!(
@@ -70,6 +68,11 @@ impl<L: Layout + Clone> Seeds<'_, L> {
             test.len()
         );
         page::publish(&self.title, &about, &results, &TABLES, figures, &runs.out)
+    }
+
+    /// What the networks are, for tables.
+    fn label(&self) -> &'static str {
+        if self.trainer.augment == Augment::default() { "Sparse VD" } else { "Sparse VD, augmented images" }
     }
 }
 

@@ -32,7 +32,7 @@ struct Args {
     #[arg(long, default_value_t = 60, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     epochs: usize,
     /// Weights with log alpha at or above this are pruned
-    #[arg(long, default_value_t = THRESHOLD)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = THRESHOLD)]
     threshold: f64,
     /// Determines the initial weights, the order of the data and the noise
     #[arg(long, default_value_t = 0)]

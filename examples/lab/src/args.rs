@@ -39,7 +39,7 @@ pub struct Runs {
     #[arg(long, num_args = 1..=2, value_delimiter = ',', value_names = ["FROM", "TO"])]
     pub warm_up: Option<Vec<f64>>,
     /// Weights with log alpha at or above this are pruned
-    #[arg(long, default_value_t = sparsevd::THRESHOLD)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = sparsevd::THRESHOLD)]
     pub threshold: f64,
     /// What of them is switched off while training, too
     #[arg(long, value_enum, value_name = "WHAT", default_value = "mean")]

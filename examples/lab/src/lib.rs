@@ -12,9 +12,11 @@
 //! | [`page`] | results.json, figures and report.html in the folder of a run |
 //! | [`seeds`] | one network with several seeds, and all of the above |
 //! | [`small`] | what is left of a network after compaction |
+//! | [`lower`] | what would be left at lower thresholds |
 
 pub mod args;
 pub mod desk;
+pub mod lower;
 pub mod markdown;
 pub mod page;
 pub mod record;

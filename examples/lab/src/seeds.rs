@@ -7,6 +7,7 @@ use sparsevd::prelude::*;
 
 use crate::args::Runs;
 use crate::desk::Desk;
+use crate::lower::lower;
 use crate::page::{self, Figure};
 use crate::record::Record;
 use crate::results::Results;
@@ -55,6 +56,7 @@ impl<L: Layout + Clone> Seeds<'_, L> {
             println!("\n{}\n\n{small}\n", net.sparsity(runs.threshold)?);
             small.record(&mut record);
             records.push(record);
+            records.extend(lower(&mut net, self.split, runs.threshold, seed)?);
         }
         desk.finish();
         let results = Results::new(self.experiment, configuration, self.split, records);
@@ -76,7 +78,7 @@ impl<L: Layout + Clone> Seeds<'_, L> {
     }
 }
 
-const TABLES: [page::Columns<'_>; 3] = [
+const TABLES: [page::Columns<'_>; 4] = [
     (
         "With the means below the threshold on log alpha",
         &["network", "seed", "error", "nll", "ece", "brier", "layers", "sparsity", "compression", "seconds"],
@@ -88,6 +90,10 @@ const TABLES: [page::Columns<'_>; 3] = [
     (
         "Compact",
         &["network", "seed", "kept", "neurons", "bytes", "bytes in posterior's bits", "error in posterior's bits"],
+    ),
+    (
+        "The same weights pruned at lower thresholds, and what that should cost in NLL at most",
+        &["pruned at", "pruned compression", "pruned error", "pruned nll", "pruned cost"],
     ),
 ];
 

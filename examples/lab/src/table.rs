@@ -15,7 +15,7 @@ pub struct UnknownColumn {
 }
 
 /// How a number is shown: its name in records, the column's head, a factor, and digits after the point.
-const SHOWN: [(&str, &str, f64, usize); 32] = [
+const SHOWN: [(&str, &str, f64, usize); 36] = [
     ("error", "error %", 100.0, 2),
     ("mean error", "error %, unpruned", 100.0, 2),
     ("best error", "best epoch %", 100.0, 2),
@@ -37,6 +37,10 @@ const SHOWN: [(&str, &str, f64, usize); 32] = [
     ("bytes in posterior's bits", "bytes in posterior's bits", 1.0, 0),
     ("error in posterior's bits", "error % in posterior's bits", 100.0, 2),
     ("nll in posterior's bits", "NLL in posterior's bits", 1.0, 4),
+    ("pruned error", "error %", 100.0, 2),
+    ("pruned nll", "NLL", 1.0, 4),
+    ("pruned cost", "NLL it may cost", 1.0, 4),
+    ("pruned compression", "compression", 1.0, 1),
     ("us, batch 1", "us, batch 1", 1.0, 1),
     ("us, batch 100", "us, batch 100", 1.0, 1),
     ("epochs", "epochs", 1.0, 0),

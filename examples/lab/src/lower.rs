@@ -28,7 +28,7 @@ where
     let at = |lower: f64| {
         let metrics = predict(net, split.test(), Evaluate::Pruned(lower))?.score(split.test().labels())?;
         let more = log_alpha.iter().filter(|x| (lower..threshold).contains(*x));
-        let nats = more.map(|x| 0.5 * (-x).exp()).sum::<f64>();
+        let nats = more.map(|x| 0.5 * (-x).exp()).sum::<f64>() + 0.0; // not -0
         Ok(Record::new(format!("log alpha >= {lower}"), seed)
             .with("pruned error", metrics.error)
             .with("pruned nll", metrics.nll)

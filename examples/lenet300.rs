@@ -13,7 +13,7 @@ use sparsevd::prelude::*;
 use sparsevd_lab::args::{Needs, Runs, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
-use sparsevd_lab::seeds::Seeds;
+use sparsevd_lab::seeds::{Seeds, Start};
 
 /// Trains LeNet-300-100 (784-300-100-10) with Sparse Variational Dropout on MNIST.
 ///
@@ -26,6 +26,9 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     runs: Runs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    start: Start,
 }
 
 const NEEDS: Needs = Needs { example: "lenet300", set: "mnist", folder: "mnist" };
@@ -44,7 +47,7 @@ fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let split = args.runs.split(NEEDS, (2000, 1000))?.centred();
     let title = format!("LeNet-300-100 on {}", split.train().name());
     let trainer = args.runs.trainer();
-    Seeds { experiment: "lenet300", title, split: &split, trainer }.run(
+    Seeds { experiment: "lenet300", title, split: &split, trainer, start: &args.start }.run(
         &Desk::new(&args.runs)?,
         &args.runs,
         &args,

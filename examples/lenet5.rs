@@ -13,7 +13,7 @@ use sparsevd::prelude::*;
 use sparsevd_lab::args::{Augmentation, Needs, Runs, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
-use sparsevd_lab::seeds::Seeds;
+use sparsevd_lab::seeds::{Seeds, Start};
 
 /// Trains LeNet-5 (two convolutions to 20 and 50 channels, then 800-500-10) with Sparse Variational Dropout on MNIST.
 ///
@@ -26,6 +26,9 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     runs: Runs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    start: Start,
     #[command(flatten)]
     #[serde(flatten)]
     images: Augmentation,
@@ -47,7 +50,7 @@ fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let split = args.runs.split(NEEDS, (2000, 1000))?.centred().images();
     let title = format!("LeNet-5 on {}", split.train().name());
     let trainer = Trainer { augment: args.images.augment(), ..args.runs.trainer() };
-    Seeds { experiment: "lenet5", title, split: &split, trainer }.run(
+    Seeds { experiment: "lenet5", title, split: &split, trainer, start: &args.start }.run(
         &Desk::new(&args.runs)?,
         &args.runs,
         &args,

@@ -15,7 +15,7 @@ use sparsevd_lab::args::{Augmentation, Needs, Runs, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
 use sparsevd_lab::record::Record;
-use sparsevd_lab::seeds::Seeds;
+use sparsevd_lab::seeds::{Seeds, Start};
 use sparsevd_lab::train::Job;
 
 /// Trains the VGG-like network (13 convolutions with batch norm, two dense layers) with Sparse Variational Dropout on
@@ -31,11 +31,14 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     runs: Runs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    start: Start,
     /// Channels: full is 64 to 512
     #[arg(long, value_enum, default_value_t = Width::Quarter)]
     width: Width,
     /// Epochs of dense training with binary dropout before Sparse VD
-    #[arg(long, value_name = "EPOCHS", default_value_t = 0)]
+    #[arg(long, value_name = "EPOCHS", default_value_t = 0, conflicts_with = "from")]
     pretrain: usize,
     /// Adam's learning rate while pre-training; that of Sparse VD is --learning-rate
     #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
@@ -79,7 +82,7 @@ fn train<N: Net, Dense: Net>(args: &Args, split: &Split<Images>) -> Result<(), B
     let trainer = Trainer { augment: args.images.augment(), ..args.runs.trainer() };
     let title = format!("VGG-like ({:?}) on {}", args.width, split.train().name());
     let desk = Desk::new(&args.runs)?;
-    let seeds = Seeds { experiment: "vgg", title, split, trainer };
+    let seeds = Seeds { experiment: "vgg", title, split, trainer, start: &args.start };
     seeds.run(&desk, &args.runs, args, |seed, records| {
         let mut net = Cpu::seed_from_u64(seed).build_module::<N, f32>();
         args.runs.prepare(&mut net)?;

@@ -1,5 +1,8 @@
 //! One network with several seeds: trained, scored, compacted, reported.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use serde::Serialize;
 use sparsevd::data::{Augment, Layout};
 use sparsevd::plots::{Scale, Series, curves};
@@ -14,6 +17,14 @@ use crate::results::Results;
 use crate::small::small;
 use crate::train::Job;
 
+/// Where the networks of an experiment come from.
+#[derive(Clone, Debug, Args, Serialize)]
+pub struct Start {
+    /// Goes on from the posteriors that another run left in this folder (seed-0/posterior.safetensors, ...), with the settings given here
+    #[arg(long, value_name = "DIR")]
+    pub from: Option<PathBuf>,
+}
+
 /// An experiment with one network.
 pub struct Seeds<'a, L> {
     /// Its name, and that of its file among the notes.
@@ -24,6 +35,8 @@ pub struct Seeds<'a, L> {
     pub split: &'a Split<L>,
     /// How to train, with the first seed.
     pub trainer: Trainer,
+    /// Where to start from.
+    pub start: &'a Start,
 }
 
 impl<L: Layout + Clone> Seeds<'_, L> {
@@ -46,10 +59,14 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         for seed in runs.all_seeds().take_while(|_| !desk.stopped()) {
             let trainer = Trainer { seed, ..self.trainer.clone() };
             let job = Job { label: label.into(), split: self.split, trainer, prunes: true };
-            let (mut net, folder) = (build(seed, &mut records)?, runs.out.join(format!("seed-{seed}")));
+            let (mut net, name) = (build(seed, &mut records)?, format!("seed-{seed}"));
             if desk.stopped() {
                 break;
             }
+            if let Some(from) = &self.start.from {
+                load_posterior(&mut net, from.join(&name).join("posterior.safetensors"))?;
+            }
+            let folder = runs.out.join(name);
             let mut record = desk.one(|| job.train(desk, &mut net))?;
             save_posterior_with(&net, folder.join("posterior.safetensors"), &job.trainer)?;
             let small = small(&mut net, self.split.test(), runs.threshold, &folder)?;

@@ -1,0 +1,61 @@
+//! An experiment that starts from the posteriors of another one.
+
+use std::path::Path;
+
+use clap::Parser;
+use serde::Serialize;
+use sparsevd::prelude::*;
+use sparsevd_lab::args::Runs;
+use sparsevd_lab::desk::Desk;
+use sparsevd_lab::record::Record;
+use sparsevd_lab::results::Results;
+use sparsevd_lab::seeds::{Seeds, Start};
+
+#[derive(Parser, Serialize)]
+struct Args {
+    #[command(flatten)]
+    #[serde(flatten)]
+    runs: Runs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    start: Start,
+}
+
+type Net = (SparseVdLinear<64, 12>, ReLU, SparseVdLinear<12, 10>);
+
+/// What two seeds came to.
+fn run(out: &Path, more: &[&str]) -> Result<Vec<Record>, Box<dyn std::error::Error>> {
+    let usual = ["lab", "--epochs", "3", "--batch", "20", "--seeds", "2", "--threads", "1", "--out"];
+    let args = Args::parse_from(usual.into_iter().chain(out.to_str()).chain(more.iter().copied()));
+    let split = Split::optdigits()?.take(400, 100)?.centred();
+    let trainer = args.runs.trainer();
+    let seeds = Seeds { experiment: "lab", title: String::new(), split: &split, trainer, start: &args.start };
+    seeds.run(&Desk::new(&args.runs)?, &args.runs, &args, |seed, _| {
+        let mut net = Cpu::seed_from_u64(seed).build_module::<Net, f32>();
+        args.runs.prepare(&mut net)?;
+        Ok(net)
+    })?;
+    let mut records = Results::read(out.join("results.json"))?.records;
+    records.retain(|record| record.label == "Sparse VD");
+    Ok(records)
+}
+
+/// A learning rate too small to move any weight shows what it started from.
+#[test]
+fn each_seed_goes_on_from_its_own_posterior() {
+    let dir = tempfile::tempdir().unwrap();
+    let [first, again, anew] = ["first", "again", "anew"].map(|name| dir.path().join(name));
+    let still = ["--learning-rate", "1e-30"];
+    let trained = run(&first, &["--learning-rate", "2e-2"]).unwrap();
+    let again = run(&again, &[&still[..], &["--from", first.to_str().unwrap()]].concat()).unwrap();
+    let anew = run(&anew, &still).unwrap();
+    let scores = |records: &[Record]| -> Vec<[f64; 2]> {
+        records.iter().map(|record| ["nll", "kept"].map(|name| record.values[name])).collect()
+    };
+    assert_eq!(scores(&again), scores(&trained));
+    assert!((0..2).all(|i| scores(&anew)[i] != scores(&trained)[i]));
+
+    std::fs::remove_dir_all(first.join("seed-1")).unwrap();
+    let missing = run(dir.path(), &["--from", first.to_str().unwrap()]).unwrap_err().to_string();
+    assert!(missing.contains("seed-1") && missing.contains("posterior.safetensors"), "{missing}");
+}

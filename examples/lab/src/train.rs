@@ -24,7 +24,7 @@ pub struct Job<'a, L> {
 
 impl<L: Layout + Clone> Job<'_, L> {
     /// Trains the network, or takes it up where its checkpoint is, and scores it: as deployed, with all posterior means, and
-    /// with ten draws from the posterior; after each epoch as deployed.
+    /// with ten draws from the posterior; after each epoch as deployed. Sparsity, too, counts at the desk's threshold.
     ///
     /// # Errors
     /// Those of the training, and of the scores.
@@ -35,16 +35,22 @@ impl<L: Layout + Clone> Job<'_, L> {
         let (checkpoints, mut failed) = (self.checkpoints(desk), None);
         let trainer = Trainer { progress: desk.shows_trainings(), ..self.trainer.clone() };
         let deployed = if self.prunes { Evaluate::Pruned(desk.threshold) } else { Evaluate::Mean };
+        let at_start = net.sparsity(desk.threshold)?;
+        let judge = |net: &mut N, epoch: &mut Epoch| -> Result<(), Error> {
+            epoch.sparsity = net.sparsity(desk.threshold)?;
+            epoch.test = Some(self.score(net, deployed)?);
+            Ok(())
+        };
         let history = trainer.fit_resumable(net, self.split.train(), &checkpoints, |net, epoch| {
+            failed = judge(net, epoch).err();
             desk.epoch(&self.label, epoch);
-            epoch.test = self.score(net, deployed).map_err(|error| failed = Some(error)).ok();
             if failed.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         failed.map_or(Ok(()), Err)?;
         let mut record = Record::new(&self.label, self.trainer.seed);
         record.history(&history);
         record.sparsity(&net.sparsity(desk.threshold)?);
-        record.set("sparsity at start", history.sparsity_at_start);
+        record.set("sparsity at start", at_start.sparsity());
         record.score("", &self.score(net, deployed)?);
         record.score("mean ", &self.score(net, Evaluate::Mean)?);
         record.score("sampled ", &self.score(net, Evaluate::Samples { count: 10, seed: self.trainer.seed })?);

@@ -77,3 +77,17 @@ fn a_checkpoint_of_other_settings_is_refused() {
     let error = job.train(&Desk::of_size(&runs, 64, 6).unwrap(), &mut net).unwrap_err().to_string();
     assert!(error.contains("schedule") && error.contains("sparse-vd-1.safetensors"), "{error}");
 }
+
+#[test]
+fn sparsity_while_training_counts_at_the_threshold_of_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let split = Split::optdigits().unwrap().take(400, 100).unwrap().centred();
+    let sparsity = |threshold: &str| {
+        let (record, _) = train(&runs(&dir.path().join(threshold), &["--threshold", threshold]), &split, 1);
+        let (_, last) = *record.curves["sparsity"].last().unwrap();
+        assert_eq!(last, 1.0 - record.values["kept"] / record.values["weights"]);
+        [record.values["sparsity at start"], last]
+    };
+    let (high, low) = (sparsity("3"), sparsity("-3"));
+    assert!((0..2).all(|i| low[i] > high[i]), "{low:?} {high:?}");
+}

@@ -1,4 +1,5 @@
-//! The figure and the table of paper-notes/kl.md: what each form of the log-uniform KL is worth.
+//! The figure and the table of paper-notes/kl.md: what each form of the log-uniform KL is worth. And what it says a weight is
+//! worth, for paper-notes/initialisation.md.
 //!
 //! ```text
 //! cargo run --release -p sparsevd-priors --example kl_figure
@@ -59,6 +60,37 @@ fn print_table() {
             println!("| {name} | {from} to {to} | {value:+.2e} | {at} | {slope:+.2e} | {slope_at} |");
         }
     }
+}
+
+/// What removing a weight costs in likelihood, where sigma is at its optimum and the likelihood quadratic in the weight with
+/// curvature H: H theta^2 / 2, with H sigma^2 / 2 = -dKL/dlog sigma^2. And its KL, which removing it saves. Both in nats.
+fn cost_and_saving(prior: &impl Prior, log_alpha: f64) -> (f64, f64) {
+    let (saving, slope) = kl(prior, log_alpha);
+    (-slope * (-log_alpha).exp(), saving)
+}
+
+/// Where the two are equal: the log alpha above which the ELBO gains by removing a weight.
+fn break_even(prior: &impl Prior) -> f64 {
+    let (mut pays_not, mut pays) = (-3.0, 3.0);
+    for _ in 0..60 {
+        let middle = 0.5 * (pays_not + pays);
+        let (cost, saving) = cost_and_saving(prior, middle);
+        *(if cost < saving { &mut pays } else { &mut pays_not }) = middle;
+    }
+    pays
+}
+
+fn print_worth() {
+    let at = [3.0, 2.0, 1.0, 0.0, -0.5, -1.0];
+    let row = |what: &str, f: &dyn Fn(f64) -> f64| {
+        println!("| {what} | {} |", at.map(|a| format!("{:.4}", f(a))).join(" | "))
+    };
+    println!("\n| log alpha | {} |\n|---|{}", at.map(|a| a.to_string()).join(" | "), "---|".repeat(at.len()));
+    row("costs, nats", &|a| cost_and_saving(&LogUniform::Exact, a).0);
+    row("at most, if only H <= 1 / sigma^2", &|a| 0.5 * (-a).exp());
+    row("saves, nats", &|a| cost_and_saving(&LogUniform::Exact, a).1);
+    let even = [break_even(&LogUniform::Exact), break_even(&LogUniform::Fit), break_even(&Ard::per_weight())];
+    println!("\nequal at log alpha = {:.2}; with the sigmoid fit {:.2}, with ARD {:.2}", even[0], even[1], even[2]);
 }
 
 fn text(size: i32) -> TextStyle<'static> {
@@ -140,6 +172,7 @@ fn draw(root: &DrawingArea<SVGBackend, Shift>) -> Result<(), Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     print_table();
+    print_worth();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../paper-notes/kl.svg");
     let root = SVGBackend::new(&path, (1920, 800)).into_drawing_area();
     draw(&root)?;

@@ -1,6 +1,6 @@
 //! One network with several seeds: trained, scored, compacted, reported.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -24,6 +24,9 @@ pub struct Start {
     #[arg(long, value_name = "DIR")]
     pub from: Option<PathBuf>,
 }
+
+/// In the folder of each seed.
+const POSTERIOR: &str = "posterior.safetensors";
 
 /// An experiment with one network.
 pub struct Seeds<'a, L> {
@@ -59,16 +62,16 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         for seed in runs.all_seeds().take_while(|_| !desk.stopped()) {
             let trainer = Trainer { seed, ..self.trainer.clone() };
             let job = Job { label: label.into(), split: self.split, trainer, prunes: true };
-            let (mut net, name) = (build(seed, &mut records)?, format!("seed-{seed}"));
+            let (mut net, folder) = (build(seed, &mut records)?, |run: &Path| run.join(format!("seed-{seed}")));
             if desk.stopped() {
                 break;
             }
             if let Some(from) = &self.start.from {
-                load_posterior(&mut net, from.join(&name).join("posterior.safetensors"))?;
+                load_posterior(&mut net, folder(from).join(POSTERIOR))?;
             }
-            let folder = runs.out.join(name);
+            let folder = folder(&runs.out);
             let mut record = desk.one(|| job.train(desk, &mut net))?;
-            save_posterior_with(&net, folder.join("posterior.safetensors"), &job.trainer)?;
+            save_posterior_with(&net, folder.join(POSTERIOR), &job.trainer)?;
             let small = small(&mut net, self.split.test(), runs.threshold, &folder)?;
             println!("\n{}\n\n{small}\n", net.sparsity(runs.threshold)?);
             small.record(&mut record);

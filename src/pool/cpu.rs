@@ -30,26 +30,7 @@ where
         let y = tensor(x.device(), plan.shape(&x), |y| {
             let planes = y.par_chunks_mut(positions).zip(from.par_chunks_mut(positions));
             let planes = planes.zip(numbers(&x).par_chunks(area)).with_min_len(plan.min_len());
-            planes.for_each(|((y, from), x)| {
-                plan.for_lines(|line, rows, cols| {
-                    let at = line * cols.len()..(line + 1) * cols.len();
-                    let (y, from) = (&mut y[at.clone()], &mut from[at]);
-                    for ((y, from), cols) in y.iter_mut().zip(from).zip(cols) {
-                        let first = rows.start * plan.width() + cols.start;
-                        let (mut best, mut at) = (x[first], first as u32);
-                        for row in rows.clone() {
-                            let start = row * plan.width() + cols.start;
-                            for (x, pixel) in x[start..start + cols.len()].iter().zip(start as u32..) {
-                                // Two selections, not a branch, which would be taken at random.
-                                let better = beats(*x, best);
-                                best = if better { *x } else { best };
-                                at = if better { pixel } else { at };
-                            }
-                        }
-                        (*y, *from) = (best, at);
-                    }
-                });
-            });
+            planes.for_each(|((y, from), x)| plan.largest(x, y, from));
         })?;
         let out = y.ghost();
         tape.add_backward_op(move |grads| {
@@ -104,10 +85,12 @@ where
     }
 }
 
-/// Whether a pixel takes the place of the best so far: it is larger, or the first NaN.
+/// The larger of two pixels, each with its place: the first of equals, and the first NaN before anything.
 #[inline(always)]
-fn beats<E: Elem>(next: E, best: E) -> bool {
-    next > best || (next.is_nan() && !best.is_nan())
+fn larger<E: Elem>(best: (E, u32), next: (E, u32)) -> (E, u32) {
+    let better = next.0 > best.0 || (next.0.is_nan() && !best.0.is_nan());
+    // Two selections, not a branch, which would be taken at random.
+    (if better { next.0 } else { best.0 }, if better { next.1 } else { best.1 })
 }
 
 /// What a pool does to a batch of images.
@@ -157,6 +140,44 @@ impl Plan {
     fn for_lines(&self, mut f: impl FnMut(usize, Range<usize>, &[Range<usize>])) {
         for line in 0..self.sliding.outputs[0] {
             f(line, clip(self.sliding.window, line, self.sliding.size[0]), &self.cols);
+        }
+    }
+
+    /// The largest pixel of each window of a channel, and where it is.
+    fn largest<E: Elem>(&self, x: &[E], y: &mut [E], from: &mut [u32]) {
+        let Window { kernel, stride, pad, .. } = self.sliding.window;
+        if (kernel, stride, pad) == (2, 2, 0) {
+            return self.largest_of_four(x, y, from);
+        }
+        self.for_lines(|line, rows, cols| {
+            let at = line * cols.len()..(line + 1) * cols.len();
+            for ((y, from), cols) in y[at.clone()].iter_mut().zip(&mut from[at]).zip(cols) {
+                let first = rows.start * self.width() + cols.start;
+                let mut best = (x[first], first as u32);
+                for row in rows.clone() {
+                    let start = row * self.width() + cols.start;
+                    for pixel in x[start..start + cols.len()].iter().copied().zip(start as u32..) {
+                        best = larger(best, pixel);
+                    }
+                }
+                (*y, *from) = best;
+            }
+        });
+    }
+
+    /// The usual pool, two by two side by side, without the ranges: a quarter of the time on images of 24 x 24.
+    fn largest_of_four<E: Elem>(&self, x: &[E], y: &mut [E], from: &mut [u32]) {
+        let (width, outputs) = (self.width(), self.cols.len());
+        let lines = x.chunks_exact(2 * width).zip(y.chunks_exact_mut(outputs)).zip(from.chunks_exact_mut(outputs));
+        for (line, ((x, y), from)) in lines.enumerate() {
+            let (above, below) = x.split_at(width);
+            let (start, width) = ((2 * line * width) as u32, width as u32);
+            let pairs = above.chunks_exact(2).zip(below.chunks_exact(2));
+            for (i, ((y, from), (a, b))) in y.iter_mut().zip(from).zip(pairs).enumerate() {
+                let at = start + 2 * i as u32;
+                let best = larger(larger((a[0], at), (a[1], at + 1)), (b[0], at + width));
+                (*y, *from) = larger(best, (b[1], at + width + 1));
+            }
         }
     }
 

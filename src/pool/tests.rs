@@ -41,7 +41,8 @@ where
 proptest! {
     #[test]
     fn own_operations_equal_the_graph(
-        size in [1_usize..8, 1_usize..8], kernel in 1_usize..5, stride in 1_usize..4, pad in 0_usize..4,
+        size in [1_usize..8, 1_usize..8],
+        (kernel, stride, pad) in prop_oneof![(1_usize..5, 1_usize..4, 0_usize..4), Just((2, 2, 0))],
         pixels in prop::collection::vec(prop_oneof![8 => (-3_i8..3).prop_map(f64::from), 1 => Just(-1e30), 1 => Just(f64::NAN)], 2 * 49),
     ) {
         let window = Window { kernel, stride, pad: pad % kernel, dilation: 1 };

@@ -35,6 +35,16 @@ impl Geometry {
         self.window.stride == 1 && self.outputs == self.image
     }
 
+    /// Whether every tap of every output lies inside the image, and the outputs of a line read one pixel after the other.
+    fn stays_inside(&self) -> bool {
+        self.window.stride == 1 && self.window.pad == 0
+    }
+
+    /// Numbers of one channel.
+    fn area(&self) -> usize {
+        self.image[0] * self.image[1]
+    }
+
     /// The matrix of some images, one after the other: `(channels taps) x (images positions)`, zero in the padding.
     pub(super) fn unfold<E: Elem>(&self, images: &[E], to: &mut [E]) {
         if self.keeps_size() {
@@ -44,8 +54,16 @@ impl Geometry {
                 let (reading, read) = shift.overlap(to.len());
                 to[..reading.start].fill(E::default());
                 to[reading.end..].fill(E::default());
-                to[reading].copy_from_slice(&images[plane..plane + self.positions()][read]);
+                to[reading].copy_from_slice(&images[plane..plane + self.area()][read]);
                 shift.clear_edges(to, self.image[1]);
+            });
+        }
+        if self.stays_inside() {
+            let mut planes = to.chunks_exact_mut(self.positions());
+            return self.for_shifts(images.len() / self.pixels(), |plane, shift| {
+                let Some(to) = planes.next() else { return };
+                let lines = images[plane + shift.along as usize..].chunks(self.image[1]);
+                to.chunks_exact_mut(self.outputs[1]).zip(lines).for_each(|(to, line)| copy(line, to));
             });
         }
         let stride = self.window.stride;
@@ -73,8 +91,18 @@ impl Geometry {
                 let Some(from) = planes.next() else { return };
                 shift.clear_edges(from, self.image[1]);
                 let (reading, read) = shift.overlap(from.len());
-                let to = &mut images[plane..plane + self.positions()][read];
+                let to = &mut images[plane..plane + self.area()][read];
                 to.iter_mut().zip(&from[reading]).for_each(|(to, x)| *to += *x);
+            });
+        }
+        if self.stays_inside() {
+            let mut planes = from.chunks_exact(self.positions());
+            return self.for_shifts(images.len() / self.pixels(), |plane, shift| {
+                let Some(from) = planes.next() else { return };
+                let lines = images[plane + shift.along as usize..].chunks_mut(self.image[1]);
+                for (to, from) in lines.zip(from.chunks_exact(self.outputs[1])) {
+                    to.iter_mut().zip(from).for_each(|(to, x)| *to += *x);
+                }
             });
         }
         let stride = self.window.stride;
@@ -99,7 +127,7 @@ impl Geometry {
                 let cols = (tap_x * dilation) as isize - pad as isize;
                 let rows = (tap_y * dilation) as isize - pad as isize;
                 let shift = Shift { along: rows * self.image[1] as isize + cols, cols };
-                (0..images).for_each(|image| f((image * self.channels + channel) * self.positions(), shift));
+                (0..images).for_each(|image| f((image * self.channels + channel) * self.area(), shift));
             }
         }
     }
@@ -132,6 +160,14 @@ impl Geometry {
             }
         }
     }
+}
+
+/// As many numbers as there is room for. In pieces of eight: lines are short, and a call for each costs more than it copies.
+fn copy<E: Elem>(from: &[E], to: &mut [E]) {
+    let (pieces, rest) = to.as_chunks_mut::<8>();
+    let (from_pieces, from_rest) = from[..8 * pieces.len() + rest.len()].as_chunks::<8>();
+    pieces.iter_mut().zip(from_pieces).for_each(|(to, from)| *to = *from);
+    rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
 }
 
 /// How far a tap is from the output it belongs to.
@@ -170,7 +206,7 @@ mod tests {
         #[test]
         fn reads_and_its_transpose(
             k in 1_usize..4, stride in 1_usize..3, pad in 0_usize..3, dilation in 1_usize..3,
-            height in 1_usize..9, width in 1_usize..9, channels in 1_usize..3, images in 1_usize..3,
+            height in 1_usize..9, width in 1_usize..20, channels in 1_usize..3, images in 1_usize..3,
         ) {
             let window = Window { kernel: k, stride, pad, dilation };
             let Some(outputs) = window.outputs([height, width]) else { return Ok(()) };

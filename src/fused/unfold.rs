@@ -63,7 +63,7 @@ impl Geometry {
             return self.for_shifts(images.len() / self.pixels(), |plane, shift| {
                 let Some(to) = planes.next() else { return };
                 let lines = images[plane + shift.along as usize..].chunks(self.image[1]);
-                to.chunks_exact_mut(self.outputs[1]).zip(lines).for_each(|(to, line)| copy(line, to));
+                copy_lines(lines, to, self.outputs[1]);
             });
         }
         let stride = self.window.stride;
@@ -162,12 +162,18 @@ impl Geometry {
     }
 }
 
-/// As many numbers as there is room for. In pieces of eight: lines are short, and a call for each costs more than it copies.
-fn copy<E: Elem>(from: &[E], to: &mut [E]) {
-    let (pieces, rest) = to.as_chunks_mut::<8>();
-    let (from_pieces, from_rest) = from[..8 * pieces.len() + rest.len()].as_chunks::<8>();
-    pieces.iter_mut().zip(from_pieces).for_each(|(to, from)| *to = *from);
-    rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
+/// The first `width` numbers of every line. Lines are short, and a call of `memcpy` for each costs more than it copies: so eight numbers
+/// of all lines, then the next eight.
+fn copy_lines<'a, E: Elem>(lines: impl Iterator<Item = &'a [E]> + Clone, to: &mut [E], width: usize) {
+    let whole = width / 8 * 8;
+    for at in (0..whole).step_by(8) {
+        let pairs = to.chunks_exact_mut(width).zip(lines.clone());
+        pairs.for_each(|(to, line)| to[at..at + 8].copy_from_slice(&line[at..at + 8]));
+    }
+    if whole < width {
+        let pairs = to.chunks_exact_mut(width).zip(lines);
+        pairs.for_each(|(to, line)| to[whole..].copy_from_slice(&line[whole..width]));
+    }
 }
 
 /// How far a tap is from the output it belongs to.

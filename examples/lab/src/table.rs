@@ -158,6 +158,7 @@ fn cell(group: &[&Record], column: &str) -> String {
 
 /// With an exponent where the digits would not show it.
 fn number(x: f64, digits: usize) -> String {
+    let x = x + 0.0; // not -0
     if digits == 4 && x != 0.0 && x.abs() < 1e-3 { format!("{x:.1e}") } else { format!("{x:.digits$}") }
 }
 

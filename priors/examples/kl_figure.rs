@@ -80,6 +80,7 @@ fn break_even(prior: &impl Prior) -> f64 {
     pays
 }
 
+/// What removing a weight costs and saves, and where the two are equal.
 fn print_worth() {
     let at = [3.0, 2.0, 1.0, 0.0, -0.5, -1.0];
     let row = |what: &str, f: &dyn Fn(f64) -> f64| {

@@ -162,8 +162,8 @@ impl Geometry {
     }
 }
 
-/// The first `width` numbers of every line. Lines are short, and a call of `memcpy` for each costs more than it copies: so eight numbers
-/// of all lines, then the next eight.
+/// The first `width` numbers of every line. Lines are short, and a call of `memcpy` for each costs more than it copies: so
+/// eight numbers of all lines, then the next eight.
 fn copy_lines<'a, E: Elem>(lines: impl Iterator<Item = &'a [E]> + Clone, to: &mut [E], width: usize) {
     let whole = width / 8 * 8;
     for at in (0..whole).step_by(8) {

@@ -165,7 +165,7 @@ impl Plan {
         });
     }
 
-    /// The usual pool, two by two side by side, without the ranges: a quarter of the time on images of 24 x 24.
+    /// The usual pool, two by two side by side: the same without ranges and short loops.
     fn largest_of_four<E: Elem>(&self, x: &[E], y: &mut [E], from: &mut [u32]) {
         let (width, outputs) = (self.width(), self.cols.len());
         let lines = x.chunks_exact(2 * width).zip(y.chunks_exact_mut(outputs)).zip(from.chunks_exact_mut(outputs));

@@ -17,7 +17,8 @@ use crate::parts::{self, misfit};
 /// ```
 /// Training takes mean and (biased) variance from the batch, over data and positions, and moves the running ones towards
 /// them by a tenth (towards the unbiased variance); evaluation uses the running ones. Parameters, their names and their
-/// defaults are those of dfdx's `BatchNorm1D` and `BatchNorm2D`, which compose with our layers too, on one thread.
+/// defaults are those of dfdx's `BatchNorm1D` and `BatchNorm2D`, which compose with our layers too, on one thread. A single
+/// number has no variance: a batch of one vector comes out as the bias, and leaves the running moments as they are.
 ///
 /// # Shapes
 /// `(batch, C)` or `(batch, C, height, width)`, unchanged.
@@ -96,6 +97,9 @@ impl<const C: usize, E: Elem, D: Backend<E>> Norm<C, E, D> {
         S: Shape + HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>,
     {
         let (y, moments) = D::batch_norm(self, x)?;
+        if moments.iter().any(|m| m.count < 2.0) {
+            return Ok(y);
+        }
         let moved = |running: &Tensor<Rank1<C>, E, D>, to: fn(&Moments) -> f64| {
             let step = |(old, m): (&E, &Moments)| E::of((1.0 - self.momentum) * old.f64() + self.momentum * to(m));
             let new: Vec<E> = running.as_vec().iter().zip(&moments).map(step).collect();
@@ -215,6 +219,33 @@ mod tests {
             assert!(near(ours.running_mean.as_vec(), theirs.running_mean.as_vec()));
             assert!(near(ours.running_var.as_vec(), theirs.running_var.as_vec()));
             assert!(near(ours.forward(x.clone()).as_vec(), theirs.forward(x).as_vec()));
+        }
+    }
+
+    #[test]
+    fn a_single_number_leaves_the_moments() {
+        let device = Cpu::default();
+        let mut norm = device.build_module::<BatchNorm<2>, f32>();
+        let y = norm.forward_mut(device.tensor([[3.0, -1.0]]).leaky_trace());
+        assert_eq!((y.as_vec(), norm.running_mean.array()), (vec![0.0; 2], [0.0; 2]));
+        assert_eq!(norm.running_var.array(), [1.0; 2]);
+    }
+
+    /// Parameters need not be contiguous: one number for all channels, which gets the sum of their gradients.
+    #[test]
+    fn broadcast_parameters_train() {
+        let device = Cpu::seed_from_u64(3);
+        let mut norm = device.build_module::<BatchNorm<130>, f64>();
+        norm.scale = device.tensor(1.5).broadcast();
+        norm.bias = device.tensor(0.5).broadcast();
+        let x: Tensor<Rank2<9, 130>, f64, _> = device.sample_normal();
+        let (fused, _) = <Cpu as Backend<f64>>::batch_norm(&norm, x.leaky_trace()).unwrap();
+        let (graph, _) = composed(&norm, x.leaky_trace()).unwrap();
+        let (a, b) = (fused.square().sum().backward(), graph.square().sum().backward());
+        for of in [&norm.scale, &norm.bias] {
+            let gradient = |gradients: &Gradients<f64, Cpu>| gradients.get(of).array();
+            let (a, b) = (gradient(&a), gradient(&b));
+            assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-9 * (1.0 + b.abs())), "{a:?} {b:?}");
         }
     }
 

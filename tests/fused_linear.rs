@@ -176,3 +176,25 @@ fn an_input_that_is_not_contiguous() {
     });
     close("fused and composed", &outputs[0], &outputs[1], 1e-10, |_| 1.0);
 }
+
+/// Nor do parameters have to be: theta as a transposed matrix, one number for all biases.
+#[test]
+fn parameters_that_are_not_contiguous() {
+    let outputs = [false, true].map(|composed| {
+        let dev = Cpu::seed_from_u64(5);
+        let mut layer = dev.build_module::<SparseVdLinear<3, 40>, f64>();
+        layer.theta = dev.sample_normal::<Rank2<3, 40>>().permute();
+        layer.spread = dev.tensor(-2.0).broadcast();
+        layer.bias = dev.tensor(0.5).broadcast();
+        layer.settings.composed = composed;
+        layer.seed_noise(9);
+        let x: Tensor<(usize, Const<3>), f64, Cpu> = dev.sample_normal_like(&(7, Const));
+        let y = layer.forward_mut(x);
+        let out = floats(&y);
+        let objective = y.square().sum::<Rank0, _>() + layer.kl().unwrap();
+        Adam::new(0.1).step(&mut layer, objective).unwrap();
+        [out, floats(&layer.theta), floats(&layer.spread), floats(&layer.bias)].concat()
+    });
+    close("fused and composed", &outputs[0], &outputs[1], 1e-9, |_| 1.0);
+    assert!(outputs[0][7 * 40..].iter().all(|x| x.is_finite()));
+}

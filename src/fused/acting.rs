@@ -9,7 +9,7 @@ use super::few::{Few, Rows};
 use super::memory::{Buffer, numbers};
 use super::product::Matrix;
 use super::weights::{Weights, Write};
-use super::{CHUNK, gradient};
+use super::{CHUNK, gradient, ordered};
 use crate::backend::Elem;
 use crate::layer::{Layer, SwitchOff};
 use crate::map::{Grid, Map};
@@ -55,9 +55,10 @@ impl<M: Map, Q: Posterior, E: Elem> Acting<M, Q, E>
 where
     Cpu: Device<E>,
 {
-    pub(super) fn of<P: Prior>(layer: &Layer<M, Q, P, E, Cpu>) -> Result<Self, CpuError> {
-        let mut acting = Acting::still(layer, layer.theta.clone())?;
-        acting.spread = acting.spread.try_contiguous()?;
+    /// The way back to parameters that do not lie in order goes onto the tape.
+    pub(super) fn of<P: Prior>(layer: &Layer<M, Q, P, E, Cpu>, tape: &mut OwnedTape<E, Cpu>) -> Result<Self, CpuError> {
+        let mut acting = Acting::still(layer, ordered(&layer.theta, tape)?)?;
+        acting.spread = ordered(&layer.spread, tape)?;
         let (noisy, threshold) = (layer.posterior.noise() == Noise::Gaussian, layer.settings.threshold);
         if !noisy && threshold.is_none() {
             return Ok(acting);

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use sparsevd_priors::Lane;
 
 use super::memory::{numbers, numbers_mut, zeros_while};
-use super::{CHUNK, gradient, vec};
+use super::{CHUNK, gradient, ordered, vec};
 use crate::backend::{Elem, Taped};
 use crate::norm::{Moments, Norm};
 
@@ -21,11 +21,12 @@ where
     let (x, mut tape) = x.try_contiguous()?.split_tape();
     let planes = Planes { channels: C, area: x.shape().concrete().into_iter().skip(2).product() };
     let (mut y, moments) = zeros_while(x.device(), *x.shape(), || planes.moments(numbers(&x)))?;
-    let (scale, bias) = (norm.scale.clone(), norm.bias.clone());
+    let (scale, bias) = (ordered(&norm.scale, &mut tape)?, ordered(&norm.bias, &mut tape)?);
     let inverse: Vec<f64> = moments.iter().map(|m| (m.variance + norm.epsilon).sqrt().recip()).collect();
+    let slopes: Vec<E> = numbers(&scale).iter().zip(&inverse).map(|(scale, i)| *scale * E::of(*i)).collect();
+    let biases = numbers(&bias);
     planes.each(numbers_mut(&mut y), [numbers(&x), numbers(&x)], |c, y, [x, _]| {
-        let (mean, slope) = (E::of(moments[c].mean), numbers(&scale)[c] * E::of(inverse[c]));
-        let bias = numbers(&bias)[c];
+        let (mean, slope, bias) = (E::of(moments[c].mean), slopes[c], biases[c]);
         y.iter_mut().zip(x).for_each(|(y, x)| *y = slope * (*x - mean) + bias);
     });
 
@@ -42,7 +43,7 @@ where
         gradient(grads, &scale)?.iter_mut().zip(d_scale).for_each(|(to, d)| *to += d);
         let count = g.len() as f64 / C as f64;
         planes.each(&mut d_x, [&g, numbers(&x)], |c, to, [g, x]| {
-            let slope = numbers(&scale)[c] * E::of(inverse[c]);
+            let slope = slopes[c];
             let (shift, tilt) = (E::of(sums[c][0] / count), E::of(sums[c][1] * inverse[c].powi(2) / count));
             to.iter_mut().zip(g.iter().zip(x)).for_each(|(to, (g, x))| {
                 *to += slope * (*g - shift - tilt * (*x - means[c]));

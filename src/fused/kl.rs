@@ -5,7 +5,7 @@ use sparsevd_priors::{Dual, Lane, Moments, Normal, Prior, Real, Shared};
 
 use super::memory::{Buffer, numbers, tensor};
 use super::weights::{Row, Weights, Write, splat};
-use super::{accumulate, gradient};
+use super::{accumulate, gradient, ordered};
 use crate::backend::{Elem, Taped};
 use crate::layer::Layer;
 use crate::map::Map;
@@ -17,14 +17,14 @@ pub(super) fn kl<M: Map, Q: Posterior, P: Prior, E: Elem>(
 where
     Cpu: Device<E>,
 {
-    let (theta, spread) = (layer.theta.clone().try_contiguous()?, layer.spread.clone().try_contiguous()?);
+    let mut tape = OwnedTape::default();
+    let (theta, spread) = (ordered(&layer.theta, &mut tape)?, ordered(&layer.spread, &mut tape)?);
     let weights = Weights { grid: M::grid(), theta: numbers(&theta), spread: numbers(&spread), shared: Q::SHARED };
     let mut d_theta = Buffer::any(weights.theta.len());
     let mut d_spread = Buffer::any(weights.spread.len());
     let total = value_and_gradient(&weights, &layer.posterior, &layer.prior, &mut d_theta, &mut d_spread);
     let out = tensor(layer.theta.device(), (), |out| out[0] = E::of(total))?;
     let id = out.clone();
-    let mut tape = OwnedTape::default();
     tape.add_backward_op(move |grads| {
         grads.try_alloc_for(&id)?;
         let g = grads.get(&id).array();

@@ -7,7 +7,7 @@ use sparsevd_priors::Prior;
 use super::acting::{Acting, Factor, piece};
 use super::memory::{Buffer, numbers, tensor};
 use super::product::{Matrix, multiply, multiply_on_half};
-use super::{gradient, noise, vec};
+use super::{gradient, noise, ordered, vec};
 use crate::backend::{Elem, Taped};
 use crate::layer::Layer;
 use crate::map::{LinearMap, Map};
@@ -24,15 +24,16 @@ where
     Cpu: Device<E>,
 {
     let (x, mut tape) = x.try_contiguous()?.split_tape();
-    let acting = Acting::of(layer)?;
+    let acting = Acting::of(layer, &mut tape)?;
+    let bias = ordered(&layer.bias, &mut tape)?;
     let rows = x.shape().0.size();
     let mut noisy = None;
     let y = tensor(x.device(), (x.shape().0, Const::<O>), |y| {
-        let bias = if BIAS { numbers(&layer.bias) } else { &[] };
+        let bias = if BIAS { numbers(&bias) } else { &[] };
         noisy = forward(&acting, Matrix::new(numbers(&x), rows, I), bias, y, seed);
     })?;
 
-    let (bias, out) = (layer.bias.clone(), y.ghost());
+    let out = y.ghost();
     tape.add_backward_op(move |grads| {
         let g = std::mem::take(vec(grads.get_or_alloc_mut(&out)?));
         if BIAS {

@@ -7,25 +7,46 @@ use dfdx::prelude::*;
 
 use crate::backend::Elem;
 
+/// Whether a tensor's numbers lie in memory as in a new one: not those of a transposed tensor, nor of a broadcast one.
+pub(super) fn in_order<S: Shape, E: Elem, T>(tensor: &Tensor<S, E, Cpu, T>) -> bool {
+    let shape = tensor.shape().concrete();
+    if shape.into_iter().any(|size| size == 0) {
+        return true;
+    }
+    let address = |index: S::Concrete| std::ptr::from_ref::<E>(&tensor[index]).addr();
+    let first = address(S::Concrete::default());
+    let mut stride = size_of::<E>();
+    for axis in (0..S::NUM_DIMS).rev().filter(|axis| shape[*axis] > 1) {
+        let mut next = S::Concrete::default();
+        next[axis] = 1;
+        if address(next).wrapping_sub(first) != stride {
+            return false;
+        }
+        stride *= shape[axis];
+    }
+    true
+}
+
 /// A tensor's numbers, in place.
 ///
 /// # Panics
-/// If the tensor is not contiguous and longer than its memory, which only a broadcast one can be; parameters and
-/// everything that went through `try_contiguous` are safe.
+/// If they are not [`in_order`]; what went through `try_contiguous` is.
 pub(crate) fn numbers<S: Shape, E: Elem, T>(tensor: &Tensor<S, E, Cpu, T>) -> &[E] {
+    assert!(in_order(tensor), "a tensor that is not contiguous");
     let count = tensor.shape().num_elements();
     if count == 0 {
         return &[];
     }
     let first: &E = &tensor[S::Concrete::default()];
-    // SAFETY: dfdx keeps a CPU tensor in one `Vec<E>`, and indexing it with zeros gives its first element; a contiguous
-    // tensor has `count` of them in a row. The slice borrows the tensor, so nothing can write to it meanwhile (dfdx
+    // SAFETY: dfdx keeps a CPU tensor in one `Vec<E>`, and indexing it with zeros gives its first element; as they are in
+    // order, `count` of them follow in a row. The slice borrows the tensor, so nothing can write to it meanwhile (dfdx
     // copies shared storage before writing).
     unsafe { std::slice::from_raw_parts(first, count) }
 }
 
 /// The same, to write to.
 pub(super) fn numbers_mut<S: Shape, E: Elem, T>(tensor: &mut Tensor<S, E, Cpu, T>) -> &mut [E] {
+    assert!(in_order(tensor), "a tensor that is not contiguous");
     let count = tensor.shape().num_elements();
     if count == 0 {
         return &mut [];
@@ -156,5 +177,23 @@ mod tests {
         assert_eq!(numbers(&shared), [1.0, 2.0, 3.0, 4.0]);
         let empty: Tensor<(usize, Const<3>), f32, Cpu> = Cpu::default().zeros_like(&(0, Const));
         assert!(numbers(&empty).is_empty());
+    }
+
+    #[test]
+    fn only_contiguous_tensors_are_in_order() {
+        let dev = Cpu::default();
+        let t: Tensor<Rank3<2, 1, 3>, f32, Cpu> = dev.sample_normal();
+        assert!(in_order(&t) && in_order(&dev.tensor(1.0_f32)));
+        assert!(!in_order(&t.clone().permute::<Rank3<3, 1, 2>, Axes3<2, 1, 0>>()));
+        assert!(!in_order(&dev.tensor(1.0_f32).broadcast::<Rank2<2, 3>, _>()));
+        assert!(!in_order(&dev.tensor([1.0_f32, 2.0]).broadcast::<Rank2<2, 3>, Axis<1>>()));
+        assert!(!in_order(&dev.tensor([1.0_f32, 2.0, 3.0]).broadcast::<Rank2<2, 3>, Axis<0>>()));
+        assert!(in_order(&dev.tensor([1.0_f32, 2.0, 3.0]).broadcast::<Rank2<1, 3>, Axis<0>>()));
+    }
+
+    #[test]
+    #[should_panic(expected = "not contiguous")]
+    fn what_is_not_there_is_not_read() {
+        let _ = numbers(&Cpu::default().tensor(1.0_f32).broadcast::<Rank1<100>, _>()).len();
     }
 }

@@ -48,7 +48,13 @@ where
         config: &AdamConfig,
         step: i32,
     ) -> Result<(), Self::Err> {
-        adam::update(tensor, moments, gradient, config, step);
+        if memory::in_order(tensor) {
+            adam::update(tensor, moments, gradient, config, step);
+            return Ok(());
+        }
+        let [m, v] = moments;
+        config.try_update(step, tensor, m, v, gradient)?;
+        vec(gradient).fill(E::default());
         Ok(())
     }
 
@@ -103,6 +109,20 @@ where
     ) -> Result<Tensor<(B, M::Out, usize, usize), E, Self>, Self::Err> {
         conv2d::conv2d_with(layer, x, weights)
     }
+}
+
+/// A parameter with its numbers in order. Where they are not, after a transposition or a broadcast, it is a copy, and the
+/// way of its gradient back to the parameter goes onto the tape.
+fn ordered<S: Shape, E: Elem>(
+    parameter: &Tensor<S, E, Cpu>,
+    tape: &mut OwnedTape<E, Cpu>,
+) -> Result<Tensor<S, E, Cpu>, CpuError>
+where
+    Cpu: Device<E>,
+{
+    let (ordered, way_back) = parameter.retaped::<OwnedTape<E, Cpu>>().try_contiguous()?.split_tape();
+    *tape = std::mem::take(tape).merge(way_back);
+    Ok(ordered)
 }
 
 /// A tensor's gradient, as numbers to add to.

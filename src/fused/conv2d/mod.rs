@@ -13,7 +13,7 @@ use super::acting::{Acting, Factor};
 use super::memory::{Buffer, numbers, numbers_mut, tensor, zeros_while};
 use super::product::Matrix;
 use super::unfold::Geometry;
-use super::{gradient, noise, vec};
+use super::{gradient, noise, ordered, vec};
 use crate::backend::{Elem, Taped};
 use crate::layer::Layer;
 use crate::map::Convolution;
@@ -39,7 +39,8 @@ where
     Cpu: Device<E>,
 {
     let (x, mut tape) = x.try_contiguous()?.split_tape();
-    let convolution = Convolve::new(&x, Acting::of(layer)?)?;
+    let convolution = Convolve::new(&x, Acting::of(layer, &mut tape)?)?;
+    let bias = ordered(&layer.bias, &mut tape)?;
     let (mut y, mut slope) = zeros_while(x.device(), convolution.output(&x), || {
         convolution.acting.noisy().then(|| {
             let mut eps = Buffer::any(convolution.images * convolution.output_len());
@@ -47,9 +48,9 @@ where
             eps
         })
     })?;
-    convolution.forward(numbers(&x), numbers(&layer.bias), numbers_mut(&mut y), slope.as_deref_mut());
+    convolution.forward(numbers(&x), numbers(&bias), numbers_mut(&mut y), slope.as_deref_mut());
 
-    let (bias, out) = (layer.bias.clone(), y.ghost());
+    let out = y.ghost();
     tape.add_backward_op(move |grads| {
         let g = std::mem::take(vec(grads.get_or_alloc_mut(&out)?));
         let mut d_x = if input_grad { Some(std::mem::take(gradient(grads, &x)?)) } else { None };
@@ -84,9 +85,9 @@ pub(super) fn conv2d_with<M: Convolution, B: Dim, Q: Posterior, P: Prior, E: Ele
 where
     Cpu: Device<E>,
 {
-    let x = x.try_contiguous()?;
+    let (x, bias) = (x.try_contiguous()?, layer.bias.clone().try_contiguous()?);
     let convolution = Convolve::new(&x, Acting::still(layer, weights)?)?;
-    tensor(x.device(), convolution.output(&x), |y| convolution.forward(numbers(&x), numbers(&layer.bias), y, None))
+    tensor(x.device(), convolution.output(&x), |y| convolution.forward(numbers(&x), numbers(&bias), y, None))
 }
 
 /// One convolution of a batch.

@@ -173,6 +173,19 @@ fn dead_structure_goes() {
     assert_eq!(small.forward(&[1.0, -9.0, 9.0], &mut Scratch::default()).unwrap(), [5.0 * 5.25 + 0.125]);
 }
 
+/// In the dense form, too, where the input's first numbers are in the order of the kernel but not of the image.
+#[test]
+fn convolutions_that_read_what_comes_first() {
+    let mut strided = Cpu::default().build_module::<(Conv<1, 2, 1, 2, 0, 1>, Flatten<8>), f32>();
+    strided.0.set_theta(&[1.0, 2.0]).unwrap();
+    let [expected, found] = both::<_, 1, 8>(&mut strided, [4, 4], 3);
+    close(&found, &expected);
+    let mut top = Cpu::default().build_module::<(Conv<1, 1, 2, 1, 0, 1>, Flatten<4>), f32>();
+    top.0.set_theta(&[1.0, 2.0, 0.0, 0.0]).unwrap();
+    let [expected, found] = both::<_, 1, 4>(&mut top, [3, 3], 3);
+    close(&found, &expected);
+}
+
 /// A constant filter before a padded convolution is wrong at the border if it becomes a bias: it stays.
 #[test]
 fn constants_stay_before_a_border() {

@@ -28,7 +28,7 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) enum Weights {
     Sparse(Rows),
-    /// The offsets of the columns, and whether they are 0, 1, 2, ..
+    /// The offsets of the columns, and whether the input is a column for each of them, one after the other, as it stands.
     Dense(Vec<u32>, bool),
 }
 
@@ -52,7 +52,7 @@ impl Plan {
             }
             Matrix::Dense(dense) => {
                 let offsets: Vec<u32> = dense.columns().iter().map(|c| offset(*c)).collect();
-                let all = offsets.iter().zip(0..).all(|(offset, i)| *offset == i);
+                let all = line == 1 && offsets.iter().zip(0..).all(|(offset, i)| *offset == i);
                 Weights::Dense(offsets, all)
             }
         };

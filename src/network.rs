@@ -179,9 +179,11 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
                 self.weights_from(|i, q| if off(&q) { 0.0 } else { q.mean + q.std() * eps[i] }).map(Some)
             }
             Noise::Dropout(rate) => {
-                let mut keep = vec![0.0_f64; grid.inputs()];
+                let mut keep = vec![0.0_f64; M::GROUPS * grid.inputs()];
                 noise::fill_mask(seed, rate, &mut keep);
-                self.weights_from(|i, q| q.mean * keep[i % grid.cols / grid.area]).map(Some)
+                let group = |i: usize| i / grid.cols * M::GROUPS / grid.rows;
+                let input = |i: usize| group(i) * grid.inputs() + i % grid.cols / grid.area;
+                self.weights_from(|i, q| q.mean * keep[input(i)]).map(Some)
             }
         }
     }
@@ -207,7 +209,8 @@ pub type LayersMut<'a, E, D> = Vec<(String, &'a mut dyn VariationalLayer<E, D>)>
 /// The parts of a network in plain numbers, each with its path.
 pub type Plain = Vec<(String, Op)>;
 
-/// A module in which variational layers can be found: a layer, a tuple, any of dfdx's modules, or your own.
+/// A module in which variational layers can be found: a layer, a tuple of up to six parts (nest them for more), most of
+/// dfdx's modules, or your own.
 ///
 /// A module of yours with layers inside hands the visit on to each of its fields; one without them needs nothing:
 ///

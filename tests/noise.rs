@@ -198,6 +198,30 @@ fn posterior_samples_have_the_moments_of_the_posterior() {
     hold::<Bernoulli>(alpha_is_one());
 }
 
+/// Four channels in two groups, each with a coin of its own: each is on in half of the draws, each two in a quarter, where
+/// 20,000 draws have a standard error of 0.0035 or less.
+#[test]
+fn dropout_tosses_a_coin_for_each_channel_of_each_group() {
+    type Grouped = Variational<Conv2dMap<4, 6, 1, 1, 0, 1, 2, 2, false>, Bernoulli, Flat>;
+    let dev = Cpu::seed_from_u64(0);
+    let mut layer = dev.build_module::<Grouped, f64>();
+    layer.set_theta(&[1.0; 12]).unwrap();
+    let unit: Tensor<(usize, Const<4>, usize, usize), f64, Cpu> =
+        dev.tensor_from_vec((0..16).map(|i| f64::from(i % 5 == 0)).collect(), (4, Const, 1, 1));
+    let draws: Vec<[bool; 4]> = (0..20_000)
+        .map(|seed| {
+            Network::use_weights(&mut layer, Weights::Sample(seed)).unwrap();
+            let y = floats(&layer.forward(unit.clone()));
+            std::array::from_fn(|channel| y[channel * 6..][..6].iter().any(|y| *y > 0.0))
+        })
+        .collect();
+    for (a, b) in [(0, 0), (1, 1), (2, 2), (3, 3), (0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)] {
+        let share = draws.iter().filter(|on| on[a] && on[b]).count() as f64 / 20_000.0;
+        let expected = if a == b { 0.5 } else { 0.25 };
+        assert!((share - expected).abs() < ERRORS * 0.0035, "channels {a} and {b}: {share}");
+    }
+}
+
 /// Noise of one pass and of the next, at any shift: 1,000 numbers, so a correlation of 4.5 / sqrt(1000) = 0.14 is chance.
 #[test]
 fn noise_is_independent_between_outputs_rows_and_passes() {

@@ -71,8 +71,6 @@ pub trait Convolution: Map {
     type Out: ConstDim;
     /// Which pixels an output reads.
     const WINDOW: Window;
-    /// Blocks of channels that do not see each other.
-    const GROUPS: usize;
 }
 
 impl<
@@ -101,6 +99,7 @@ impl<
         OUT
     };
     const INPUTS: usize = PER_GROUP;
+    const GROUPS: usize = GROUPS;
     const AREA: usize = K * K;
 
     fn op(weights: Vec<f64>, bias: Vec<f64>, sigma: Option<f64>) -> Op {
@@ -135,5 +134,4 @@ impl<
     type In = Const<IN>;
     type Out = Const<OUT>;
     const WINDOW: Window = Window { kernel: K, stride: STRIDE, pad: PAD, dilation: DILATION };
-    const GROUPS: usize = GROUPS;
 }

@@ -25,6 +25,8 @@ pub trait Map: Clone + Debug + Default + Send + Sync + 'static {
     const OUTPUTS: usize;
     /// Input features or channels that one output reads.
     const INPUTS: usize;
+    /// Blocks of outputs, each with inputs of its own.
+    const GROUPS: usize = 1;
     /// Weights between one input and one output: 1 for a dense layer, the kernel's area for a convolution.
     const AREA: usize;
 

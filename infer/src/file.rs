@@ -87,15 +87,21 @@ fn is_temporary(file: &str, name: &str) -> bool {
     middle().is_some_and(|(process, count)| number(process) && number(count))
 }
 
-/// Makes the rename last. Where the system has no such thing, there is nothing to do.
+/// Makes the rename last. Where the system, or the file system, has no such thing, there is nothing to do.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }
     match File::open(folder).and_then(|folder| folder.sync_all()) {
-        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied) => Ok(()),
+        Err(e) if may_lack(e.kind()) => Ok(()),
         synced => synced,
     }
+}
+
+/// What file systems answer that cannot sync folders.
+fn may_lack(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(kind, InvalidInput | PermissionDenied | Unsupported)
 }
 
 #[cfg(test)]

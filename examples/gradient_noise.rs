@@ -14,7 +14,7 @@ use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
-use sparsevd_lab::page::{Figure, over_epochs, publish};
+use sparsevd_lab::page::{self, Figure, over_epochs, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
@@ -51,9 +51,9 @@ type Multiplied = Multiplicative<PerWeight>;
 const LAYERS: [&str; 3] = ["first layer", "second layer", "last layer"];
 
 fn main() -> ExitCode {
-    let defaults =
-        [("epochs", "60"), ("seeds", "3"), ("batch", "50"), ("learning_rate", "2e-3"), ("out", "runs/gradient-noise")];
-    finish(run(parse(&defaults)))
+    let defaults = [("epochs", "60"), ("seeds", "3"), ("batch", "50"), ("learning_rate", "2e-3")];
+    let own = [("trained_in", "nothing"), ("out", "runs/gradient-noise")];
+    finish(run(parse(&[&defaults[..], &own[..]].concat())))
 }
 
 fn run(mut args: Args) -> Result<(), Failure> {
@@ -77,9 +77,13 @@ impl OnImages for Args {
                 if additive { "Sparse VD, additive, trained" } else { "Variational dropout, multiplicative, trained" };
             let job = Job { label: label.into(), split, trainer, prunes: true };
             if additive {
-                return job.train(&desk, &mut device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>());
+                let mut net = device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>();
+                self.runs.prepare(&mut net)?;
+                return job.train(&desk, &mut net);
             }
-            job.train(&desk, &mut device.build_module::<LeNet300100<LogUniform, Multiplied, I>, f32>())
+            let mut net = device.build_module::<LeNet300100<LogUniform, Multiplied, I>, f32>();
+            net.configure(self.runs.trained_in.settings(self.runs.threshold)); // it starts from log alpha
+            job.train(&desk, &mut net)
         })?);
         desk.finish();
         Ok(records)
@@ -92,7 +96,9 @@ fn variances<const I: usize>(args: &Args, split: &Split, desk: &Desk, seed: u64)
     let mut dense = device.build_module::<LeNet300100<Flat, Delta, I>, f32>();
     let trainer = Trainer { seed, epochs: args.dense_epochs, ..args.runs.trainer() };
     let job = Job { label: "Dense".into(), split, trainer, prunes: false };
-    desk.one(|| job.train(desk, &mut dense))?;
+    if desk.one(|| job.train(desk, &mut dense))?.unfinished {
+        return Ok(Vec::new());
+    }
     let mut additive = device.build_module::<LeNet300100<LogUniform, Additive, I>, f32>();
     let mut multiplicative = device.build_module::<LeNet300100<LogUniform, Multiplied, I>, f32>();
     copy_means(&dense, &mut additive)?;
@@ -164,9 +170,8 @@ fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failur
     }
     let trained: Vec<Record> = results.records.iter().filter(|r| r.values.contains_key("error")).cloned().collect();
     let nll = ("NLL [nats per image]", "Training, with the layers' noise");
-    let sparsity = ("sparsity [%]", "Weights with log alpha of 3 or more");
     let nll = over_epochs(&trained, "train nll", 1.0, nll, Scale::Log);
-    let sparsity = over_epochs(&trained, "sparsity", 100.0, sparsity, Scale::Linear);
+    let sparsity = page::sparsity(&trained, args.runs.threshold);
     figures.push(Figure::new("training", nll, "First seed."));
     figures.push(Figure::new("sparsity", sparsity, "First seed."));
     let variances = ["form", "at -8", "at -4", "at +0", "at +2", "at +4"];

@@ -7,12 +7,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use sparsevd::data::Vectors;
 use sparsevd::plots::{Scale, Series, curves};
 use sparsevd::prelude::*;
-use sparsevd_lab::args::{Runs, TrainedIn, parse};
+use sparsevd_lab::args::{Runs, TrainedIn, distinct, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
 use sparsevd_lab::page::{Figure, publish};
@@ -47,6 +47,8 @@ struct Case {
     log_sigma2: f64,
     pretrained: bool,
     trained_in: TrainedIn,
+    /// What is trained in where nothing else is asked.
+    usually: TrainedIn,
 }
 
 fn main() -> ExitCode {
@@ -64,14 +66,15 @@ fn run(mut args: Args) -> Result<(), Failure> {
 impl OnImages for Args {
     fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Failure> {
         let seeds = || self.runs.all_seeds();
-        let usual =
-            |seed: u64| Case { seed, log_sigma2: self.runs.log_sigma2, pretrained: false, trained_in: TrainedIn::Mean };
+        let Runs { log_sigma2, trained_in: usually, .. } = self.runs;
+        let usual = |seed: u64| Case { seed, log_sigma2, pretrained: false, trained_in: usually, usually };
         let mut cases = Vec::new();
-        for log_sigma2 in &self.starts {
-            cases.extend(seeds().map(|seed| Case { log_sigma2: *log_sigma2, ..usual(seed) }));
+        for log_sigma2 in distinct(self.starts.iter().copied()) {
+            cases.extend(seeds().map(|seed| Case { log_sigma2, ..usual(seed) }));
         }
         cases.extend(seeds().map(|seed| Case { pretrained: true, ..usual(seed) }));
-        for trained_in in [TrainedIn::Weight, TrainedIn::Nothing] {
+        for trained_in in TrainedIn::value_variants().iter().copied().filter(|trained_in| *trained_in != usually).rev()
+        {
             cases.extend(seeds().map(|seed| Case { trained_in, ..usual(seed) }));
         }
         let epochs = (cases.len() + self.runs.seeds as usize) * self.runs.epochs;
@@ -94,9 +97,12 @@ impl Case {
     fn label(self) -> String {
         match self {
             Case { pretrained: true, .. } => "Sparse VD, pretrained".into(),
+            Case { log_sigma2, trained_in, usually, .. } if trained_in == usually => {
+                format!("Sparse VD, log sigma^2 = {log_sigma2}")
+            }
             Case { trained_in: TrainedIn::Nothing, .. } => "Sparse VD, threshold only afterwards".into(),
+            Case { trained_in: TrainedIn::Mean, .. } => "Sparse VD, means switched off".into(),
             Case { trained_in: TrainedIn::Weight, .. } => "Sparse VD, noise switched off too".into(),
-            Case { log_sigma2, .. } => format!("Sparse VD, log sigma^2 = {log_sigma2}"),
         }
     }
 

@@ -14,7 +14,7 @@ use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
-use sparsevd_lab::page::{Figure, over_epochs, publish};
+use sparsevd_lab::page::{self, Figure, over_epochs, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
@@ -121,10 +121,9 @@ fn differences(records: &[Record]) -> Vec<Record> {
 }
 
 fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Failure> {
-    let sparsity = ("sparsity [%]", "Weights with log alpha of 3 or more");
     let error = ("test error [%]", "Test error while training, pruned means");
     let figures = vec![
-        Figure::new("sparsity", over_epochs(&records, "sparsity", 100.0, sparsity, Scale::Linear), "First seed."),
+        Figure::new("sparsity", page::sparsity(&records, args.runs.threshold), "First seed."),
         Figure::new("error", over_epochs(&records, "test error", 100.0, error, Scale::Log), "First seed."),
     ];
     let columns = ["KL", "error", "nll", "ece", "sparsity", "compression", "kl", "seconds"];

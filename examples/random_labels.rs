@@ -16,7 +16,7 @@ use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
-use sparsevd_lab::page::{Figure, over_epochs, publish};
+use sparsevd_lab::page::{self, Figure, over_epochs, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
@@ -153,8 +153,7 @@ fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failur
     let pruned: Vec<Record> = results.records.iter().filter(pruned).cloned().collect();
     let error = ("error, sampled [%]", "Error on the random labels while training");
     let error = over_epochs(&results.records, "train error", 100.0, error, Scale::Linear);
-    let sparsity = ("sparsity [%]", "Weights with log alpha of 3 or more");
-    let sparsity = over_epochs(&pruned, "sparsity", 100.0, sparsity, Scale::Linear);
+    let sparsity = page::sparsity(&pruned, args.runs.threshold);
     let figures = vec![
         Figure::new("train-error", error, "90 % is chance; with the layers' noise."),
         Figure::new("sparsity", sparsity, "What is left of the weights."),

@@ -49,6 +49,9 @@ fn main() -> ExitCode {
 fn run(mut args: Args) -> Result<(), Failure> {
     let known = args.runs.split(MNIST, (2000, 1000))?;
     let strange = args.runs.split(FASHION, (2000, 1000))?;
+    if strange.test().name() == known.test().name() {
+        return Err("--data is the folder that holds mnist and fashion-mnist, not one of them".into());
+    }
     // Both as the network sees them: without the mean image of its own training data.
     let strange = Split::new(known.train().clone(), strange.test().clone())?.centred();
     let asked = Asked { known: known.centred(), strange };

@@ -2,7 +2,7 @@
 
 use sparsevd::data::Split;
 use sparsevd::plots::{Mask, Scale, Series, curves, masks};
-use sparsevd_lab::page::{Figure, line, log_alphas, over_epochs};
+use sparsevd_lab::page::{self, Figure, line, log_alphas, over_epochs};
 use sparsevd_lab::record::Record;
 
 use crate::Args;
@@ -13,8 +13,7 @@ pub fn figures(args: &Args, split: &Split, records: &[Record]) -> Vec<Figure> {
     let pruning: Vec<Record> = main.iter().filter(|r| Method::of(r).prunes()).cloned().collect();
     let error = ("test error [%]", "Test error while training");
     let error = over_epochs(&main, "test error", 100.0, error, Scale::Log);
-    let sparsity = ("sparsity [%]", "Weights with log alpha of 3 or more");
-    let sparsity = over_epochs(&pruning, "sparsity", 100.0, sparsity, Scale::Linear);
+    let sparsity = page::sparsity(&pruning, args.runs.threshold);
     let modes = "log alpha after training. Where two modes stand apart, the threshold hardly matters.";
     let mut figures = vec![
         Figure::new("error", error, "Test error after each epoch, as deployed."),

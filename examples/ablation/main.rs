@@ -11,7 +11,7 @@ use clap::Parser;
 use methods::{Case, Method};
 use serde::Serialize;
 use sparsevd::data::Split;
-use sparsevd_lab::args::{Runs, parse};
+use sparsevd_lab::args::{Runs, distinct, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
 use sparsevd_lab::page::publish;
@@ -49,6 +49,10 @@ fn main() -> ExitCode {
 }
 
 fn run(mut args: Args) -> Result<(), Failure> {
+    if let Some(name) = args.only.iter().find(|name| !Method::ALL.iter().any(|method| method.is(name))) {
+        let names: Vec<String> = Method::ALL.iter().map(|method| method.plain_name()).collect();
+        return Err(format!("--only {name}: no method's name begins so; they are {}", names.join(", ")).into());
+    }
     let split = args.runs.split_or_digits((600, 300))?.centred();
     let records = on_images(&args, &split)?;
     report(&args, &split, records)
@@ -74,8 +78,7 @@ impl OnImages for Args {
 fn cases(args: &Args) -> (Vec<Case>, Vec<Case>) {
     let wanted = |method: &Method| args.only.is_empty() || args.only.iter().any(|name| method.is(name));
     let methods: Vec<Method> = Method::ALL.into_iter().filter(wanted).collect();
-    let mut betas = vec![args.runs.beta];
-    betas.extend(args.betas.iter().filter(|beta| **beta != args.runs.beta));
+    let betas = distinct(std::iter::once(args.runs.beta).chain(args.betas.iter().copied()));
     let mut all = Vec::new();
     for seed in args.runs.all_seeds() {
         for method in &methods {

@@ -50,10 +50,14 @@ impl Method {
         }
     }
 
-    /// Whether its name begins so, whatever the case, with `-` for a space.
+    /// Its name as it is typed: `sparse-vd`.
+    pub fn plain_name(self) -> String {
+        self.name().to_lowercase().replace(',', "").replace(' ', "-")
+    }
+
+    /// Whether its name begins so, whatever the case.
     pub fn is(self, name: &str) -> bool {
-        let plain = |s: &str| s.to_lowercase().replace([' ', '-', ','], "");
-        plain(self.name()).starts_with(&plain(name))
+        self.plain_name().starts_with(&name.to_lowercase().replace(' ', "-"))
     }
 
     /// The method of a record: the longest name that its label begins with.

@@ -11,7 +11,7 @@ use sparsevd::prelude::*;
 /// How to train, and where the results go.
 #[derive(Clone, Debug, Args, Serialize)]
 pub struct Runs {
-    /// Folder with the data; scripts/get-data.sh fetches them
+    /// Folder of the data set, such as data/mnist, or the one that scripts/get-data.sh put it into
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Passes over the training data
@@ -36,8 +36,8 @@ pub struct Runs {
     #[arg(long, default_value_t = 1.0)]
     pub beta: f64,
     /// Epochs between which the KL weight rises from 0 [default: a twentieth and a half of the epochs]
-    #[arg(long, num_args = 1..=2, value_delimiter = ',', value_names = ["FROM", "TO"])]
-    pub warm_up: Option<Vec<f64>>,
+    #[arg(long, value_name = "FROM,TO", value_parser = epochs_between)]
+    pub warm_up: Option<(f64, f64)>,
     /// Weights with log alpha at or above this are pruned
     #[arg(long, allow_negative_numbers = true, default_value_t = sparsevd::THRESHOLD)]
     pub threshold: f64,
@@ -50,7 +50,7 @@ pub struct Runs {
     /// Holds out so many of the training images and judges by them instead of the test images: for choosing settings
     #[arg(long, value_name = "IMAGES")]
     pub validate: Option<usize>,
-    /// Threads of a training; 0 for all that the machine has
+    /// Threads to train with; 0 for all that the machine has
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
     /// Steps from one checkpoint of a training to the next; checkpoints lie in the folder for the results
@@ -62,7 +62,7 @@ pub struct Runs {
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// An epoch or two on a few images, to see that everything works
+    /// An epoch or two on a few images, one seed and little KL, to see that everything works
     #[arg(long)]
     pub quick: bool,
 }
@@ -97,15 +97,32 @@ pub fn parse<A: CommandFactory + FromArgMatches>(defaults: &[(&'static str, &'st
     A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
+/// `5,60`, or one number for both.
+fn epochs_between(text: &str) -> Result<(f64, f64), String> {
+    let (from, to) = text.split_once(',').unwrap_or((text, text));
+    let number = |text: &str| text.trim().parse().map_err(|_| format!("`{text}` is not a number; write FROM,TO"));
+    Ok((number(from)?, number(to)?))
+}
+
+/// These numbers, each once, in the order of their first appearance.
+pub fn distinct(numbers: impl IntoIterator<Item = f64>) -> Vec<f64> {
+    let mut once = Vec::new();
+    for x in numbers {
+        if !once.contains(&x) {
+            once.push(x);
+        }
+    }
+    once
+}
+
 impl Runs {
     /// As the settings say, with the first seed.
     pub fn trainer(&self) -> Trainer {
         let epochs = self.epochs as f64;
-        let warm_up = match self.warm_up.as_deref() {
+        let warm_up = match self.warm_up {
             _ if self.quick => (0.0, 20.0 * epochs), // few images, of which a whole KL would leave nothing
-            Some(&[from, to]) => (from, to),
-            Some(&[at]) => (at, at),
-            _ => (0.05 * epochs, 0.5 * epochs),
+            Some(warm_up) => warm_up,
+            None => (0.05 * epochs, 0.5 * epochs),
         };
         Trainer {
             epochs: self.epochs,

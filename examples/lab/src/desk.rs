@@ -70,7 +70,11 @@ impl Desk {
         let results = Mutex::new(Vec::new());
         let next = || queue.lock().ok()?.pop_front();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (workers, threads) = if self.bar.is_some() { (cores, 1) } else { (1, self.threads) };
+        let (workers, threads) = match (&self.bar, self.threads) {
+            (None, threads) => (1, threads),
+            (Some(_), 0) => (cores, 1),
+            (Some(_), workers) => (workers.min(cores), 1),
+        };
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {

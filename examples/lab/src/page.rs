@@ -86,6 +86,15 @@ pub fn over_epochs(
     curves(&lines.collect::<Vec<_>>(), "epoch", y, title, scale)
 }
 
+/// How much of the weights each label's first record has pruned, epoch by epoch.
+///
+/// # Errors
+/// If there is nothing to draw.
+pub fn sparsity(records: &[Record], threshold: f64) -> Result<String, PlotError> {
+    let title = format!("Weights with log alpha of {threshold} or more");
+    over_epochs(records, "sparsity", 100.0, ("sparsity [%]", &title), Scale::Linear)
+}
+
 /// A line a series of records: their means of `y` against those of `x`, by label.
 pub fn line(name: &str, records: &[&Record], x: &str, y: &str, factors: (f64, f64)) -> Series {
     let owned: Vec<Record> = records.iter().map(|r| (*r).clone()).collect();

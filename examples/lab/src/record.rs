@@ -116,8 +116,10 @@ fn rounded(x: f64) -> f64 {
     format!("{x:.5e}").parse().unwrap_or(x)
 }
 
+/// What is not finite, such as the compression of a network without weights, is left out: JSON has no word for it.
 fn rounded_values<S: Serializer>(values: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(values.iter().map(|(name, x)| (name, rounded(*x))))
+    let finite = values.iter().filter(|(_, x)| x.is_finite());
+    serializer.collect_map(finite.map(|(name, x)| (name, rounded(*x))))
 }
 
 fn rounded_curves<S: Serializer>(curves: &BTreeMap<String, Curve>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -131,7 +133,7 @@ mod tests {
 
     #[test]
     fn files_hold_six_digits() {
-        let record = Record::new("Sparse VD", 1).with("nll", 0.123_456_789);
+        let record = Record::new("Sparse VD", 1).with("nll", 0.123_456_789).with("pruned compression", f64::INFINITY);
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(text, r#"{"label":"Sparse VD","seed":1,"values":{"nll":0.123457}}"#);
         let read: Record = serde_json::from_str(&text).unwrap();

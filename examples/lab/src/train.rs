@@ -36,6 +36,7 @@ impl<L: Layout + Clone> Job<'_, L> {
         let trainer = Trainer { progress: desk.shows_trainings(), ..self.trainer.clone() };
         let deployed = if self.prunes { Evaluate::Pruned(desk.threshold) } else { Evaluate::Mean };
         let at_start = net.sparsity(desk.threshold)?;
+        self.same_beginning(desk, net)?;
         let judge = |net: &mut N, epoch: &mut Epoch| -> Result<(), Error> {
             epoch.sparsity = net.sparsity(desk.threshold)?;
             epoch.test = Some(self.score(net, deployed)?);
@@ -83,15 +84,38 @@ impl<L: Layout + Clone> Job<'_, L> {
         Ok(predict(net, test, how)?.score(test.labels())?)
     }
 
+    /// Keeps what the training begins from beside its checkpoint; one that is taken up again must have begun from the same.
+    fn same_beginning(&self, desk: &Desk, net: &impl Network<f32, Cpu>) -> Result<(), Error> {
+        let mut weights = crc32fast::Hasher::new();
+        for (_, layer) in net.layers() {
+            layer.theta().iter().chain(&layer.log_alpha()).for_each(|x| weights.update(&x.to_le_bytes()));
+        }
+        let began = format!("crc32:{:08x}\n", weights.finalize());
+        let checkpoint = self.path(desk);
+        let path = checkpoint.with_extension("began");
+        let refused = |source| Error::Input(format!("cannot write {}: {source}", path.display()));
+        if !(desk.resume && checkpoint.exists()) {
+            return sparsevd::infer::file::replace(&path, began.as_bytes()).map_err(refused);
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(earlier) if earlier != began => Err(Error::Input(format!(
+                "{} began from other weights than this training would: another log sigma^2, --from or pre-training. Give what was \
+                 given then, or another --out; without --resume it begins anew",
+                checkpoint.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn checkpoints(&self, desk: &Desk) -> Checkpoints<'static> {
         let (every, resume, stop) = (desk.checkpoint_every, desk.resume, Some(desk.stop_flag()));
         Checkpoints { path: self.path(desk), every, resume, stop }
     }
 
-    /// Where the training is kept: `OUT/trainings/sparse-vd-0.safetensors`.
+    /// Where the training is kept: `OUT/trainings/sparse-vd-0.safetensors`. Labels that differ in a sign differ here, too.
     fn path(&self, desk: &Desk) -> PathBuf {
         let letter = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' };
-        let name: String = self.label.chars().map(letter).collect();
+        let name: String = self.label.replace(" -", " minus ").chars().map(letter).collect();
         let words: Vec<&str> = name.split('-').filter(|word| !word.is_empty()).collect();
         desk.out.join("trainings").join(format!("{}-{}.safetensors", words.join("-"), self.trainer.seed))
     }

@@ -69,13 +69,44 @@ fn a_checkpoint_of_other_settings_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let split = Split::optdigits().unwrap().take(400, 100).unwrap().centred();
     train(&runs(dir.path(), &[]), &split, 1);
-    let runs = runs(dir.path(), &["--resume", "--decay-from", "0.7"]);
-    let mut net = Cpu::seed_from_u64(1).build_module::<Net, f32>();
-    runs.prepare(&mut net).unwrap();
-    let job =
-        Job { label: "Sparse VD".into(), split: &split, trainer: Trainer { seed: 1, ..runs.trainer() }, prunes: true };
-    let error = job.train(&Desk::of_size(&runs, 64, 6).unwrap(), &mut net).unwrap_err().to_string();
-    assert!(error.contains("schedule") && error.contains("sparse-vd-1.safetensors"), "{error}");
+    let refusal = |more: [&str; 2]| {
+        let runs = runs(dir.path(), &["--resume", more[0], more[1]]);
+        let mut net = Cpu::seed_from_u64(1).build_module::<Net, f32>();
+        runs.prepare(&mut net).unwrap();
+        let trainer = Trainer { seed: 1, ..runs.trainer() };
+        let job = Job { label: "Sparse VD".into(), split: &split, trainer, prunes: true };
+        let error = job.train(&Desk::of_size(&runs, 64, 6).unwrap(), &mut net).unwrap_err().to_string();
+        assert!(error.contains("sparse-vd-1.safetensors"), "{error}");
+        error
+    };
+    assert!(refusal(["--decay-from", "0.7"]).contains("schedule"));
+    assert!(refusal(["--log-sigma2", "-8"]).contains("log sigma^2"));
+}
+
+#[test]
+fn labels_that_differ_in_a_sign_are_kept_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let split = Split::optdigits().unwrap().take(40, 20).unwrap().centred();
+    let runs = runs(dir.path(), &[]);
+    for label in ["log sigma^2 = 2", "log sigma^2 = -2"] {
+        let trainer = Trainer { epochs: 1, ..runs.trainer() };
+        let job = Job { label: label.into(), split: &split, trainer, prunes: true };
+        let mut net = Cpu::seed_from_u64(1).build_module::<Net, f32>();
+        job.train(&Desk::of_size(&runs, 64, 1).unwrap(), &mut net).unwrap();
+    }
+    for name in ["log-sigma-2-2-0", "log-sigma-2-minus-2-0"] {
+        assert!(dir.path().join("trainings").join(name).with_extension("safetensors").exists(), "{name}");
+    }
+}
+
+#[test]
+fn the_warm_up_is_one_number_or_two() {
+    let parsed = |text: &str| Args::try_parse_from(["lab", "--epochs", "6", "--out", "x", "--warm-up", text]);
+    for (text, warm_up) in [("5,60", (5.0, 60.0)), ("2", (2.0, 2.0)), ("0,0", (0.0, 0.0))] {
+        assert_eq!(parsed(text).unwrap_or_else(|e| panic!("{e}")).runs.trainer().warm_up, warm_up);
+    }
+    assert!(parsed("5,10,20").is_err() && parsed("").is_err());
+    assert_eq!(runs(Path::new("x"), &[]).trainer().warm_up, (6.0 * 0.05, 3.0));
 }
 
 #[test]

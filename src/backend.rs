@@ -15,7 +15,7 @@ use crate::posterior::Posterior;
 
 /// A number that weights are made of: `f32` or `f64`.
 pub trait Elem: Dtype + Number + num_traits::Float + rand_distr::uniform::SampleUniform {
-    /// What the fused kernels compute with: eight `f32` at a time, or one `f64`.
+    /// What the fused kernels compute with: sixteen `f32` at a time, or one `f64`.
     type Lanes: Lane<Elem = Self>;
 
     /// Memory that the kernels reuse.

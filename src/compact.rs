@@ -32,6 +32,9 @@ use crate::network::Network;
 /// # Ok(()) }
 /// ```
 ///
+/// Compact forms have our layers, `ReLU`, pools, `Flatten` and batch norm, and of dfdx's modules `Linear`, `ReLU`, `Tanh`, `Sigmoid`,
+/// batch norm and dropout; not `Residual`, layer norms, global pools and other activations.
+///
 /// # Shapes
 /// `input` is the shape of one datum: `[features]`, or `[channels, height, width]`.
 ///

@@ -41,7 +41,24 @@ pub fn categorical<const C: usize, E: Elem, D: Backend<E>>(
     run().map_err(|e: D::Err| Error::device(e))
 }
 
-/// The specification of [`GaussianNoise`]; `dev.build_module::<(Net, GaussianLikelihood), f32>()` makes one.
+/// The specification of [`GaussianNoise`]. Regression with a training loop of your own:
+///
+/// ```
+/// # use sparsevd::prelude::*;
+/// # fn main() -> Result<(), Error> {
+/// let dev = Cpu::seed_from_u64(0);
+/// let mut net = dev.build_module::<(SparseVdLinear<3, 1>, GaussianLikelihood), f32>(); // the second part is no layer
+/// let x: Tensor<(usize, Const<3>), f32, Cpu> = dev.sample_normal_like(&(100, Const));
+/// let y: Tensor<(usize, Const<1>), f32, Cpu> = dev.sample_normal_like(&(100, Const));
+/// let (elbo, mut adam) = (Elbo::new(100)?.warm_up(0.0, 5.0)?, Adam::new(1e-2));
+/// for epoch in 0..10 {
+///     let nll = net.1.nll(net.0.forward_mut(x.clone()), y.clone())?;
+///     let loss = elbo.loss(&net, nll, f64::from(epoch))?;
+///     adam.step(&mut net, loss.objective)?;
+/// }
+/// let predicted = net.0.forward(x); // posterior means
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GaussianLikelihood;
 

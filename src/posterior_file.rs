@@ -37,6 +37,7 @@ pub struct PosteriorAbout {
 /// | `2.log_alpha` | log alpha = log(sigma^2 / theta^2); [`Multiplicative`](crate::Multiplicative) | as the weights, `(outputs)` or `(1)` |
 /// | `2.bias` | the bias, where the layer has one | `(outputs)` |
 /// | `1.scale`, `1.bias` | what [`BatchNorm`](crate::BatchNorm) multiplies with, and adds | `(channels)` |
+/// | `1.log_noise` | ln s^2 of [`GaussianLikelihood`](crate::GaussianLikelihood) | `()` |
 /// | `1.running_mean`, `1.running_var` | the moments that its evaluation uses | `(channels)` |
 ///
 /// A part inside another is `0.2.weight`; a network that is one layer has `weight`. Numbers are as the network has them,
@@ -44,6 +45,7 @@ pub struct PosteriorAbout {
 /// format, version, a checksum, and as `about` what [`PosteriorAbout`] says. In Python:
 ///
 /// ```text
+/// import numpy
 /// from safetensors.numpy import load_file
 /// q = load_file("posterior.safetensors")
 /// theta, sigma = q["0.weight"], numpy.exp(0.5 * q["0.log_sigma2"])

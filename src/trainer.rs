@@ -31,7 +31,8 @@ pub struct Trainer {
     pub schedule: Schedule,
     /// The KL weight after the warm-up.
     pub beta: f64,
-    /// The epochs between which the KL weight rises from 0.
+    /// The epochs between which the KL weight rises from 0. They count from 0, and each has one weight: 0 at the first of
+    /// the two and before, the full one from the second on.
     pub warm_up: (f64, f64),
     /// How images are shifted, warped and mirrored, anew each time they are seen; not at all by default.
     pub augment: Augment,

@@ -7,13 +7,13 @@ use crate::normal::Normal;
 use crate::prior::{Prior, Shared};
 use crate::real::Real;
 
-/// `p(w) = N(0, sigma^2)`. Closed form, exact:
+/// `p(w) = N(0, s^2)`. Closed form, exact, for `q = N(theta, sigma^2)`:
 ///
 /// ```text
-/// KL = (e^d - 1 - d + theta^2 / sigma^2) / 2,    d = log_sigma2_q - ln sigma^2        nats, one weight
+/// KL = (e^d - 1 - d + theta^2 / s^2) / 2,    d = ln sigma^2 - ln s^2        nats, one weight
 /// ```
 ///
-/// Source: textbook. The learned scale is the empirical-Bayes optimum `sigma^2 = mean(theta^2 + sigma_q^2)` over the layer.
+/// Source: textbook. The learned scale is the empirical-Bayes optimum `s^2 = mean(theta^2 + sigma^2)` over the layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gaussian {
     /// `None` where the scale is learned.
@@ -21,10 +21,10 @@ pub struct Gaussian {
 }
 
 impl Gaussian {
-    /// A fixed standard deviation.
+    /// A fixed standard deviation s, here called `sigma`.
     ///
     /// # Errors
-    /// [`Error::NotPositive`] unless `sigma` is positive and finite.
+    /// [`Error::NotPositive`] unless it is positive and finite.
     pub fn new(sigma: f64) -> Result<Self, Error> {
         Ok(Gaussian { sigma: Some(positive("Gaussian", "sigma", sigma)?) })
     }

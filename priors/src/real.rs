@@ -30,7 +30,7 @@ pub const SQRT_FLOOR: f64 = 1e-30;
 /// | `x + 1.0` | `x.shift(1.0)` | expected type parameter `R`, found floating-point number |
 /// | `x * x` | `x.square()` | use of moved value (do not follow its advice to ask for `Copy`) |
 ///
-/// There are no comparisons: a formula must mean the same thing for one number, for eight lanes at once and for a
+/// There are no comparisons: a formula must mean the same thing for one number, for sixteen lanes at once and for a
 /// tensor. [`abs`](Real::abs), [`at_least`](Real::at_least) and [`softplus`](Real::softplus) express the usual branches.
 #[diagnostic::on_unimplemented(
     message = "a prior's formula cannot be computed with `{Self}`",

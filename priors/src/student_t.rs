@@ -14,8 +14,8 @@ use crate::real::Real;
 /// ln p(w) = ln G((nu + 1)/2) - ln G(nu/2) - 0.5 ln(pi nu) - ln s - (nu + 1)/2 ln(1 + w^2 / (nu s^2))        nats
 /// ```
 ///
-/// The KL has no closed form; [`Normal::kl_to`] computes it. For nu from 1 to 30 the value is within 1e-7 of
-/// `1 + |KL|` and the gradient within 4e-7 while sigma <= 4 s; they stay within 2e-5 and 2e-4 up to sigma = 1000 s.
+/// The KL has no closed form; [`Normal::kl_to`] computes it. For nu from 1 to 30 the value is off by at most 1e-7 and
+/// the gradient by 4e-7, times `1 + |KL|`, while sigma <= 4 s; 2e-5 and 2e-4 up to sigma = 1000 s.
 ///
 /// Source: textbook.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -179,11 +179,9 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
                 self.weights_from(|i, q| if off(&q) { 0.0 } else { q.mean + q.std() * eps[i] }).map(Some)
             }
             Noise::Dropout(rate) => {
-                let mut keep = vec![0.0_f64; M::GROUPS * grid.inputs()];
+                let mut keep = vec![0.0_f64; grid.all_inputs()];
                 noise::fill_mask(seed, rate, &mut keep);
-                let group = |i: usize| i / grid.cols * M::GROUPS / grid.rows;
-                let input = |i: usize| group(i) * grid.inputs() + i % grid.cols / grid.area;
-                self.weights_from(|i, q| q.mean * keep[input(i)]).map(Some)
+                self.weights_from(|i, q| q.mean * keep[grid.input(i)]).map(Some)
             }
         }
     }

@@ -74,7 +74,8 @@ pub fn predict<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout
         Evaluate::Mean => Ok(Predictions::from_logits(&pass(Weights::Mean)?, C)?),
         Evaluate::Pruned(threshold) => Ok(Predictions::from_logits(&pass(Weights::Pruned(threshold))?, C)?),
         Evaluate::Samples { count, seed } => {
-            setting(count > 0, "number of posterior samples", 0.0, "at least 1")?;
+            let draws = "from 1 to 65,536: beyond, the draws of a seed repeat";
+            setting((1..=1 << 16).contains(&count), "number of posterior samples", count as f64, draws)?;
             let draws = (0..count as u64).map(|i| pass(Weights::Sample(seed.wrapping_add(i << 48))));
             Ok(Predictions::average(draws.collect::<Result<_, _>>()?, C)?)
         }

@@ -25,7 +25,7 @@ pub struct Sparsity {
 pub struct LayerSparsity {
     /// Its path in the network.
     pub layer: String,
-    /// Inputs that an output reads.
+    /// Inputs.
     pub inputs: usize,
     /// Outputs.
     pub outputs: usize,
@@ -42,16 +42,16 @@ pub struct LayerSparsity {
 impl LayerSparsity {
     fn of<E: Elem, D: Backend<E>>(path: &str, layer: &dyn VariationalLayer<E, D>, threshold: f64) -> Self {
         let (grid, kept) = (layer.grid(), mask(layer, threshold));
-        let row_reads = |row: &[bool], input: usize| row[input * grid.area..(input + 1) * grid.area].contains(&true);
-        let read = |input: usize| kept.chunks(grid.cols).any(|row| row_reads(row, input));
+        let mut read = vec![false; grid.all_inputs()];
+        kept.iter().enumerate().for_each(|(weight, kept)| read[grid.input(weight)] |= kept);
         let fed = |output: &[bool]| output.contains(&true);
         LayerSparsity {
             layer: path.to_string(),
-            inputs: grid.inputs(),
+            inputs: read.len(),
             outputs: grid.rows,
             weights: grid.len(),
             kept: kept.iter().filter(|kept| **kept).count(),
-            dead_inputs: (0..grid.inputs()).filter(|input| !read(*input)).count(),
+            dead_inputs: read.iter().filter(|read| !**read).count(),
             dead_outputs: kept.chunks(grid.cols).filter(|output| !fed(output)).count(),
         }
     }

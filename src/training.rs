@@ -25,7 +25,7 @@ use crate::predict::{Classifier, batch, inputs};
 use crate::sparsity::THRESHOLD;
 use crate::trainer::Trainer;
 
-use checks::{check_finite, misclassified};
+use checks::{check_finite, check_weights, misclassified};
 pub(crate) use seeds::mix;
 use seeds::{order, seed_noise};
 
@@ -117,6 +117,8 @@ impl<'a, E: Elem, D: Backend<E>, L: Layout> Training<'a, E, D, L> {
             if self.steps(network)?.is_break() {
                 stopped = true;
             } else {
+                let Progress { epoch, step, .. } = self.progress;
+                check_weights(network, epoch, step).map_err(|error| error.after(self.last.as_ref()))?;
                 let mut record = self.record(network)?;
                 stopped = after_epoch(network, &mut record).is_break() || self.is_stopped();
                 self.show(&record);
@@ -266,5 +268,7 @@ fn bar(trainer: &Trainer, steps: usize) -> ProgressBar {
     }
     let style = ProgressStyle::with_template("{bar:24} epoch {prefix} {eta:>4} left  {msg}");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new((trainer.epochs * steps) as u64).with_style(style).with_prefix(format!("0/{}", trainer.epochs))
+    ProgressBar::new((trainer.epochs as u64).saturating_mul(steps as u64))
+        .with_style(style)
+        .with_prefix(format!("0/{}", trainer.epochs))
 }

@@ -118,6 +118,18 @@ fn forward_uses_the_weights_it_is_told_to() {
 }
 
 #[test]
+fn sparsity_counts_the_inputs_of_all_groups() {
+    type Grouped = Variational<Conv2dMap<4, 4, 3, 1, 1, 1, 2, 2>, Additive, LogUniform>;
+    let mut layer = Cpu::default().build_module::<Grouped, f32>();
+    // Outputs 0 and 1 read channels 0 and 1, of which they keep the second; outputs 2 and 3 read channels 2 and 3, all of them.
+    let theta = (0..72).map(|i| if i < 36 && i % 18 < 9 { 0.0 } else { 1.0 });
+    layer.set_theta(&theta.collect::<Vec<f64>>()).unwrap();
+    let sparsity = Network::sparsity(&layer, 3.0).unwrap();
+    let l = &sparsity.layers[0];
+    assert_eq!((l.inputs, l.dead_inputs, l.outputs, l.dead_outputs, l.kept), (4, 1, 4, 0, 54));
+}
+
+#[test]
 fn sparsity_counts_what_pruning_leaves() {
     let layer = by_hand();
     let sparsity = Network::sparsity(&layer, 3.0).unwrap();

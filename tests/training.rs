@@ -106,6 +106,15 @@ fn a_diverging_training_says_where() {
     let result = trainer().fit(&mut net, &few());
     let Err(Error::NotFinite { what, layer, epoch: 0, step: 0, .. }) = result else { panic!("{result:?}") };
     assert_eq!((what.as_str(), layer.as_str()), ("log_sigma2", "layer 2"));
+    // The last step of all is looked at, too: an infinite rate in single precision.
+    let data = few();
+    let last = Trainer { learning_rate: 1e39, epochs: 1, batch: data.len(), ..trainer() };
+    let result = last.fit(&mut self::net(), &data);
+    let Err(Error::NotFinite { epoch: 0, step: 1, .. }) = result else { panic!("{result:?}") };
+    // The parts are finite, what they add up to is not.
+    let result = Trainer { beta: 1e300, warm_up: (0.0, 0.0), ..trainer() }.fit(&mut self::net(), &few());
+    let Err(Error::NotFinite { what, epoch: 0, step: 0, .. }) = result else { panic!("{result:?}") };
+    assert_eq!(what, "beta KL / N");
 }
 
 #[test]

@@ -182,6 +182,16 @@ pub enum DataError {
         /// Examples there.
         have: usize,
     },
+    /// More examples to hold out than leave any to learn from, or none.
+    #[error("{name}: cannot hold out {asked} of {have} training examples; 1 to {most} can be", most = have.saturating_sub(1))]
+    HeldOut {
+        /// The data set.
+        name: String,
+        /// Examples to hold out.
+        asked: usize,
+        /// Training examples there.
+        have: usize,
+    },
     /// Training and test halves that do not belong together.
     #[error(
         "{train}: {train_dims:?} (channels, height, width) in {train_classes} classes, but {test}: {test_dims:?} in \

@@ -53,9 +53,13 @@ impl<L: Layout> Split<L> {
     /// at the end, tells the truth.
     ///
     /// # Errors
-    /// [`DataError::Take`] when `n` is 0 or would leave nothing to learn from.
+    /// [`DataError::HeldOut`] when `n` is 0 or would leave nothing to learn from.
     pub fn held_out(self, n: usize) -> Result<Self, DataError> {
-        let left = self.train.len().saturating_sub(n);
+        let have = self.train.len();
+        if !(1..have).contains(&n) {
+            return Err(DataError::HeldOut { name: self.train.name().into(), asked: n, have });
+        }
+        let left = have - n;
         Ok(Self { test: self.train.clone().take_last(n)?, train: self.train.take(left)? })
     }
 
@@ -156,5 +160,7 @@ mod tests {
         let held = split.clone().held_out(1).unwrap();
         assert_eq!((held.train().inputs(), held.test().inputs()), (&[0.0, 1.0][..], &[2.0][..]));
         assert!([0, 3, 4].into_iter().all(|n| split.clone().held_out(n).is_err()));
+        let error = split.clone().held_out(3).unwrap_err().to_string();
+        assert!(error.contains("hold out 3 of 3") && error.contains("1 to 2"), "{error}");
     }
 }

@@ -151,7 +151,7 @@ mod tests {
     proptest! {
         #[test]
         fn equals_the_dense_product(rows in 1_usize..9, cols in 1_usize..40, n in 1_usize..40, every in 16_usize..40) {
-            let grid = Grid { rows, cols, area: 1 };
+            let grid = Grid { rows, cols, area: 1, groups: 1 };
             let kept: Vec<f64> = (0..grid.len()).map(|i| f64::from(i % every == 3)).collect();
             let w: Vec<f64> = kept.iter().enumerate().map(|(i, kept)| kept * (1.0 + i as f64)).collect();
             let count = kept.iter().filter(|kept| **kept > 0.0).count();

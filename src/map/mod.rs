@@ -32,7 +32,7 @@ pub trait Map: Clone + Debug + Default + Send + Sync + 'static {
 
     /// The weights as a matrix.
     fn grid() -> Grid {
-        Grid { rows: Self::OUTPUTS, cols: Self::INPUTS * Self::AREA, area: Self::AREA }
+        Grid { rows: Self::OUTPUTS, cols: Self::INPUTS * Self::AREA, area: Self::AREA, groups: Self::GROUPS }
     }
 
     /// The map with these weights and this bias, in plain numbers.
@@ -55,6 +55,8 @@ pub struct Grid {
     pub cols: usize,
     /// Neighbouring columns that belong to one input.
     pub area: usize,
+    /// Blocks of rows, each with inputs of its own.
+    pub groups: usize,
 }
 
 impl Grid {
@@ -71,6 +73,17 @@ impl Grid {
     /// How many inputs an output reads.
     pub fn inputs(&self) -> usize {
         self.cols / self.area
+    }
+
+    /// How many inputs there are, those of all groups.
+    pub fn all_inputs(&self) -> usize {
+        self.groups * self.inputs()
+    }
+
+    /// Which of all inputs a weight reads.
+    pub fn input(&self, weight: usize) -> usize {
+        let group = weight / self.cols * self.groups / self.rows;
+        group * self.inputs() + weight % self.cols / self.area
     }
 }
 

@@ -123,7 +123,8 @@ fn label(v: f64, span: f64) -> String {
     if (1e-3..1e5).contains(&v.abs()) {
         return trim(format!("{v:.digits$}"));
     }
-    let scientific = format!("{v:.3e}");
+    let digits = (v.abs().log10().floor() - span.abs().log10().floor() + 2.0).clamp(3.0, 15.0) as usize;
+    let scientific = format!("{v:.digits$e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     format!("{}e{exponent}", trim(mantissa.to_string()))
 }
@@ -182,7 +183,7 @@ mod tests {
                 let slack = 1e-6 * (axis.to - axis.from);
                 prop_assert!((2..=16).contains(&axis.ticks.len()), "{axis:?}");
                 prop_assert!(axis.ticks.iter().all(|(v, _)| *v >= axis.from - slack && *v <= axis.to + slack), "{axis:?}");
-                prop_assert!(axis.ticks.windows(2).all(|w| w[0].0 < w[1].0), "{axis:?}");
+                prop_assert!(axis.ticks.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 != w[1].1), "{axis:?}");
             }
         }
     }

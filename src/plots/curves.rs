@@ -34,7 +34,7 @@ pub enum Scale {
 
 /// A line chart as SVG text.
 ///
-/// Points that are not finite, or beyond 1e30, are left out, on a [`Scale::Log`] those with `y <= 0` too, and the line is
+/// Points that are not finite, or (`y` on a [`Scale::Linear`]) beyond 1e30, are left out, on a [`Scale::Log`] those with `y <= 0` too, and the line is
 /// broken there; the legend says how many. Series of 40 points or fewer, and points alone between gaps, get dots.
 ///
 /// ```

@@ -18,6 +18,8 @@ const LETTER: f64 = 0.53;
 const TITLE_PX: f64 = 16.0;
 pub(super) const TEXT_PX: f64 = 12.5;
 const LEGEND_ROW: i32 = 20;
+/// More would leave no room for the chart.
+const LEGEND_ROWS: i32 = 8;
 const SWATCH: i32 = 26;
 
 pub(super) type Fail = DrawingAreaErrorKind<std::io::Error>;
@@ -37,16 +39,16 @@ pub(super) struct Words<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ink {
     pub colour: Colour,
-    /// Solid, dashed or dotted: which of the series of this colour it is.
+    /// Solid, dashed, dotted, ..: which of the series of this colour it is.
     pub dash: usize,
 }
 
-/// Each name its colour; names that share a colour differ in dashes.
+/// Each name its colour; up to as many names as there are [`DASHES`] that share a colour differ in them.
 pub(super) fn inks<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Ink> {
     let mut inks: Vec<Ink> = Vec::new();
     for name in names {
         let colour = colour(name);
-        let dash = inks.iter().filter(|ink| ink.colour == colour).count() % 3;
+        let dash = inks.iter().filter(|ink| ink.colour == colour).count() % DASHES.len();
         inks.push(Ink { colour, dash });
     }
     inks
@@ -131,11 +133,17 @@ fn title(root: &Area, text: &str) -> Result<(), Fail> {
 /// Swatches and names from left to right, in as many rows as they need; returns where the chart may begin, in pixels.
 fn draw_legend(root: &Area, legend: &[(String, Ink)]) -> Result<i32, Fail> {
     let (left, right, mut x, mut y) = (24, SIZE.0 - 20, 24, 42);
-    for (name, ink) in legend {
+    for (i, (name, ink)) in legend.iter().enumerate() {
         let name = shorten(name, ((right - left - SWATCH - 8) as f64 / (LETTER * TEXT_PX)) as usize);
         let needs = SWATCH + 8 + text_px(&name, TEXT_PX).ceil() as i32;
         if x > left && x + needs > right {
             (x, y) = (left, y + LEGEND_ROW);
+        }
+        if y == 42 + LEGEND_ROWS * LEGEND_ROW {
+            let more = format!("and {} more", legend.len() - i);
+            let place = (left * UNITS, y * UNITS);
+            root.draw(&Text::new(more, place, font(TEXT_PX).pos(Pos::new(HPos::Left, VPos::Center))))?;
+            break;
         }
         let at = |x: i32, y: i32| (x * UNITS, y * UNITS);
         let swatch = [at(x, y), at(x + SWATCH, y)];
@@ -151,13 +159,12 @@ fn draw_legend(root: &Area, legend: &[(String, Ink)]) -> Result<i32, Fail> {
     Ok(if legend.is_empty() { 38 } else { y + LEGEND_ROW })
 }
 
-/// Length of a stroke and of the gap after it, in units; none for a solid line.
+/// Length of a stroke and of the gap after it, in pixels; none for a solid line.
+const DASHES: [Option<(f64, f64)>; 6] =
+    [None, Some((8.0, 5.0)), Some((2.5, 3.5)), Some((16.0, 5.0)), Some((2.5, 9.0)), Some((8.0, 12.0))];
+
 fn dashes(dash: usize) -> Option<(i32, i32)> {
-    match dash {
-        0 => None,
-        1 => Some((units(8.0), units(5.0))),
-        _ => Some((units(2.5), units(3.5))),
-    }
+    DASHES[dash % DASHES.len()].map(|(stroke, gap)| (units(stroke), units(gap)))
 }
 
 /// A line through the points.
@@ -176,11 +183,13 @@ pub(super) fn line(chart: &mut Chart, points: &[(f64, f64)], ink: Ink) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
     fn series_of_one_colour_differ_in_dashes() {
-        let inks = inks(["ARD", "SparseVD", "ARD per layer", "ard (test)"].into_iter());
-        assert_eq!(inks.iter().map(|ink| ink.dash).collect::<Vec<_>>(), [0, 0, 1, 2]);
+        let inks = inks(["ARD", "SparseVD", "ARD per layer", "ard (test)", "ARD 3", "ARD 4", "ARD 5"].into_iter());
+        assert_eq!(inks.iter().map(|ink| dashes(ink.dash)).collect::<HashSet<_>>().len(), 6);
+        assert_eq!(inks.iter().map(|ink| ink.dash).collect::<Vec<_>>(), [0, 0, 1, 2, 3, 4, 5]);
         assert_eq!(inks[0].colour, inks[2].colour);
     }
 
@@ -197,5 +206,6 @@ mod tests {
         assert_eq!(height(&["a", "b"]), 62);
         assert_eq!(height(&[&"wide ".repeat(14), &"wide ".repeat(14)]), 82);
         assert_eq!(height(&[&"x".repeat(1000)]), 62);
+        assert_eq!(height(&[&*"wide ".repeat(14); 50]), 42 + 9 * LEGEND_ROW, "eight rows, and how many more");
     }
 }

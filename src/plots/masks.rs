@@ -56,7 +56,8 @@ impl Mask {
     }
 }
 
-/// The weights kept, layer below layer, as SVG text of at most some 300 KB for each layer.
+/// The weights kept, layer below layer, as SVG text of at most some 300 KB for each layer, or 6 bytes for each pixel
+/// of a layer that is shown as an image.
 ///
 /// A cell is a weight; a layer too large and too busy for that is drawn in blocks of `k x k` weights, shaded by the fraction
 /// kept, and its caption says so.

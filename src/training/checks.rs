@@ -24,25 +24,38 @@ pub(super) fn check_finite<E: Elem, D: Backend<E>>(
     epoch: usize,
     step: usize,
 ) -> Result<(), Error> {
-    if loss.nll.is_finite() && loss.kl.is_finite() {
+    let first = |values: Vec<E>| values.first().map_or(f64::NAN, |x| x.f64());
+    let objective = first(loss.objective.as_vec());
+    if loss.nll.is_finite() && loss.kl.is_finite() && objective.is_finite() {
         return Ok(());
     }
-    let found = |what: &str, value: f64, layer: String| Error::NotFinite {
-        what: what.into(),
-        value,
-        layer,
-        epoch,
-        step,
-        checkpoint: None,
-    };
+    check_weights(network, epoch, step)?;
     for (path, layer) in network.layers() {
-        if let Some((parameter, value)) = layer.not_finite() {
-            return Err(found(parameter, value, format!("layer {path}")));
-        }
-        let kl = layer.kl()?.as_vec().first().map_or(f64::NAN, |x| x.f64());
+        let kl = first(layer.kl()?.as_vec());
         if !kl.is_finite() {
-            return Err(found("the KL", kl, format!("layer {path}")));
+            return Err(found("the KL", kl, format!("layer {path}"), (epoch, step)));
         }
     }
-    Err(found("the negative log-likelihood", loss.nll, "the output".into()))
+    Err(if loss.nll.is_finite() {
+        found("beta KL / N", objective - loss.nll, "the objective".into(), (epoch, step))
+    } else {
+        found("the negative log-likelihood", loss.nll, "the output".into(), (epoch, step))
+    })
+}
+
+/// The same of the weights alone: after the last step of an epoch nothing else looks at them.
+pub(super) fn check_weights<E: Elem, D: Backend<E>>(
+    network: &impl Network<E, D>,
+    epoch: usize,
+    step: usize,
+) -> Result<(), Error> {
+    let layers = network.layers();
+    let bad = layers.iter().find_map(|(path, layer)| Some((path, layer.not_finite()?)));
+    bad.map_or(Ok(()), |(path, (parameter, value))| {
+        Err(found(parameter, value, format!("layer {path}"), (epoch, step)))
+    })
+}
+
+fn found(what: &str, value: f64, layer: String, (epoch, step): (usize, usize)) -> Error {
+    Error::NotFinite { what: what.into(), value, layer, epoch, step, checkpoint: None }
 }

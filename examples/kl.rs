@@ -94,7 +94,7 @@ fn difference(records: &[Record], label: &str, name: &str, f: fn(f64) -> f64) ->
     let mean = differences.iter().sum::<f64>() / n;
     let variance = differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0);
     let t = StudentsT::new(0.0, 1.0, n - 1.0).ok()?.inverse_cdf(0.975);
-    Some((mean, t * (variance / n).sqrt()))
+    Some((mean, t * (variance / n).sqrt())).filter(|(mean, half)| mean.is_finite() && half.is_finite())
 }
 
 /// The names of a difference and of half of its interval; the number they are of; what is done with it first.
@@ -111,13 +111,15 @@ fn differences(records: &[Record]) -> Vec<Record> {
     let minus = |label: &&str| {
         let mut record = Record::new(format!("{label}, minus the fit"), 0);
         for (difference_name, half, name, f) in DIFFERENCES {
-            let (mean, interval) = difference(records, label, name, f)?;
-            record.set(difference_name, mean);
-            record.set(half, interval);
+            if let Some((mean, interval)) = difference(records, label, name, f) {
+                record.set(difference_name, mean);
+                record.set(half, interval);
+            }
         }
-        Some(record)
+        record
     };
-    [EXACT, CUBIC, ARD].iter().filter_map(minus).collect()
+    let measured = [EXACT, CUBIC, ARD].iter().map(minus).filter(|record| !record.values.is_empty());
+    measured.collect()
 }
 
 fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Failure> {

@@ -29,7 +29,7 @@ use sparsevd_lab::results::Results;
 #[command(version, verbatim_doc_comment)]
 struct Args {
     /// Fails, changing nothing, if a table is not what its results say
-    #[arg(long)]
+    #[arg(long, conflicts_with = "publish")]
     check: bool,
     /// Copies results.json and the figures of this folder into paper-notes/results, first, under this name [default: the
     /// experiment's]

@@ -156,7 +156,7 @@ fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failur
     let sparsity = page::sparsity(&pruned, args.runs.threshold);
     let figures = vec![
         Figure::new("train-error", error, "90 % is chance; with the layers' noise."),
-        Figure::new("sparsity", sparsity, "What is left of the weights."),
+        Figure::new("sparsity", sparsity, "How many of the weights are pruned."),
     ];
     let about = format!(
         "{} images with {:.0} % random labels, {} test images with true ones; inputs-300-100-10, {} epochs. Mean +- standard deviation over \

@@ -73,12 +73,16 @@ fn scales<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
         first.iter().zip(&second).map(fit).collect()
     };
     let (grid, shape, device) = (M::grid(), matrix::<M>(), layer.theta.device());
+    let groups = (grid.groups, grid.rows / grid.groups, grid.cols);
     let spread_out = |values: Vec<E>| -> Result<Tensor<Matrix, E, D>, D::Err> {
         let n = values.len();
         let values = tensor_of(device, &values, (n,))?;
         match shared {
             Shared::PerOutput => values.try_broadcast_like::<_, Axis<1>>(&shape),
-            Shared::PerInput => values.try_broadcast_like::<_, Axis<0>>(&shape),
+            Shared::PerInput => {
+                let values = values.try_reshape_like(&(grid.groups, grid.cols))?;
+                values.try_broadcast_like::<_, Axis<1>>(&groups)?.try_reshape_like(&shape)
+            }
             _ => values.try_reshape_like(&())?.try_broadcast_like::<_, Axes2<0, 1>>(&shape),
         }
     };
@@ -88,8 +92,11 @@ fn scales<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
             fitted(mean(first)?, mean(second)?, grid.cols)
         }
         Shared::PerInput => {
-            let mean = |x: Tensor<Matrix, E, D>| Ok(by_input(x.try_mean::<(usize,), Axis<0>>()?.as_vec(), grid.area));
-            let scale = fitted(mean(first)?, mean(second)?, grid.rows * grid.area);
+            let mean = |x: Tensor<Matrix, E, D>| {
+                let columns = x.try_reshape_like(&groups)?.try_mean::<(usize, usize), Axis<1>>()?;
+                Ok(by_input(columns.as_vec(), grid.area))
+            };
+            let scale = fitted(mean(first)?, mean(second)?, groups.1 * grid.area);
             scale.into_iter().flat_map(|s| std::iter::repeat_n(s, grid.area)).collect()
         }
         Shared::PerLayer | Shared::None => {

@@ -105,6 +105,32 @@ fn some_priors<Q: Posterior>(p: &Parameters) {
     }
 }
 
+/// Channels of different groups are different inputs: where each output reads a channel of its own, a scale per input is one
+/// per output.
+#[test]
+fn a_scale_per_input_is_one_for_each_channel_of_each_group() {
+    type Depthwise = Conv2dMap<3, 3, 3, 1, 1, 1, 3, 1>;
+    let wave = |at: f64| (0..36).map(|i| f64::from((at * f64::from(i + 1)).sin() as f32)).collect::<Vec<f64>>();
+    let p = Parameters { theta: wave(1.1), log_sigma2: wave(2.3), log_alpha: wave(0.7) };
+    agree::<Conv2dMap<4, 6, 1, 1, 0, 1, 2, 2>, Additive, _>(
+        &Ard::per_input(),
+        &Parameters {
+            theta: p.theta[..12].to_vec(),
+            log_sigma2: p.log_sigma2[..12].to_vec(),
+            log_alpha: p.log_alpha[..12].to_vec(),
+        },
+    );
+    let p = Parameters { theta: p.theta[..27].to_vec(), log_sigma2: p.log_sigma2[..27].to_vec(), ..p };
+    for composed in [false, true] {
+        let of = |prior| kl(&mut layer::<Depthwise, Additive, Ard, f64>(&prior, &p), composed);
+        let (per_input, per_output, per_layer) = (of(Ard::per_input()), of(Ard::per_output()), of(Ard::per_layer()));
+        for (a, b) in per_input.iter().zip(&per_output) {
+            close("per input and per output", a, b, 1e-12, |_| 1.0);
+        }
+        assert!((per_input[0][0] - per_layer[0][0]).abs() > 1e-3, "composed: {composed}");
+    }
+}
+
 proptest! {
     #![proptest_config(config(6))]
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, positive};
+use crate::error::{Error, positive, positive_or_none};
 use crate::normal::Normal;
 use crate::prior::{Prior, Shared};
 use crate::real::Real;
@@ -17,6 +17,7 @@ use crate::real::Real;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gaussian {
     /// `None` where the scale is learned.
+    #[serde(deserialize_with = "positive_or_none")]
     sigma: Option<f64>,
 }
 

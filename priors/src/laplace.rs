@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, positive};
+use crate::error::{Error, positive, positive_number};
 use crate::normal::Normal;
 use crate::prior::Prior;
 use crate::real::Real;
@@ -17,6 +17,7 @@ use crate::real::Real;
 /// Source: textbook (the mean of a folded normal). It does not prune: its KL grows as sigma -> 0 and as sigma -> inf.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Laplace {
+    #[serde(deserialize_with = "positive_number")]
     b: f64,
 }
 

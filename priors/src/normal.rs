@@ -13,7 +13,7 @@ const ENTROPY: f64 = 1.418_938_533_204_672_7;
 
 /// The posterior of one weight: `q(w) = N(mean, exp(log_var))`.
 ///
-/// In single precision the ratios below are finite while `|mean| / sigma < 1e19`.
+/// In single precision the ratios below hold while `|mean| / sigma < 1e19` and log sigma^2 is -87 or more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normal<R> {
     /// The mean, theta.

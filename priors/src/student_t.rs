@@ -42,7 +42,11 @@ impl StudentT {
     /// [`Error::NotPositive`] unless both are positive and finite.
     pub fn new(nu: f64, scale: f64) -> Result<Self, Error> {
         let (nu, scale) = (positive("StudentT", "nu", nu)?, positive("StudentT", "scale", scale)?);
-        let ln_peak = ln_gamma(0.5 * (nu + 1.0)) - ln_gamma(0.5 * nu) - 0.5 * (std::f64::consts::PI * nu).ln();
+        let ln_peak = if nu < 1e6 {
+            ln_gamma(0.5 * (nu + 1.0)) - ln_gamma(0.5 * nu) - 0.5 * (std::f64::consts::PI * nu).ln()
+        } else {
+            -0.5 * std::f64::consts::TAU.ln() - 0.25 / nu // the difference cancels; the next term is 1 / (24 nu^3)
+        };
         Ok(StudentT { nu, scale, ln_peak })
     }
 
@@ -82,5 +86,19 @@ impl TryFrom<Parameters> for StudentT {
 impl From<StudentT> for Parameters {
     fn from(p: StudentT) -> Self {
         Parameters { nu: p.nu, scale: p.scale }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_degrees_of_freedom_are_a_gaussian() {
+        for nu in [9e5, 1e6, 1e12, 1e16] {
+            let peak = StudentT::new(nu, 1.0).unwrap().ln_pdf(0.0_f64);
+            let gaussian = -0.5 * std::f64::consts::TAU.ln();
+            assert!((peak - gaussian + 0.25 / nu).abs() < 5e-9, "{nu}: {peak}");
+        }
     }
 }

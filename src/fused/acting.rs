@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use dfdx::prelude::*;
-use sparsevd_priors::{Dual, Lane, Prior};
+use sparsevd_priors::{Dual, INV_ALPHA_FLOOR, Lane, Prior};
 
 use super::few::{Few, Rows};
 use super::memory::{Buffer, numbers};
@@ -173,6 +173,10 @@ fn variances<Q: Posterior, E: Elem>(weights: &Weights<'_, E>, posterior: &Q) -> 
 /// 1 where log alpha is below the threshold, which is where `Var w < e^threshold theta^2` and takes no logarithm; otherwise 0.
 fn mask<E: Elem>(weights: &Weights<'_, E>, variances: &[E], threshold: f64) -> Buffer<E> {
     let mut mask = Buffer::any(variances.len());
+    if threshold > -INV_ALPHA_FLOOR.ln() {
+        mask.fill(E::ONE); // log alpha never gets there
+        return mask;
+    }
     let (most, cols) = (E::Lanes::splat(threshold.exp()), weights.grid.cols);
     weights.for_rows(&mut mask, |r, row, mask| {
         for i in (0..cols).step_by(E::Lanes::WIDTH) {

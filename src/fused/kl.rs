@@ -8,7 +8,7 @@ use super::weights::{Row, Weights, Write, splat};
 use super::{accumulate, gradient, ordered};
 use crate::backend::{Elem, Taped};
 use crate::layer::Layer;
-use crate::map::Map;
+use crate::map::{Grid, Map};
 use crate::posterior::Posterior;
 
 pub(super) fn kl<M: Map, Q: Posterior, P: Prior, E: Elem>(
@@ -62,6 +62,7 @@ fn value_and_gradient<Q: Posterior, P: Prior, E: Elem>(
 /// The learned scales of a prior, as reciprocals and as shifts of the log-variance.
 struct Scales<E> {
     shared: Shared,
+    grid: Grid,
     recip: Vec<E>,
     shift: Vec<E>,
 }
@@ -73,7 +74,7 @@ impl<E: Elem> Scales<E> {
         let group = |r: usize, i: usize| match shared {
             Shared::None => None,
             Shared::PerOutput => Some(r),
-            Shared::PerInput => Some(i / grid.area),
+            Shared::PerInput => Some(grid.input(r * grid.cols + i)),
             Shared::PerLayer => Some(0),
         };
         let groups = group(grid.rows - 1, grid.cols - 1)? + 1;
@@ -98,14 +99,19 @@ impl<E: Elem> Scales<E> {
         };
         let recip = scales.iter().map(|s| E::of(s.recip())).collect();
         let shift = scales.iter().map(|s| E::of(-2.0 * s.ln())).collect();
-        Some(Scales { shared, recip, shift })
+        Some(Scales { shared, grid, recip, shift })
     }
 
     /// `q` in units of its scale.
     #[inline(always)]
     fn divide(&self, q: Normal<Dual<E::Lanes>>, r: usize, i: usize) -> Normal<Dual<E::Lanes>> {
         let (recip, shift) = match self.shared {
-            Shared::PerInput => (E::Lanes::load(&self.recip[i..]), E::Lanes::load(&self.shift[i..])),
+            Shared::PerInput => {
+                let Grid { rows, cols, groups, .. } = self.grid;
+                let group = r * groups / rows * cols;
+                let of = |scales: &[E]| E::Lanes::load(&scales[group + i..group + cols]);
+                (of(&self.recip), of(&self.shift))
+            }
             Shared::PerOutput => (splat(self.recip[r]), splat(self.shift[r])),
             Shared::PerLayer | Shared::None => (splat(self.recip[0]), splat(self.shift[0])),
         };

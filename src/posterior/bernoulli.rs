@@ -1,6 +1,6 @@
 //! Binary dropout as a posterior.
 
-use sparsevd_priors::{Normal, Real, Shared};
+use sparsevd_priors::{INV_ALPHA_FLOOR, Normal, Real, Shared};
 
 use super::multiplicative::proportional;
 use super::{Noise, Posterior};
@@ -53,9 +53,10 @@ impl Posterior for Bernoulli {
         Noise::Dropout(self.rate)
     }
 
-    /// The Gaussian with the same two moments: `alpha = rate / (1 - rate)`.
+    /// The Gaussian with the same two moments: `alpha = rate / (1 - rate)`, 1e-30 at least.
     #[inline(always)]
     fn q<R: Real>(&self, theta: R, _unused: R) -> Normal<R> {
-        proportional(theta, |log_theta2| log_theta2.shift((self.rate / (1.0 - self.rate)).ln()))
+        let alpha = (self.rate / (1.0 - self.rate)).max(INV_ALPHA_FLOOR);
+        proportional(theta, |log_theta2| log_theta2.shift(alpha.ln()))
     }
 }

@@ -20,8 +20,9 @@ pub fn renew(text: &str, results: &Path) -> Result<String, Failure> {
     let (mut renewed, mut rest) = (String::new(), text);
     while let Some(start) = rest.find(START) {
         let line = rest[start..].find("-->").map(|end| start + end + 3).ok_or("a table's comment does not end")?;
-        let end =
-            rest[line..].find(END).map(|end| line + end).ok_or(format!("no {END} after {}", &rest[start..line]))?;
+        let next = rest[line..].find(START).map_or(rest.len(), |next| line + next);
+        let end = rest[line..next].find(END).map(|end| line + end);
+        let end = end.ok_or(format!("no {END} after {}", &rest[start..line]))?;
         let wanted = rest[start + START.len()..line - 3].trim();
         let table = render(wanted, results).map_err(|error| format!("`{wanted}`: {error}"))?;
         write!(renewed, "{}\n{table}", &rest[..line])?;
@@ -82,6 +83,8 @@ mod tests {
         let dir = results();
         let error = |text: &str| renew(text, dir.path()).unwrap_err().to_string();
         assert!(error("<!-- table ours: net error -->").contains("no <!-- end -->"));
+        let unclosed = "<!-- table ours: net error -->\ntext\n<!-- table ours: net error --><!-- end -->";
+        assert!(error(unclosed).contains("no <!-- end -->"));
         assert!(error("<!-- table none: net error --><!-- end -->").contains("none.json"));
         assert!(error("<!-- table ours: net eror --><!-- end -->").contains("no record has `eror`"));
         assert!(error("<!-- table ours of Dense: net error --><!-- end -->").contains("no record has such a label"));

@@ -111,8 +111,11 @@ impl Record {
     }
 }
 
-/// Six digits: files stay small, and no table shows more.
+/// Six digits, of what is no whole number: files stay small, and no table shows more.
 fn rounded(x: f64) -> f64 {
+    if x.fract() == 0.0 {
+        return x;
+    }
     format!("{x:.5e}").parse().unwrap_or(x)
 }
 
@@ -138,5 +141,6 @@ mod tests {
         assert_eq!(text, r#"{"label":"Sparse VD","seed":1,"values":{"nll":0.123457}}"#);
         let read: Record = serde_json::from_str(&text).unwrap();
         assert_eq!(read.values["nll"], 0.123_457);
+        assert_eq!(rounded(1_234_567.0), 1_234_567.0);
     }
 }

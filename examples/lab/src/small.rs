@@ -137,7 +137,7 @@ impl fmt::Display for Small {
             let ratio = dense / compact;
             write!(
                 f,
-                "\nbatch {data}: {dense:.1} us dense with dfdx, {compact:.1} us compact on one thread (1/{ratio:.0})"
+                "\nbatch {data}: {dense:.1} us dense with dfdx, {compact:.1} us compact on one thread (1/{ratio:.1})"
             )?;
         }
         Ok(())

@@ -59,7 +59,7 @@ fn widths(c: &mut Criterion) {
 /// Value and gradient of the KL of a `W` x `W` layer.
 fn kl<const W: usize, P: Prior + Default>(group: &mut Group<'_>, name: &str, prior: P) {
     let mut layer = Cpu::seed_from_u64(0).build_module::<VariationalLinear<W, W, P>, f32>();
-    layer.set_prior(prior);
+    layer.set_prior(prior).expect("its type");
     group.throughput(Throughput::Elements((W * W) as u64));
     each(group, name, || {
         black_box(layer.kl().expect("memory").backward());
@@ -98,7 +98,7 @@ fn noise(c: &mut Criterion) {
     let mut seed = 0;
     each(&mut group, "784x300", || {
         seed += 1;
-        VariationalLayer::use_weights(&mut layer, Weights::Sample(seed)).expect("memory");
+        layer.use_weights(Weights::Sample(seed)).expect("memory");
     });
 }
 

@@ -12,7 +12,7 @@ const BATCH: usize = 100;
 /// KL value and gradient of 784 x 300 weights, for a prior.
 fn kl<P: Prior + Default>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, prior: P) {
     let mut layer = Cpu::seed_from_u64(0).build_module::<VariationalLinear<784, 300, P>, f32>();
-    layer.set_prior(prior);
+    layer.set_prior(prior).expect("its type");
     for composed in [false, true] {
         layer.settings.composed = composed;
         let path = if composed { "composed" } else { "fused" };

@@ -73,7 +73,7 @@ impl OnImages for Args {
                 EXACT => LogUniform::Exact,
                 CUBIC => LogUniform::Cubic,
                 _ => LogUniform::Fit,
-            });
+            })?;
             self.runs.prepare(&mut net)?;
             job.train(&desk, &mut net)
         });

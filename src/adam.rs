@@ -10,8 +10,10 @@ use dfdx::tensor_ops::AdamConfig;
 
 use crate::backend::{Backend, Elem, Taped};
 use crate::error::Error;
+use crate::tensors;
 
 /// Adam (Kingma and Ba 2015), without weight decay: a prior is the better place for that, and log sigma^2 must never decay.
+/// Its moments cannot be saved: a training that is to be resumed is a [`Trainer`](crate::Trainer)'s.
 ///
 /// ```
 /// use sparsevd::prelude::*;
@@ -38,23 +40,38 @@ pub struct Adam<E: Elem, D: Backend<E>> {
     steps: i32,
     moments: Option<[Gradients<E, D>; 2]>,
     gradients: Option<Gradients<E, D>>,
+    /// What the memory of the gradients is for.
+    trained: Vec<UniqueId>,
 }
 
 impl<E: Elem, D: Backend<E>> Adam<E, D> {
     /// An optimiser that has not seen a gradient yet. It belongs to the first network it is used on.
     pub fn new(learning_rate: f64) -> Self {
-        Adam { learning_rate, betas: [0.9, 0.999], eps: 1e-8, steps: 0, moments: None, gradients: None }
+        Adam {
+            learning_rate,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            steps: 0,
+            moments: None,
+            gradients: None,
+            trained: Vec::new(),
+        }
     }
 
-    /// One step: the gradient of `objective`, then the update of every trained tensor of `network`.
+    /// One step: the gradient of `objective`, then the update of every trained tensor of `network`. A tensor that was put in
+    /// the place of another since the last step begins with moments of zero.
     ///
     /// # Errors
-    /// [`Error::Input`] at the first step if some tensor gets no gradient; the device's.
+    /// [`Error::Input`] at the first step, or the first with another tensor, if some tensor gets no gradient; the device's.
     pub fn step<N: TensorCollection<E, D>>(
         &mut self,
         network: &mut N,
         objective: Taped<Rank0, E, D>,
     ) -> Result<(), Error> {
+        let trained = tensors::trained_ids(network)?;
+        if trained != self.trained {
+            (self.trained, self.gradients) = (trained, None);
+        }
         let first = self.gradients.is_none();
         let mut gradients = match self.gradients.take() {
             Some(memory) => with_memory(objective, memory).map_err(Error::device)?,
@@ -113,9 +130,9 @@ fn every_tensor_has_one<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
         Ok(()) => Ok(()),
         Err(OptimizerUpdateError::DeviceError(error)) => Err(Error::device(error)),
         Err(OptimizerUpdateError::UnusedParams(unused)) => Err(Error::Input(format!(
-            "{} tensors of the network get no gradient; its first part must be a layer of this library, \
-             or every part before it without parameters",
-            unused.ids.len()
+            "no gradient for {}; the objective must depend on each parameter, and a part with parameters before the first \
+             layer of this library needs `Traced` in front",
+            tensors::names_of(network, &unused.ids)?.join(", ")
         ))),
     }
 }

@@ -62,6 +62,12 @@ pub trait Backend<E: Elem>: Pooling<E> + Cache {
     #[doc(hidden)]
     const ADAM_CLEARS: bool = false;
 
+    /// Whether a tensor's numbers lie in memory as in a new one; not those of a transposed or a broadcast one.
+    #[doc(hidden)]
+    fn in_order<S: Shape>(_tensor: &Tensor<S, E, Self>) -> bool {
+        true
+    }
+
     /// Adam's update of one tensor, at step 1, 2, ..
     #[doc(hidden)]
     fn adam<S: Shape>(
@@ -144,6 +150,19 @@ pub(crate) fn tensor_of<S: Shape, E: Elem, D: Backend<E>>(
     let mut tensor: Tensor<S, E, D> = device.try_zeros_like(&shape)?;
     tensor.copy_from(numbers);
     Ok(tensor)
+}
+
+/// Gives a tensor these numbers; where it is transposed or broadcast, it becomes an ordinary one.
+pub(crate) fn overwrite<S: Shape, E: Elem, D: Backend<E>>(
+    tensor: &mut Tensor<S, E, D>,
+    numbers: &[E],
+) -> Result<(), D::Err> {
+    if D::in_order(tensor) {
+        tensor.copy_from(numbers);
+    } else {
+        *tensor = tensor_of(tensor.device(), numbers, *tensor.shape())?;
+    }
+    Ok(())
 }
 
 #[cfg(feature = "cuda")]

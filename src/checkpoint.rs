@@ -30,7 +30,7 @@ pub struct Checkpoints<'a> {
     pub path: PathBuf,
     /// Steps from one checkpoint to the next; one more is written at the end, or where the training is stopped.
     pub every: usize,
-    /// Whether to go on from the file, if there is one; otherwise it is replaced.
+    /// Whether to go on from the file, if there is one; otherwise it is deleted at the start.
     pub resume: bool,
     /// Looked at after every step: once true, the step is finished, a checkpoint written and the training stopped.
     pub stop: Option<&'a AtomicBool>,
@@ -52,7 +52,14 @@ impl Checkpoints<'_> {
         setting(self.every > 0, "steps between checkpoints", 0.0, "at least 1")?;
         let unusable = |source| FileError::Write { path: self.path.clone(), source };
         file::sweep(&self.path).map_err(unusable)?;
-        Ok(())
+        if self.resume {
+            return Ok(());
+        }
+        // Or a crash before the first checkpoint would leave another training's to be resumed.
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(unusable(error).into()),
+            _ => Ok(()),
+        }
     }
 
     /// The bytes of the file to go on from.

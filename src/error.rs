@@ -25,7 +25,8 @@ pub enum Error {
     },
     /// Training met a number that is not one.
     #[error(
-        "{what} is {value} in {layer}, epoch {epoch}, step {step}; lower the learning rate, or look for unusual values in the inputs{}",
+        "{what} is {value} in {layer}, epoch {epoch}, step {step}; {}{}",
+        advice(what),
         last(checkpoint.as_ref())
     )]
     NotFinite {
@@ -58,6 +59,16 @@ pub enum Error {
     /// Two networks whose tensors do not fit each other.
     #[error("the networks do not match: {}", .0.join("; "))]
     Mismatch(Vec<String>),
+    /// A network without a layer that has such a prior.
+    #[error(
+        "no layer has a prior of the type {prior}; theirs are {found}: the type of the network says which prior each has"
+    )]
+    NoPrior {
+        /// The prior that was to be set, as `Debug` shows it.
+        prior: String,
+        /// Those that the layers have.
+        found: String,
+    },
     /// Data that the network cannot take.
     #[error("{0}")]
     Input(String),
@@ -134,6 +145,18 @@ impl Error {
     }
 }
 
+/// What to do about a number that is not one.
+fn advice(what: &str) -> &'static str {
+    if what == THE_KL {
+        "check the prior's hyper-parameters, and a prior of your own with `Laws::of(prior).check()`"
+    } else {
+        "lower the learning rate, or look for unusual values in the inputs"
+    }
+}
+
+/// What is not a number although all weights are.
+pub(crate) const THE_KL: &str = "the KL";
+
 fn last(checkpoint: Option<&LastCheckpoint>) -> String {
     checkpoint.map_or(String::new(), |last| format!("; the last good checkpoint is {last}"))
 }
@@ -145,6 +168,12 @@ fn dims(shape: &[usize]) -> String {
         1 => format!("{sides} numbers"),
         3 => format!("{sides} (channels, height, width)"),
         _ => sides,
+    }
+}
+
+impl From<dfdx::tensor::CpuError> for Error {
+    fn from(error: dfdx::tensor::CpuError) -> Self {
+        Error::device(error)
     }
 }
 

@@ -38,6 +38,7 @@ mod training;
 mod transfer;
 mod unfold;
 
+pub use dfdx;
 pub use sparsevd_infer as infer;
 pub use sparsevd_priors as priors;
 
@@ -98,9 +99,10 @@ pub type DenseLinear<const I: usize, const O: usize> = Variational<LinearMap<I, 
 /// What a program that trains a network needs, dfdx included: `use sparsevd::prelude::*`. Import it instead of dfdx's own
 /// prelude, not beside it: some names, such as [`ReLU`], are this library's here.
 pub mod prelude {
-    pub use crate::data::{Dataset, Split};
+    pub use crate::data::{Augment, Dataset, Split};
     pub use crate::metrics::{Metrics, Predictions};
-    pub use crate::priors::{Ard, Flat, Gaussian, Laplace, LogUniform, Normal, Prior, Real, ScaleMixture, StudentT};
+    pub use crate::priors::{Ard, Flat, Gaussian, Laplace, LogUniform, Normal, ScaleMixture, StudentT};
+    pub use crate::priors::{Moments, Prior, Real, Shared};
     pub use crate::*;
     // `Tape`, `Error` and `Gaussian` here are this library's, and so are the modules that dfdx has too.
     pub use crate::ReLU;

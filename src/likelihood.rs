@@ -15,11 +15,11 @@ use crate::network::Network;
 ///
 /// # Errors
 /// [`Error::Input`] for an empty batch, a label out of range, or counts that differ; the device's.
-pub fn categorical<const C: usize, E: Elem, D: Backend<E>>(
-    logits: Taped<(usize, Const<C>), E, D>,
+pub fn categorical<const C: usize, B: Dim, E: Elem, D: Backend<E>>(
+    logits: Taped<(B, Const<C>), E, D>,
     labels: &[usize],
 ) -> Result<Taped<Rank0, E, D>, Error> {
-    let (batch, _) = *logits.shape();
+    let batch = logits.shape().0.size();
     if batch == 0 || labels.len() != batch {
         return Err(Error::Input(format!("a batch of {batch} outputs with {} labels", labels.len())));
     }
@@ -34,7 +34,7 @@ pub fn categorical<const C: usize, E: Elem, D: Backend<E>>(
         one_hot[i * C + label] = E::ONE;
     }
     let run = || {
-        let target = tensor_of(logits.device(), &one_hot, (batch, Const::<C>))?;
+        let target = tensor_of(logits.device(), &one_hot, *logits.shape())?;
         let chosen = logits.try_log_softmax::<Axis<1>>()?.try_mul(target)?;
         chosen.try_sum::<Rank0, _>()?.try_mul(E::of(-1.0 / batch as f64))
     };
@@ -97,14 +97,14 @@ impl<E: Elem, D: Backend<E>> GaussianNoise<E, D> {
     ///
     /// # Errors
     /// [`Error::Input`] for an empty batch or batches that differ; the device's.
-    pub fn nll<const O: usize>(
+    pub fn nll<const O: usize, B: Dim>(
         &self,
-        outputs: Taped<(usize, Const<O>), E, D>,
-        targets: Tensor<(usize, Const<O>), E, D>,
+        outputs: Taped<(B, Const<O>), E, D>,
+        targets: Tensor<(B, Const<O>), E, D>,
     ) -> Result<Taped<Rank0, E, D>, Error> {
-        let (batch, _) = *outputs.shape();
-        if batch == 0 || targets.shape().0 != batch {
-            return Err(Error::Input(format!("a batch of {batch} outputs with {} targets", targets.shape().0)));
+        let (batch, given) = (outputs.shape().0.size(), targets.shape().0.size());
+        if batch == 0 || given != batch {
+            return Err(Error::Input(format!("a batch of {batch} outputs with {given} targets")));
         }
         let run = || {
             let log_noise = self.log_noise.retaped::<OwnedTape<E, D>>();

@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 use sparsevd_infer::Op;
 use sparsevd_priors::{Normal, Prior};
 
-use crate::backend::{Backend, Elem, Taped};
+use crate::backend::{Backend, Elem, Taped, overwrite, tensor_of};
 use crate::describe::Description;
 use crate::error::{Error, setting};
 use crate::fused::noise;
@@ -41,7 +41,7 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     /// Chooses the weights of `forward`.
     #[allow(clippy::missing_errors_doc, reason = "the device's")]
     fn use_weights(&mut self, weights: Weights) -> Result<(), Error>;
-    /// Replaces the means.
+    /// Replaces the means; `forward` uses them from then on.
     #[allow(clippy::missing_errors_doc, reason = "the device's")]
     fn set_theta(&mut self, theta: &[f64]) -> Result<(), Error>;
     /// Gives every weight the same spread (log sigma^2 or log alpha, as the posterior has it).
@@ -87,14 +87,7 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
     }
 
     fn use_weights(&mut self, weights: Weights) -> Result<(), Error> {
-        self.evaluated = match weights {
-            Weights::Mean => None,
-            Weights::Pruned(threshold) => {
-                Some(self.weights_from(|_, q| if q.log_alpha() < threshold { q.mean } else { 0.0 })?)
-            }
-            Weights::Sample(seed) => self.draw(seed)?,
-        };
-        Ok(())
+        self.use_weights(weights)
     }
 
     fn set_theta(&mut self, theta: &[f64]) -> Result<(), Error> {
@@ -103,8 +96,8 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
             let problem = format!("{} means for a layer of {} weights", theta.len(), M::grid().len());
             return Err(Error::Mismatch(vec![problem]));
         }
-        self.theta.copy_from(&theta);
-        Ok(())
+        self.evaluated = None;
+        overwrite(&mut self.theta, &theta).map_err(Error::device)
     }
 
     fn set_spread(&mut self, spread: f64) -> Result<(), Error> {
@@ -146,6 +139,22 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
 }
 
 impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D> {
+    /// Chooses the weights that `forward` computes with, as [`Network::use_weights`] does for all layers of a network.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a threshold that is NaN; the device's.
+    pub fn use_weights(&mut self, weights: Weights) -> Result<(), Error> {
+        self.evaluated = match weights {
+            Weights::Mean => None,
+            Weights::Pruned(threshold) => {
+                setting(!threshold.is_nan(), "threshold", threshold, "a number")?;
+                Some(self.weights_from(|_, q| if q.log_alpha() < threshold { q.mean } else { 0.0 })?)
+            }
+            Weights::Sample(seed) => self.draw(seed)?,
+        };
+        Ok(())
+    }
+
     /// The posterior of every weight, in `f64`.
     pub(crate) fn marginals(&self) -> Vec<Normal<f64>> {
         let (spread, grid) = (floats(&self.spread), M::grid());
@@ -160,8 +169,8 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
 
     /// Weights computed one by one from their posterior.
     fn weights_from(&self, f: impl Fn(usize, Normal<f64>) -> f64) -> Result<Tensor<M::Weight, E, D>, Error> {
-        let weights = self.marginals().into_iter().enumerate().map(|(i, q)| E::of(f(i, q))).collect();
-        self.theta.device().try_tensor_from_vec(weights, M::Weight::default()).map_err(Error::device)
+        let weights: Vec<E> = self.marginals().into_iter().enumerate().map(|(i, q)| E::of(f(i, q))).collect();
+        tensor_of(self.theta.device(), &weights, M::Weight::default()).map_err(Error::device)
     }
 
     /// One draw from the posterior; `None` where there is no noise.
@@ -207,20 +216,39 @@ pub type LayersMut<'a, E, D> = Vec<(String, &'a mut dyn VariationalLayer<E, D>)>
 /// The parts of a network in plain numbers, each with its path.
 pub type Plain = Vec<(String, Op)>;
 
-/// A module in which variational layers can be found: a layer, a tuple of up to six parts (nest them for more), most of
-/// dfdx's modules, or your own.
+/// A module in which variational layers can be found: a layer, a tuple of up to six parts (nest them for more), your own, or
+/// of dfdx's modules `Linear`, batch and layer norms, dropout, activations, global pools, `Residual`, `GeneralizedResidual`
+/// and `Repeated`.
 ///
-/// A module of yours with layers inside hands the visit on to each of its fields; one without them needs nothing:
+/// A module of yours with layers inside hands the visit on to each of its fields that has any, both times, under a path of
+/// its own; a training of one that does not is refused. A module without layers needs nothing:
 ///
 /// ```
 /// # use sparsevd::prelude::*;
+/// # use sparsevd::{Layers, LayersMut};
+/// struct Two<A, B> {
+///     first: A,
+///     second: B,
+/// }
+/// impl<A: Network<E, D>, B: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for Two<A, B> {
+///     fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
+///         self.first.visit(&format!("{path}.first"), found);
+///         self.second.visit(&format!("{path}.second"), found);
+///     }
+///     fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
+///         self.first.visit_mut(&format!("{path}.first"), found);
+///         self.second.visit_mut(&format!("{path}.second"), found);
+///     }
+/// }
+///
 /// struct Scale(f64);
 /// impl<E: Elem, D: Backend<E>> Network<E, D> for Scale {}
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not known as part of a network",
     note = "a module without variational layers says so with `impl<E: Elem, D: Backend<E>> Network<E, D> for {Self} {{}}`",
-    note = "one with layers hands `visit` and `visit_mut` on to each of its fields"
+    note = "one with layers hands `visit` and `visit_mut` on to each of its fields",
+    note = "where the type is not yours, wrap it in a struct that is"
 )]
 pub trait Network<E: Elem, D: Backend<E>> {
     /// Adds the layers inside to `found`, in order, their paths starting with `path`.
@@ -299,24 +327,33 @@ pub trait Network<E: Elem, D: Backend<E>> {
         Ok(())
     }
 
-    /// Sets how every layer trains.
+    /// Sets how every layer trains. Another device or precision starts from the default again, as for
+    /// [`set_prior`](Network::set_prior).
     fn configure(&mut self, settings: Settings) {
         self.layers_mut().into_iter().for_each(|(_, layer)| *layer.settings() = settings);
     }
 
-    /// Gives all layers with a prior of this type the hyper-parameters of `prior`; returns how many there were.
-    fn set_prior<P: Prior>(&mut self, prior: P) -> usize
+    /// Gives all layers with a prior of this type the hyper-parameters of `prior`; returns how many there were. Another
+    /// device or precision (dfdx's `to_device`, `to_dtype`) starts from the default again.
+    ///
+    /// # Errors
+    /// [`Error::NoPrior`] if there is none: a network's type says which priors its layers have.
+    fn set_prior<P: Prior>(&mut self, prior: P) -> Result<usize, Error>
     where
         Self: Sized,
     {
-        let mut count = 0;
+        let (mut count, mut found) = (0, Vec::new());
         for (_, layer) in self.layers_mut() {
+            found.push(layer.describe().prior);
             if let Some(to) = layer.prior().downcast_mut() {
                 *to = prior.clone();
                 count += 1;
             }
         }
-        count
+        found.sort();
+        found.dedup();
+        let none = || Error::NoPrior { prior: format!("{prior:?}"), found: found.join(", ") };
+        if count == 0 { Err(none()) } else { Ok(count) }
     }
 
     /// What pruning at this threshold on log alpha keeps, layer by layer. The paper prunes at 3.

@@ -8,8 +8,8 @@ use crate::backend::{Backend, Elem};
 use crate::error::Error;
 use crate::network::{Layers, LayersMut, Network, Plain, floats};
 
-/// The path of a part: `"2"` in `""`, `"2.0"` in `"2"`.
-fn within(path: &str, part: usize) -> String {
+/// The path of a part, which is how the names of its tensors begin: `"2"` in `""`, `"2.0"` in `"2"`.
+fn within(path: &str, part: impl std::fmt::Display) -> String {
     if path.is_empty() { part.to_string() } else { format!("{path}.{part}") }
 }
 
@@ -52,17 +52,40 @@ tuple!(A 0, B 1, C 2, F 3, G 4, H 5);
 
 impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::Residual<N> {
     fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
-        self.0.visit(path, found);
+        self.0.visit(&within(path, 0), found);
     }
     fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
-        self.0.visit_mut(path, found);
+        self.0.visit_mut(&within(path, 0), found);
     }
     fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
-        match self.0.output_shape(path, input)? {
+        match self.0.output_shape(&within(path, 0), input)? {
             Some(output) if output != input => {
                 Err(misfit(path, format!("what it gives, {output:?}, because it is residual"), input))
             }
             same => Ok(same),
+        }
+    }
+}
+
+impl<F: Network<E, D>, R: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D>
+    for dfdx_modules::GeneralizedResidual<F, R>
+{
+    fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
+        self.f.visit(&within(path, "f"), found);
+        self.r.visit(&within(path, "r"), found);
+    }
+    fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
+        self.f.visit_mut(&within(path, "f"), found);
+        self.r.visit_mut(&within(path, "r"), found);
+    }
+    fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
+        let f = self.f.output_shape(&within(path, "f"), input)?;
+        let r = self.r.output_shape(&within(path, "r"), input)?;
+        match (f, r) {
+            (Some(f), Some(r)) if f != r => {
+                Err(misfit(path, format!("what its two ways make one shape of, not {f:?} and {r:?}"), input))
+            }
+            (f, r) => Ok(f.or(r)),
         }
     }
 }
@@ -109,7 +132,7 @@ without_layers! {
     same, |_| activation(Activation::Sigmoid) => [] Sigmoid;
     same, |_| Ok(None) => [] Dropout, [const N: usize,] DropoutOneIn<N>;
     same, |_| unknown() => [] FastGeLU, [] Sin, [] Cos, [] Ln, [] Exp, [] Square, [] Sqrt, [] Abs, [] Softmax,
-        [] LogSoftmax, [] LeakyReLU<E>;
+        [] LogSoftmax, [] LeakyReLU<E>, [] AccurateGeLU;
     pooled, |_| unknown() => [] AvgPoolGlobal, [] MaxPoolGlobal, [] MinPoolGlobal;
     features::<I, O>, |m: &Self| linear(&m.weight, Some(&m.bias)) =>
         [const I: usize, const O: usize,] Linear<I, O, E, D>;

@@ -9,6 +9,7 @@ use crate::data::{Dataset, Layout, Vectors};
 use crate::error::{Error, setting};
 use crate::metrics::Predictions;
 use crate::network::{Network, Weights};
+use crate::tensors;
 
 /// A network that maps `I` numbers, or images of `I` channels, to `C` class scores, on a device: everything that training
 /// and evaluating one needs. Implemented by every module that can.
@@ -55,7 +56,8 @@ const BATCH: usize = 100;
 /// The network's predictions for a data set. Afterwards `forward` uses the posterior means again.
 ///
 /// # Errors
-/// [`Error::Input`] if the images do not have `I` pixels, or channels; [`Error::Shape`] if a later part of the network
+/// [`Error::Input`] if the images do not have `I` pixels, or channels, or more than `C` classes, or if a module's
+/// [`visit`](Network::visit) leaves out layers that it has; [`Error::Shape`] if a later part of the network
 /// cannot read what it would be given; [`Error::Setting`] for a threshold of NaN or no samples;
 /// [`Error::Metrics`] if an output is NaN; the device's.
 pub fn predict<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
@@ -98,11 +100,24 @@ fn logits<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
 
 /// Whether the network can read the data, all the way through.
 pub(crate) fn fits<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
-    network: &impl Classifier<I, C, E, D, L>,
+    network: &mut impl Classifier<I, C, E, D, L>,
     data: &Dataset<L>,
 ) -> Result<(), Error> {
     shape::<I, L>(data, 1)?;
-    network.output_shape("", &L::dims(data.dims())).map(drop)
+    network.output_shape("", &L::dims(data.dims()))?;
+    let (name, classes) = (data.name(), data.classes());
+    if classes > C {
+        return Err(Error::Input(format!("{name} has {classes} classes, the network scores for {C}")));
+    }
+    let (layers, visited) = (tensors::count_layers(network)?, network.layers().len());
+    if visited < layers || network.layers_mut().len() != visited {
+        let changed = network.layers_mut().len();
+        return Err(Error::Input(format!(
+            "the network has {layers} layers of this library; `visit` comes to {visited} of them, `visit_mut` to {changed}: \
+             a module of yours hands both on to each of its fields that has layers"
+        )));
+    }
+    Ok(())
 }
 
 /// The shape of a batch.

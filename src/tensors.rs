@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use dfdx::nn::tensor_collection::*;
+use dfdx::optim::UnusedTensors;
 use dfdx::prelude::*;
 use sparsevd_infer::{Entry, FileError};
 
-use crate::backend::{Backend, Elem};
+use crate::backend::{Backend, Elem, overwrite};
 use crate::error::Error;
 
 /// A tensor's name, such as `2.0.weight`, shape and numbers.
@@ -45,6 +46,36 @@ pub(crate) fn read<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &
     Ok(reader.0)
 }
 
+/// The names of all tensors, in order; with `ids`, of those alone.
+fn names<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &N,
+    ids: Option<&[UniqueId]>,
+) -> Result<Vec<String>, Error> {
+    let mut names = Names { ids, found: Vec::new() };
+    N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut names })
+        .map_err(|error: D::Err| Error::device(error))?;
+    Ok(names.found)
+}
+
+/// The names of these tensors.
+pub(crate) fn names_of<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &N,
+    ids: &[UniqueId],
+) -> Result<Vec<String>, Error> {
+    names(network, Some(ids))
+}
+
+/// How many layers of this library there are, by the names of their tensors.
+pub(crate) fn count_layers<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<usize, Error> {
+    let names = names(network, None)?;
+    let layer = |three: &&[String]| {
+        let Some(path) = three[0].strip_suffix("weight") else { return false };
+        let rest = [&three[1], &three[2]].map(|name| name.strip_prefix(path));
+        matches!(rest, [Some("log_sigma2" | "log_alpha" | "unused"), Some("bias")])
+    };
+    Ok(names.windows(3).filter(layer).count())
+}
+
 /// What of a network goes into files: all tensors but those that stand for nothing.
 pub(crate) fn parameters<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     network: &N,
@@ -81,6 +112,65 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Reader<E> {
     }
 }
 
+/// What tells tensors apart; dfdx gives it out only here.
+fn id<S: Shape, E: Elem, D: Backend<E>>(tensor: &Tensor<S, E, D>) -> UniqueId {
+    let mut one = UnusedTensors::default();
+    one.add(tensor);
+    one.ids[0]
+}
+
+/// The identities of the tensors that are trained, in order. A tensor that is put in the place of another has its own.
+pub(crate) fn trained_ids<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &N,
+) -> Result<Vec<UniqueId>, Error> {
+    let mut ids = TrainedIds(Vec::new());
+    N::iter_tensors(&mut RecursiveWalker { m: network, f: &mut ids }).map_err(|error: D::Err| Error::device(error))?;
+    Ok(ids.0)
+}
+
+struct TrainedIds(Vec<UniqueId>);
+
+impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for TrainedIds {
+    type Viewer = ViewTensorRef;
+    type Err = D::Err;
+    type E2 = E;
+    type D2 = D;
+
+    fn visit<S: Shape>(
+        &mut self,
+        options: TensorOptions<S, E, D>,
+        tensor: &Tensor<S, E, D>,
+    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
+        if options.do_gradient_update {
+            self.0.push(id(tensor));
+        }
+        Ok(None)
+    }
+}
+
+struct Names<'a> {
+    ids: Option<&'a [UniqueId]>,
+    found: Vec<String>,
+}
+
+impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Names<'_> {
+    type Viewer = (ViewTensorRef, ViewTensorName);
+    type Err = D::Err;
+    type E2 = E;
+    type D2 = D;
+
+    fn visit<S: Shape>(
+        &mut self,
+        _options: TensorOptions<S, E, D>,
+        (tensor, name): (&Tensor<S, E, D>, String),
+    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
+        if self.ids.is_none_or(|ids| ids.contains(&id(tensor))) {
+            self.found.push(name);
+        }
+        Ok(None)
+    }
+}
+
 struct Writer<F>(F);
 
 impl<E: Elem, D: Backend<E>, F: FnMut(&str) -> Option<Vec<E>>> TensorVisitor<E, D> for Writer<F> {
@@ -95,7 +185,7 @@ impl<E: Elem, D: Backend<E>, F: FnMut(&str) -> Option<Vec<E>>> TensorVisitor<E, 
         (tensor, name): (&mut Tensor<S, E, D>, String),
     ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
         if let Some(values) = (self.0)(&name) {
-            tensor.copy_from(&values);
+            overwrite(tensor, &values)?;
         }
         Ok(None)
     }

@@ -7,6 +7,7 @@ use dfdx::prelude::*;
 
 use crate::backend::Elem;
 use crate::map::Window;
+use crate::pool::Pooling;
 use crate::taped::Matrix;
 
 /// A batch of images.
@@ -45,26 +46,28 @@ impl Sliding {
 }
 
 /// Images as columns, with a last row that holds the value of the padding.
-pub(crate) fn columns<B: Dim, C: Dim, E: Elem, D: Device<E>, T: Tape<E, D>>(
+pub(crate) fn columns<B: Dim, C: Dim, E: Elem, D: Pooling<E>, T: Tape<E, D>>(
     x: Images<B, C, E, D, T>,
     padding: E,
 ) -> Result<Tensor<Matrix, E, D, T>, D::Err> {
     let (batch, channels, height, width) = *x.shape();
     let flat = (batch.size(), channels.size() * height * width);
-    let padding = x.device().try_tensor_from_vec(vec![padding; flat.0], (flat.0, 1))?;
-    let rows = (x.try_reshape_like(&flat)?, padding).try_concat_along(Axis::<1>)?;
+    let mut margin: Tensor<Matrix, E, D> = x.device().try_zeros_like(&(flat.0, 1))?;
+    margin.copy_from(&vec![padding; flat.0]);
+    let rows = (x.try_reshape_like(&flat)?, margin).try_concat_along(Axis::<1>)?;
     rows.try_permute::<_, Axes2<1, 0>>()
 }
 
 /// Some rows of a matrix.
-pub(crate) fn gather<E: Elem, D: Device<E>, T: Tape<E, D>>(
+pub(crate) fn gather<E: Elem, D: Pooling<E>, T: Tape<E, D>>(
     matrix: Tensor<Matrix, E, D, T>,
     rows: impl Iterator<Item = usize>,
 ) -> Result<Tensor<Matrix, E, D, T>, D::Err> {
     let rows: Vec<usize> = rows.collect();
-    let count = rows.len();
-    let rows = matrix.device().try_tensor_from_vec(rows, (count,))?;
-    matrix.try_gather(rows)
+    // In the device's own memory: see `tensor_of`.
+    let mut index: Tensor<(usize,), usize, D> = matrix.device().try_zeros_like(&(rows.len(),))?;
+    index.copy_from(&rows);
+    matrix.try_gather(index)
 }
 
 /// Columns as images again.

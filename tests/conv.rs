@@ -383,8 +383,8 @@ fn the_rest_of_the_library_sees_a_matrix() {
     dense.bias.copy_from(&conv.bias.as_vec());
     let x = image(64);
     for weights in [Weights::Mean, Weights::Pruned(0.0), Weights::Sample(9)] {
-        Network::use_weights(&mut conv, weights).unwrap();
-        Network::use_weights(&mut dense, weights).unwrap();
+        conv.use_weights(weights).unwrap();
+        dense.use_weights(weights).unwrap();
         let flat = Cpu::default().tensor_from_vec(x.clone(), (2, Const::<32>));
         let y = conv.forward(batch::<Conv2dMap<2, 3, 4>, f64>(&x, [4, 4]));
         assert_close(&floats(&y), &floats(&dense.forward(flat)), 1e-12, &format!("{weights:?}"));

@@ -12,7 +12,7 @@ type Net = (SparseVdLinear<64, 30>, ReLU, DropoutLinear<30, 20>, ReLU, ArdLinear
 fn whole_path<E: Elem, D: Backend<E> + DeviceBuildExt>(dev: &D, data: &Dataset) -> Result<f64, Error> {
     let mut net = dev.build_module::<Net, E>();
     net.configure(Settings { estimator: Estimator::WeightSampling, ..Settings::default() });
-    net.set_prior(Ard::per_output());
+    net.set_prior(Ard::per_output()).unwrap();
     let mut adam = Adam::new(1e-3);
     let x: Tensor<(usize, Const<64>), E, D> = dev.tensor_from_vec(vec![E::of(0.5); 64], (1, Const));
     gradient_variance(&mut net, 2, 0, |net| categorical(net.forward_mut(x.clone()), &[0]))?;

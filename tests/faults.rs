@@ -163,3 +163,40 @@ fn a_folder_that_is_read_only_is_named() {
     let result = trainer().fit_resumable(&mut net(1), &DIGITS, &Checkpoints::at(&path), go_on);
     assert!(matches!(result, Err(Error::Checkpoint { .. })), "{result:?}");
 }
+
+/// An old file is gone as soon as a training begins anew: a crash before the first checkpoint leaves nothing to mistake.
+#[test]
+fn a_training_that_begins_anew_forgets_the_old_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::at(dir.path().join("training"));
+    for _ in 0..2 {
+        let none_yet = |_: &mut _, _: &mut Epoch| {
+            assert!(!checkpoints.path.exists());
+            ControlFlow::Continue(())
+        };
+        let trainer = Trainer { epochs: 1, ..trainer() };
+        trainer.fit_resumable(&mut net(1), &DIGITS, &checkpoints, none_yet).unwrap();
+        assert!(checkpoints.path.exists());
+    }
+}
+
+/// JSON would turn an infinity into `null`, which nothing reads: said before the earlier checkpoint is replaced.
+#[test]
+fn a_checkpoint_that_could_not_be_read_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints { every: 3, ..Checkpoints::at(dir.path().join("training")) };
+    let spoil = |_: &mut _, epoch: &mut Epoch| {
+        epoch.nll = if epoch.epoch == 1 { f64::INFINITY } else { 0.5 };
+        ControlFlow::Continue(())
+    };
+    let told = problem(trainer().fit_resumable(&mut net(1), &DIGITS, &checkpoints, spoil).map(drop)).to_string();
+    assert!(told.contains("a number that is not finite"), "{told}");
+    let resumed = Checkpoints { resume: true, ..checkpoints };
+    trainer().fit_resumable(&mut net(1), &DIGITS, &resumed, |_, _| ControlFlow::Continue(())).unwrap();
+
+    let mut net = net(1);
+    net.configure(Settings { threshold: Some(f64::INFINITY), ..Settings::default() });
+    let anew = Checkpoints::at(dir.path().join("other"));
+    let told = problem(trainer().fit_resumable(&mut net, &DIGITS, &anew, |_, _| ControlFlow::Continue(())).map(drop));
+    assert!(told.to_string().contains("not finite"), "{told}");
+}

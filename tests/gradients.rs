@@ -26,7 +26,7 @@ fn setting<Q: Posterior, P: Prior + Default>(settings: Settings, prior: P) -> (B
     put(&mut net.2.spread, &numbers(-4.0, 0.0));
     put(&mut net.2.bias, &numbers(-1.0, 1.0));
     net.configure(settings);
-    net.set_prior(prior);
+    net.set_prior(prior).unwrap();
     (net, batch::<3, f64>(ROWS, &numbers(-2.0, 2.0)))
 }
 

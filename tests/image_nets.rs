@@ -136,7 +136,7 @@ fn composes_with_dfdx_and_its_gradients_are_right() {
     type Net = (
         (Traced, BatchNorm2D<2>, Residual<Block>),
         (Repeated<Block, 2>, AvgPool2d<2, 1>, MaxPool2d<3, 2, 1>),
-        (AvgPoolGlobal, SparseVdLinear<2, 3>, Linear<3, 2>),
+        (AvgPoolGlobal, SparseVdLinear<2, 3>, GeneralizedResidual<Linear<3, 2>, SparseVdLinear<3, 2>>),
     );
     let net = Cpu::seed_from_u64(3).build_module::<Net, f64>();
     let x: Tensor<_, f64, Cpu> = Cpu::seed_from_u64(4).sample_normal_like(&(3, Const::<2>, 6, 5));
@@ -151,8 +151,10 @@ fn composes_with_dfdx_and_its_gradients_are_right() {
         gradients.get(&net.1.0.modules[0].0.theta).as_vec(),
         gradients.get(&net.1.0.modules[1].0.theta).as_vec(),
         gradients.get(&net.2.1.theta).as_vec(),
+        gradients.get(&net.2.2.r.theta).as_vec(),
     ];
-    assert_eq!(net.layers().iter().map(|l| l.0.as_str()).collect::<Vec<_>>(), ["0.2.0", "1.0.0.0", "1.0.1.0", "2.1"]);
+    let paths: Vec<_> = net.layers().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["0.2.0.0", "1.0.0.0", "1.0.1.0", "2.1", "2.2.r"]);
     for (index, found) in found.iter().enumerate() {
         for (i, found) in found.iter().enumerate() {
             let at = |step: f64| {
@@ -237,6 +239,11 @@ fn shapes_are_walked_through_every_kind_of_module() {
     assert_eq!(refused(of(&net, &[6])), ("0".into(), vec![6]));
     let shrinks = build::<(ReLU, Residual<Conv<2, 2, 3, 0>>)>();
     assert_eq!(refused(of(&shrinks, &[2, 5, 5])), ("1".into(), vec![2, 5, 5]));
+    let two_ways = build::<GeneralizedResidual<Conv<2, 3, 3, 1>, Conv<2, 3, 1, 0>>>();
+    assert_eq!(of(&two_ways, &[2, 5, 5]).unwrap(), Some(vec![3, 5, 5]));
+    assert_eq!(refused(of(&two_ways, &[3, 5, 5])), ("f".into(), vec![3, 5, 5]));
+    let apart = build::<GeneralizedResidual<Conv<2, 3, 3, 0>, Conv<2, 3, 1, 0>>>();
+    assert_eq!(refused(of(&apart, &[2, 5, 5])), (String::new(), vec![2, 5, 5]));
     let thrice = build::<Repeated<Conv<2, 2, 3, 0>, 3>>();
     assert_eq!(of(&thrice, &[2, 7, 9]).unwrap(), Some(vec![2, 1, 3]));
     assert_eq!(refused(of(&thrice, &[2, 6, 9])), ("2".into(), vec![2, 2, 5]));

@@ -5,6 +5,7 @@ mod common;
 use common::{batch, floats, put};
 use dfdx::nn::ToDevice;
 use dfdx::nn::ToDtype;
+use sparsevd::infer::Container;
 use sparsevd::prelude::*;
 
 fn dev() -> Cpu {
@@ -28,8 +29,14 @@ type Nested = (
 #[test]
 fn layers_are_found_wherever_they_are() {
     let mut net = dev().build_module::<Nested, f32>();
-    assert_eq!(paths(&mut net), ["0.0", "1.0", "3.0.0", "3.1.0", "3.2.0", "4.3.0"]);
+    assert_eq!(paths(&mut net), ["0.0", "1.0.0", "3.0.0", "3.1.0", "3.2.0", "4.3.0"]);
     assert_eq!(paths(&mut net.0.0), [""]);
+    // A path is where the names of a layer's tensors begin.
+    let file = posterior_to_bytes(&net, &()).unwrap();
+    let names: Vec<_> = Container::parse("posterior", 1, &file).unwrap().tensors.into_iter().map(|t| t.name).collect();
+    for path in paths(&mut net) {
+        assert!(names.contains(&format!("{path}.weight")), "{path}: {names:?}");
+    }
 }
 
 #[test]
@@ -53,8 +60,10 @@ fn a_network_without_our_layers_says_so() {
 #[test]
 fn priors_and_settings_reach_the_layers_they_are_for() {
     let mut net = dev().build_module::<Nested, f32>();
-    assert_eq!(net.set_prior(Gaussian::new(0.1).unwrap()), 3);
-    assert_eq!(net.set_prior(Laplace::new(1.0).unwrap()), 0);
+    assert_eq!(net.set_prior(Gaussian::new(0.1).unwrap()).unwrap(), 3);
+    let told = net.set_prior(Laplace::new(1.0).unwrap()).unwrap_err().to_string();
+    assert!(told.starts_with("no layer has a prior of the type Laplace"), "{told}");
+    assert!(told.contains("Ard { ") && told.contains("LogUniform::Fit"), "{told}");
     assert_eq!(net.3.modules[2].0.prior, Gaussian::new(0.1).unwrap());
     assert_eq!(net.1.0.0.prior, Ard::default());
     let settings =
@@ -92,29 +101,29 @@ fn forward_uses_the_weights_it_is_told_to() {
     let (theta, close) =
         (floats(&layer.theta), |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12));
     assert!(close(&used(&layer), &theta));
-    Network::use_weights(&mut layer, Weights::Pruned(3.0)).unwrap();
+    layer.use_weights(Weights::Pruned(3.0)).unwrap();
     assert!(close(&used(&layer), &[2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.3, 0.0, -0.5]));
     // log alpha = 0 reaches a threshold of 0.
-    Network::use_weights(&mut layer, Weights::Pruned(0.0)).unwrap();
+    layer.use_weights(Weights::Pruned(0.0)).unwrap();
     assert!(close(&used(&layer), &[2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]));
-    Network::use_weights(&mut layer, Weights::Sample(1)).unwrap();
+    layer.use_weights(Weights::Sample(1)).unwrap();
     let one = used(&layer);
-    Network::use_weights(&mut layer, Weights::Sample(2)).unwrap();
+    layer.use_weights(Weights::Sample(2)).unwrap();
     let two = used(&layer);
-    Network::use_weights(&mut layer, Weights::Sample(1)).unwrap();
+    layer.use_weights(Weights::Sample(1)).unwrap();
     assert_eq!(one, used(&layer));
     assert!((0..12).all(|i| one[i] != two[i] && one[i] != theta[i]));
     // A draw leaves out the weights that training has switched off whole, and those alone.
     layer.settings = Settings { threshold: Some(3.0), switch_off: SwitchOff::Weight, ..Settings::default() };
-    Network::use_weights(&mut layer, Weights::Sample(1)).unwrap();
+    layer.use_weights(Weights::Sample(1)).unwrap();
     let kept = [0, 8, 9, 11];
     assert!((0..12).all(|i| used(&layer)[i] == if kept.contains(&i) { one[i] } else { 0.0 }));
     layer.settings.switch_off = SwitchOff::Mean;
-    Network::use_weights(&mut layer, Weights::Sample(1)).unwrap();
+    layer.use_weights(Weights::Sample(1)).unwrap();
     assert_eq!(one, used(&layer));
-    Network::use_weights(&mut layer, Weights::Mean).unwrap();
+    layer.use_weights(Weights::Mean).unwrap();
     assert!(close(&used(&layer), &theta));
-    assert!(matches!(Network::use_weights(&mut layer, Weights::Pruned(f64::NAN)), Err(Error::Setting { .. })));
+    assert!(matches!(layer.use_weights(Weights::Pruned(f64::NAN)), Err(Error::Setting { .. })));
 }
 
 #[test]
@@ -161,6 +170,95 @@ fn a_spread_that_is_no_number_is_refused() {
     layer.set_spread(-3.0).unwrap();
     assert!(floats(&layer.spread).iter().all(|x| *x == -3.0));
     assert!(matches!(layer.set_theta(&[0.0; 11]), Err(Error::Mismatch(_))));
+}
+
+#[test]
+fn means_that_are_set_are_used() {
+    let mut layer = by_hand();
+    layer.use_weights(Weights::Pruned(3.0)).unwrap();
+    layer.set_theta(&[0.5; 12]).unwrap();
+    assert_eq!(used(&layer), [0.5; 12]);
+}
+
+/// A transposed or broadcast parameter is overwritten number for number, by whatever overwrites parameters.
+#[test]
+fn parameters_that_are_not_contiguous_are_overwritten_in_order() {
+    let from = dev().build_module::<SparseVdLinear<2, 3>, f32>();
+    let target = || {
+        let mut layer = Cpu::seed_from_u64(9).build_module::<SparseVdLinear<2, 3>, f32>();
+        layer.theta = Cpu::seed_from_u64(8).sample_normal::<Rank2<2, 3>>().permute();
+        layer.bias = layer.bias.device().tensor(0.5).broadcast();
+        layer
+    };
+    let mut set = target();
+    set.set_theta(&VariationalLayer::theta(&from)).unwrap();
+    assert_eq!(floats(&set.theta), floats(&from.theta));
+    let (mut copied, mut loaded) = (target(), target());
+    copy_means(&from, &mut copied).unwrap();
+    posterior_from_bytes(&mut loaded, &posterior_to_bytes(&from, &()).unwrap()).unwrap();
+    for layer in [copied, loaded] {
+        assert_eq!((floats(&layer.theta), floats(&layer.bias)), (floats(&from.theta), floats(&from.bias)));
+    }
+}
+
+/// A module whose `visit` comes to its layer, but whose `visit_mut` does not: pruning would pass it by.
+mod forgetful {
+    use super::*;
+    use dfdx::nn::{Module, ModuleMut};
+
+    #[derive(Clone)]
+    pub struct Half<N>(pub N, pub bool);
+    impl<N: BuildOnDevice<D, E>, E: Elem, D: Backend<E>> BuildOnDevice<D, E> for Half<N>
+    where
+        Half<N::Built>: BuildModule<D, E>,
+    {
+        type Built = Half<N::Built>;
+    }
+    impl<N: TensorCollection<E, D>, E: Elem, D: Backend<E>> TensorCollection<E, D> for Half<N> {
+        type To<E2: Dtype, D2: Device<E2>> = Half<N::To<E2, D2>>;
+        fn iter_tensors<V: ModuleVisitor<Self, E, D>>(
+            visitor: &mut V,
+        ) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
+            visitor.visit_fields(Self::module("half", |s| &s.0, |s| &mut s.0), |n| Half(n, true))
+        }
+    }
+    impl<X, N: Module<X>> Module<X> for Half<N> {
+        type Output = N::Output;
+        type Error = N::Error;
+        fn try_forward(&self, x: X) -> Result<N::Output, N::Error> {
+            self.0.try_forward(x)
+        }
+    }
+    impl<X, N: ModuleMut<X>> ModuleMut<X> for Half<N> {
+        type Output = N::Output;
+        type Error = N::Error;
+        fn try_forward_mut(&mut self, x: X) -> Result<N::Output, N::Error> {
+            self.0.try_forward_mut(x)
+        }
+    }
+    impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for Half<N> {
+        fn visit<'a>(&'a self, path: &str, found: &mut sparsevd::Layers<'a, E, D>) {
+            if self.1 {
+                self.0.visit(&format!("{path}.half"), found);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_module_that_hides_its_layers_is_not_trained() {
+    use forgetful::Half;
+    let digits = Split::optdigits().unwrap().take(20, 10).unwrap();
+    for seen in [true, false] {
+        let mut net = dev().build_module::<(SparseVdLinear<64, 20>, Half<SparseVdLinear<20, 10>>), f32>();
+        net.1.1 = seen;
+        let trainer = Trainer { epochs: 1, batch: 10, progress: false, ..Trainer::default() };
+        let told = trainer.fit(&mut net, digits.train()).unwrap_err().to_string();
+        let visits =
+            format!("2 layers of this library; `visit` comes to {} of them, `visit_mut` to 1", 1 + usize::from(seen));
+        assert!(told.contains(&visits), "{told}");
+        assert!(predict(&mut net, digits.test(), Evaluate::Mean).is_err());
+    }
 }
 
 #[test]

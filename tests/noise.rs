@@ -184,7 +184,7 @@ fn posterior_samples_have_the_moments_of_the_posterior() {
         let unit = batch::<3, f32>(3, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
         let mut draws = vec![Vec::new(); 6];
         for seed in 0..20_000 {
-            Network::use_weights(&mut layer, Weights::Sample(seed)).unwrap();
+            layer.use_weights(Weights::Sample(seed)).unwrap();
             let y = floats(&layer.forward(unit.clone()));
             (0..6).for_each(|i| draws[i].push(y[i % 3 * 2 + i / 3]));
         }
@@ -210,7 +210,7 @@ fn dropout_tosses_a_coin_for_each_channel_of_each_group() {
         dev.tensor_from_vec((0..16).map(|i| f64::from(i % 5 == 0)).collect(), (4, Const, 1, 1));
     let draws: Vec<[bool; 4]> = (0..20_000)
         .map(|seed| {
-            Network::use_weights(&mut layer, Weights::Sample(seed)).unwrap();
+            layer.use_weights(Weights::Sample(seed)).unwrap();
             let y = floats(&layer.forward(unit.clone()));
             std::array::from_fn(|channel| y[channel * 6..][..6].iter().any(|y| *y > 0.0))
         })
@@ -255,7 +255,7 @@ fn neighbouring_seeds_have_different_noise() {
     put(&mut layer.bias, &[0.0; 40]);
     let unit = batch::<40, f32>(40, &(0..1600).map(|i| f64::from(i % 41 == 0)).collect::<Vec<_>>());
     let mut draw = |seed: u64| {
-        Network::use_weights(&mut layer, Weights::Sample(seed)).unwrap();
+        layer.use_weights(Weights::Sample(seed)).unwrap();
         floats(&layer.forward(unit.clone()).permute::<_, Axes2<1, 0>>().contiguous())
     };
     let gamma = 0x9E37_79B9_7F4A_7C15_u64;

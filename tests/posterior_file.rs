@@ -157,10 +157,10 @@ fn another_prior_is_another_posterior() {
     let (mut from, mut to) = (small(1), small(2));
     from.configure(Settings { threshold: Some(3.0), ..Settings::default() });
     posterior_from_bytes(&mut to, &bytes(&from)).unwrap();
-    from.set_prior(Ard::per_output());
+    from.set_prior(Ard::per_output()).unwrap();
     let problems = mismatches(posterior_from_bytes(&mut to, &bytes(&from)));
     assert!(problems.len() == 1 && problems[0].starts_with("layer 2: its prior is Ard"), "{problems:?}");
-    to.set_prior(Ard::per_output());
+    to.set_prior(Ard::per_output()).unwrap();
     posterior_from_bytes(&mut to, &bytes(&from)).unwrap();
 
     type Dropout = DropoutLinear<4, 2>;

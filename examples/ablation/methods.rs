@@ -129,13 +129,13 @@ impl Case {
             Method::SparseVd => self.fit(args, &job, desk, build::<I, Additive, LogUniform>(seed)),
             Method::SparseVdExact => {
                 let mut net = build::<I, Additive, LogUniform>(seed);
-                net.set_prior(LogUniform::Exact);
+                net.set_prior(LogUniform::Exact)?;
                 self.fit(args, &job, desk, net)
             }
             Method::Ard => self.fit(args, &job, desk, build::<I, Additive, Ard>(seed)),
             Method::ArdNeuron => {
                 let mut net = build::<I, Additive, Ard>(seed);
-                net.set_prior(Ard::per_output());
+                net.set_prior(Ard::per_output())?;
                 self.fit(args, &job, desk, net)
             }
             Method::Gaussian => self.fit(args, &job, desk, build::<I, Additive, Gaussian>(seed)),

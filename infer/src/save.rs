@@ -150,12 +150,21 @@ fn write(i: usize, layer: &Layer, precision: Precision, tensors: &mut Vec<Entry>
         window: parts.window,
         activation: parts.activation,
         pool: parts.pool,
-        form: layer.form(),
+        form: if too_few(parts.bias.len(), parts.matrix.read().len(), csr.values().len()) {
+            Form::Csr
+        } else {
+            layer.form()
+        },
         sigma: parts.sigma,
         step: packed.as_ref().map(|p| p.step),
         bits: packed.map(|p| p.bits),
         before: parts.before,
     }
+}
+
+/// Whether a dense matrix would be much larger than its file, which it never is where it was worth making.
+fn too_few(rows: usize, read: usize, stored: usize) -> bool {
+    rows.saturating_mul(read) > 64 * stored.max(1024)
 }
 
 /// In the smallest type that holds them all.
@@ -183,6 +192,7 @@ fn read_layer(file: &Container, i: usize, about: AboutLayer) -> Result<Layer, Fi
         crate::Dtype::U16 => columns.values::<u16>()?.into_iter().map(u32::from).collect(),
         _ => columns.values::<u32>()?,
     };
+    let stored = columns.len();
     let values = match (about.step, about.bits) {
         (Some(step), Some(bits)) => {
             Packed { step, bits, bytes: tensor("values")?.values()? }.weights(columns.len()).map_err(wrong)?
@@ -204,10 +214,8 @@ fn read_layer(file: &Container, i: usize, about: AboutLayer) -> Result<Layer, Fi
     };
     let layer = Layer::new(parts).map_err(wrong)?;
     let [rows, read] = [about.outputs, layer.parts().matrix.read().len()];
-    // A dense matrix is larger than its file: not much, where it was worth making.
-    let kept = layer.parts().matrix.kept();
-    if about.form == Form::Dense && rows.saturating_mul(read) > 64 * kept.max(1024) {
-        return Err(wrong(format!("{rows} x {read} dense weights, of which {kept} are kept")));
+    if about.form == Form::Dense && too_few(rows, read, stored) {
+        return Err(wrong(format!("{rows} x {read} dense weights, of which {stored} are in the file")));
     }
     layer.in_form(about.form).map_err(wrong)
 }

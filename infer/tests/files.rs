@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 use sparsevd_infer::{
-    Activation, CompactNet, Container, Entry, FileError, Op, Pool, PoolKind, Precision, Scratch, Window, compact,
+    Activation, CompactNet, Container, Entry, FileError, Form, Op, Pool, PoolKind, Precision, Scratch, Window, compact,
 };
 
 fn net() -> CompactNet {
@@ -43,6 +43,19 @@ fn a_file_on_disk() {
     assert_eq!(outputs(&CompactNet::load(&path).unwrap()), outputs(&net()));
     std::fs::write(&path, b"else").unwrap();
     assert!(CompactNet::load(&path).unwrap_err().to_string().contains("net.safetensors"));
+}
+
+/// Most weights of a dense layer round to zero; the file is read all the same, and what was read can be written.
+#[test]
+fn a_dense_layer_that_rounds_to_nothing() {
+    let weights = (0..300 * 300).map(|i| 0.01 + 1e-4 * f64::from(i % 7)).collect();
+    let parts = [Op::Linear { weights, bias: vec![1.0; 300], sigma: Some(1.0) }];
+    let net = compact(&parts, [300, 1, 1]).unwrap();
+    assert_eq!(net.layers()[0].form(), Form::Dense);
+    let once = CompactNet::from_bytes(&net.to_bytes(Precision::Posterior).unwrap()).unwrap();
+    let twice = CompactNet::from_bytes(&once.to_bytes(Precision::Posterior).unwrap()).unwrap();
+    assert_eq!(outputs(&once), [1.0; 300]);
+    assert_eq!(outputs(&twice), [1.0; 300]);
 }
 
 /// Unit vectors in, weights out: none is further off than sigma, and not all are as they were.

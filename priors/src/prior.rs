@@ -26,11 +26,13 @@ use crate::real::Real;
 /// assert!((kl - 1.060_592_021).abs() < 1e-8);
 /// ```
 ///
-/// For speed in the fused kernels put `#[inline(always)]` on `kl`; it is correct without.
+/// For speed in the fused kernels put `#[inline(always)]` on `kl`; it is correct without. A layer starts with the prior's
+/// `Default`, which must be one that it can train with: a derived one sets numbers to 0.
 ///
 /// A prior whose scale is learned says how weights share it ([`shared`](Prior::shared)) and how it follows from their
 /// moments ([`fit`](Prior::fit)); its formula is then the one for scale 1. Because the fit is the optimum of the
-/// summed KL, its derivative there is zero, and holding it fixed gives the exact gradient.
+/// summed KL, its derivative there is zero, and holding it fixed gives the exact gradient. Only a scale whose optimum
+/// follows from E w and E w^2 can be learned so: a Gaussian's, but not that of a Laplace prior, which needs E |w|.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a prior",
     label = "has no KL formula",
@@ -45,8 +47,8 @@ pub trait Prior: Clone + Debug + Send + Sync + 'static {
         Shared::None
     }
 
-    /// The scale that minimises the summed KL of weights with these moments. Asked only where
-    /// [`shared`](Prior::shared) is not `None`.
+    /// The scale that minimises the summed KL of weights with these moments; the default is a Gaussian's, and wrong for
+    /// anything else. Asked only where [`shared`](Prior::shared) is not `None`; `laws::Laws` checks it.
     fn fit(&self, moments: &Moments) -> f64 {
         moments.second.sqrt()
     }

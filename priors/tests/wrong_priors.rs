@@ -69,6 +69,7 @@ wrong!(NanAtZero, |q| (q.mean.square().ln() - q.log_var).softplus());
 fn an_infinity_at_zero() {
     let violation = Laws::of(NanAtZero).run().expect_err("passed");
     assert_eq!((violation.law, violation.theta), (Law::Finite, 0.0), "{violation}");
+    assert!(!violation.to_string().contains("within"), "{violation}");
 }
 
 // 1 / sigma^4 leaves the range of f32.
@@ -149,6 +150,43 @@ wrong!(
 #[test]
 fn a_fit_to_the_wrong_moment() {
     breaks(Laws::of(FitOfTheMean), Law::Fit);
+}
+
+wrong!(
+    NoFit,
+    |q| Gaussian::learned().kl(q),
+    fn shared(&self) -> Shared {
+        Shared::PerLayer
+    },
+    fn fit(&self, _: &Moments) -> f64 {
+        -3.0
+    }
+);
+#[test]
+fn a_scale_that_is_none() {
+    let told = breaks(Laws::of(NoFit), Law::Fit);
+    assert!(told.contains("the scale is -3e0, not "), "{told}");
+}
+
+// The KL of a prior whose gradient is good for 1e-2 only: said before or after the density, it holds for both.
+#[test]
+fn a_gradient_bound_holds_wherever_it_is_said() {
+    let sharp = |w: f64| 50_f64.ln() - 2.0 * (100.0 * w.abs()).ln_1p();
+    #[derive(Clone, Debug)]
+    struct DoublePareto;
+    impl Prior for DoublePareto {
+        fn kl<R: Real>(&self, q: Normal<R>) -> R {
+            q.kl_to(|w| w.abs().scale(100.0).ln_1p().scale(-2.0).shift(f64::ln(50.0)))
+        }
+    }
+    Laws::of(DoublePareto).ln_pdf(sharp, 1e-3).gradient_within(0.01).check();
+    Laws::of(DoublePareto).gradient_within(0.01).ln_pdf(sharp, 1e-3).check();
+}
+
+#[test]
+#[should_panic(expected = "sigma from 0 to 1: both must be positive and finite")]
+fn no_sigma_of_zero() {
+    let _ = Laws::of(LogUniform::Fit).for_sigma(0.0..=1.0);
 }
 
 #[test]

@@ -79,13 +79,15 @@ impl Fingerprint {
     pub(crate) fn of<L: Layout>(data: &Dataset<L>) -> Self {
         let mut labels = crc32fast::Hasher::new();
         data.labels().iter().for_each(|label| labels.update(&(*label as u64).to_le_bytes()));
+        let mut inputs = crc32fast::Hasher::new();
+        data.inputs().iter().for_each(|x| inputs.update(&x.to_le_bytes()));
         let crc = |crc: u32| format!("crc32:{crc:08x}");
         Fingerprint {
             name: data.name().into(),
             examples: data.len(),
             dims: data.dims(),
             classes: data.classes(),
-            inputs: crc(crc32fast::hash(bytemuck::cast_slice(data.inputs()))),
+            inputs: crc(inputs.finalize()),
             labels: crc(labels.finalize()),
         }
     }
@@ -120,7 +122,12 @@ impl Keeper<'_> {
             steps: adam.steps(),
             progress: progress.clone(),
         };
-        Ok(Container::new(entries(&tensors), &about)?)
+        let file = Container::new(entries(&tensors), &about)?;
+        // JSON has no infinity: what would not be read again is not written over what can be.
+        if file.about::<About>().is_ok_and(|read| read.layers == about.layers) {
+            return Ok(file);
+        }
+        Err(FileError::structure("about", "the history or a layer's settings hold a number that is not finite").into())
     }
 
     /// The reverse; nothing is changed where something does not fit.
@@ -145,8 +152,8 @@ impl Keeper<'_> {
         let parameter = |(name, _): &(&String, _)| !name.starts_with("adam.");
         values.iter().filter(parameter).try_for_each(|(name, values)| finite(name, values))?;
         about.progress.check(self.trainer, self.per_epoch, about.steps)?;
-        adam.restore(network, about.steps, &mut values)?;
         tensors::write(network, |name| values.remove(name))?;
+        adam.restore(network, about.steps, &mut values)?;
         network.use_weights(Weights::Mean)?;
         Ok(about.progress)
     }

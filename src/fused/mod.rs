@@ -41,6 +41,10 @@ where
 {
     const ADAM_CLEARS: bool = true;
 
+    fn in_order<S: Shape>(tensor: &Tensor<S, E, Self>) -> bool {
+        memory::in_order(tensor)
+    }
+
     fn adam<S: Shape>(
         tensor: &mut Tensor<S, E, Self>,
         moments: [&mut Numbers<E, Self>; 2],

@@ -16,7 +16,7 @@ use crate::parts::misfit;
 use crate::unfold::Images;
 
 /// How a device pools. The CPU has operations of its own; any other device runs a dfdx graph.
-pub trait Pooling<E: Elem>: Device<E> {
+pub trait Pooling<E: Elem>: Device<E> + ZerosTensor<usize> + CopySlice<usize> {
     /// The device's error for a tensor of the wrong shape.
     #[doc(hidden)]
     fn shape_error() -> Self::Err;

@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 
 use crate::backend::{Backend, Elem, Taped};
 use crate::elbo::Loss;
-use crate::error::Error;
+use crate::error::{Error, THE_KL};
 use crate::network::Network;
 
 /// How many of these data get another class than their label.
@@ -33,7 +33,7 @@ pub(super) fn check_finite<E: Elem, D: Backend<E>>(
     for (path, layer) in network.layers() {
         let kl = first(layer.kl()?.as_vec());
         if !kl.is_finite() {
-            return Err(found("the KL", kl, format!("layer {path}"), (epoch, step)));
+            return Err(found(THE_KL, kl, format!("layer {path}"), (epoch, step)));
         }
     }
     Err(if loss.nll.is_finite() {

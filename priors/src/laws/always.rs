@@ -75,7 +75,7 @@ impl<P: Prior> Laws<P> {
         };
         let (at, scale) = (group[0], self.prior.fit(&moments));
         if !(scale > 0.0 && scale.is_finite()) {
-            at.agree(Law::Fit, "the scale", f64::NAN, moments.second.sqrt(), 0.0)?;
+            at.agree(Law::Fit, "the scale", scale, moments.second.sqrt(), 0.0)?;
         }
         let total = |factor: f64| -> f64 {
             group.iter().map(|p| self.prior.kl(p.posterior().in_units_of(scale * factor))).sum()

@@ -50,17 +50,17 @@ impl<P: Prior> Laws<P> {
     ///
     /// The kit integrates with some 4,000 points that crowd around w = 0 on every scale down to 1e-9 sigma.
     pub fn ln_pdf(mut self, ln_pdf: impl Fn(f64) -> f64 + Clone + 'static, bound: f64) -> Self {
-        let gradient_bound = self.gradient_bound;
         self.density = Some(Box::new(ln_pdf.clone()));
-        self.claim(move |prior, at| {
-            let found = evaluate::<f64>(prior, at.theta, at.log_var());
+        self.demand(move |laws, at| {
+            let found = evaluate::<f64>(&laws.prior, at.theta, at.log_var());
             let [value, slope, spread] = reference::kl(&ln_pdf, at.theta, at.sigma);
             let size = 1.0 + value.abs();
             at.agree(Law::LnPdf, PARTS[0], found[0], value, bound * size)?;
+            let bound = laws.gradient_bound * size;
             // In units of sigma: the reference divides by it, and could not do better.
             let in_sigma = found[1] * at.sigma / unit(at.theta, at.log_var());
-            at.agree(Law::LnPdfGradient, "sigma dKL/dtheta", in_sigma, slope, gradient_bound * size)?;
-            at.agree(Law::LnPdfGradient, PARTS[2], found[2], spread, gradient_bound * size)
+            at.agree(Law::LnPdfGradient, "sigma dKL/dtheta", in_sigma, slope, bound)?;
+            at.agree(Law::LnPdfGradient, PARTS[2], found[2], spread, bound)
         })
     }
 
@@ -97,9 +97,12 @@ impl<P: Prior> Laws<P> {
         outcome.map_err(|violation| violation.by(format!("{:?}", self.prior)))
     }
 
-    fn claim(mut self, law: impl Fn(&P, &Point) -> Result<(), Violation> + 'static) -> Self {
-        let prior = self.prior.clone();
-        self.claims.push((self.sigma.clone(), Box::new(move |at| law(&prior, at))));
+    fn claim(self, law: impl Fn(&P, &Point) -> Result<(), Violation> + 'static) -> Self {
+        self.demand(move |laws, at| law(&laws.prior, at))
+    }
+
+    fn demand(mut self, law: impl Fn(&Self, &Point) -> Result<(), Violation> + 'static) -> Self {
+        self.claims.push((self.sigma.clone(), Box::new(law)));
         self
     }
 }

@@ -1,6 +1,7 @@
 //! The property-test kit: say what a prior claims, and it is held to it.
 //!
-//! Add it to your dev-dependencies, `sparsevd-priors = { version = "0.1", features = ["laws"] }`, and write one line:
+//! Switch it on among your dev-dependencies, `sparsevd = { version = "0.1", features = ["laws"] }` (or the same of
+//! `sparsevd-priors`, without the rest of the library), and write one line:
 //!
 //! ```
 //! use sparsevd_priors::{Laplace, laws::Laws};
@@ -30,7 +31,7 @@ use crate::prior::{Prior, Shared};
 use points::Point;
 pub use violation::{Law, Violation};
 
-type Check = Box<dyn Fn(&Point) -> Result<(), Violation>>;
+type Claim<P> = Box<dyn Fn(&Laws<P>, &Point) -> Result<(), Violation>>;
 
 /// A prior and what it is held to.
 ///
@@ -42,7 +43,7 @@ pub struct Laws<P> {
     cases: u32,
     sigma: RangeInclusive<f64>,
     gradient_bound: f64,
-    claims: Vec<(RangeInclusive<f64>, Check)>,
+    claims: Vec<(RangeInclusive<f64>, Claim<P>)>,
     density: Option<Box<dyn Fn(f64) -> f64>>,
 }
 
@@ -62,7 +63,15 @@ impl<P: Prior> Laws<P> {
     /// are held to it.
     ///
     /// Finiteness, and the agreement of single with double precision, are asked over the whole range all the same.
+    ///
+    /// # Panics
+    /// For a range that is empty, or not of positive, finite numbers.
     pub fn for_sigma(mut self, sigma: RangeInclusive<f64>) -> Self {
+        let (from, to) = (*sigma.start(), *sigma.end());
+        assert!(
+            from > 0.0 && from <= to && to.is_finite(),
+            "sigma from {from} to {to}: both must be positive and finite"
+        );
         self.sigma = sigma;
         self
     }
@@ -86,7 +95,7 @@ impl<P: Prior> Laws<P> {
             self.normalised(density)?;
         }
         for (sigma, claim) in &self.claims {
-            self.hold(&points::with_sigma(sigma.clone()), claim)?;
+            self.hold(&points::with_sigma(sigma.clone()), |at| claim(self, at))?;
         }
         if self.prior.shared() != Shared::None {
             self.hold(&points::groups(), |group| self.fitted_scale(group))?;

@@ -61,9 +61,7 @@ impl fmt::Display for Law {
 
 /// A law that a prior breaks, and where.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error(
-    "{prior}: {law}; at theta = {theta:e}, sigma = {sigma:e} {what} is {found:e}, not {expected:e} (within {within:e})"
-)]
+#[error("{prior}: {law}; at theta = {theta:e}, sigma = {sigma:e} {what} is {found:e}{}", self.asked())]
 pub struct Violation {
     /// The prior, as `Debug` shows it.
     pub prior: String,
@@ -84,6 +82,13 @@ pub struct Violation {
 }
 
 impl Violation {
+    fn asked(&self) -> String {
+        if self.law == Law::Finite {
+            return String::new();
+        }
+        format!(", not {:e} (within {:e})", self.expected, self.within)
+    }
+
     pub(super) fn by(self, prior: String) -> Self {
         Violation { prior, ..self }
     }

@@ -12,6 +12,7 @@ use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use serde::Serialize;
 use sparsevd::prelude::*;
+use sparsevd_lab::args::{finite, path};
 use sparsevd_lab::results::Results;
 use sparsevd_lab::{finish, resume, small::small, stop};
 
@@ -26,19 +27,19 @@ use sparsevd_lab::{finish, resume, small::small, stop};
 #[command(version)]
 struct Args {
     /// Folder with MNIST or Fashion-MNIST [default: the digits inside the crate]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = path)]
     data: Option<PathBuf>,
     /// Passes over the training data
     #[arg(long, default_value_t = 60, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     epochs: usize,
     /// Weights with log alpha at or above this are pruned
-    #[arg(long, allow_negative_numbers = true, default_value_t = THRESHOLD)]
+    #[arg(long, allow_negative_numbers = true, value_parser = finite, default_value_t = THRESHOLD)]
     threshold: f64,
     /// Determines the initial weights, the order of the data and the noise
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Folder for the results and the checkpoint
-    #[arg(long, value_name = "DIR", default_value = "runs/compact")]
+    #[arg(long, value_name = "DIR", value_parser = path, default_value = "runs/compact")]
     out: PathBuf,
     /// Steps from one checkpoint to the next
     #[arg(long, value_name = "STEPS", default_value_t = 500)]

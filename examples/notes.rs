@@ -61,7 +61,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
         stale.push(page.display().to_string());
         if !args.check {
-            std::fs::write(&page, renewed)?;
+            sparsevd::infer::file::replace(&page, renewed.as_bytes())?;
             println!("{}: renewed", page.display());
         }
     }
@@ -73,7 +73,8 @@ fn run(args: &Args) -> Result<(), Failure> {
 
 /// Copies results under a name, without their curves, and figures under that and their own.
 fn publish(run: &str, results: &Path) -> Result<(), Failure> {
-    let (run, name) = run.split_once('=').map_or((run, None), |(run, name)| (run, Some(name)));
+    let named = run.rsplit_once('=').filter(|_| !Path::new(run).is_dir());
+    let (run, name) = named.map_or((run, None), |(run, name)| (run, Some(name)));
     let run = Path::new(run);
     let mut found = Results::read(run.join("results.json"))?;
     found.records.iter_mut().for_each(|record| record.curves.clear()); // they are in the figures

@@ -23,7 +23,7 @@ main() {
     esac
   done
   mkdir -p "$dir"
-  dir=$(cd "$dir" && pwd)
+  dir=$(CDPATH= cd -- "$dir" && pwd)
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   chmod 755 "$work" # apt-get downloads as another user

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use dfdx::nn::modules::*;
 use dfdx::prelude::*;
 use rand_distr::Uniform;
-use sparsevd_priors::Prior;
+use sparsevd_priors::{Prior, Shared};
 
 use crate::backend::{Backend, Elem, Taped, tensor_of};
 use crate::fused::noise;
@@ -108,6 +108,21 @@ pub struct Settings {
 /// - `forward_mut` **samples** the output, on a tape, for training. From an input that has no tape yet it starts one and
 ///   spares the gradient of the input, which nobody can ask for.
 /// - `forward` is deterministic: it uses the posterior mean, or what [`Evaluate`](crate::Evaluate) put in its place.
+///
+/// A dense layer reads `(batch, inputs)`, a convolution `(batch, channels, height, width)` with both sides known when it runs:
+///
+/// ```
+/// use sparsevd::prelude::*;
+///
+/// # fn main() -> Result<(), Error> {
+/// let dev = Cpu::seed_from_u64(0);
+/// let mut net = dev.build_module::<(SparseVdConv2d<1, 4, 5>, ReLU, Flatten<2304>, DropoutLinear<2304, 10>), f32>();
+/// net.0.set_spread(-8.0)?; // log sigma^2, or log alpha where that is what the posterior has
+/// net.3.posterior = Bernoulli::new(0.2)?; // settings of a posterior family; of priors: `set_prior`
+/// let y = net.forward_mut(dev.zeros_like(&(8, Const::<1>, 28, 28)));
+/// assert_eq!(*y.shape(), (8, Const::<10>));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Layer<M: Map, Q: Posterior, P, E: Dtype, D: Storage<E>> {
     /// The means of the weights, theta.
@@ -131,10 +146,11 @@ pub struct Layer<M: Map, Q: Posterior, P, E: Dtype, D: Storage<E>> {
 }
 
 impl<M: Map, Q: Posterior, P: Prior + Default, E: Elem, D: Device<E>> TensorCollection<E, D> for Layer<M, Q, P, E, D> {
-    /// The prior's and the posterior's settings do not travel: they return to their defaults.
+    /// The prior's, the posterior's and the training's settings do not travel: they return to their defaults.
     type To<E2: Dtype, D2: Device<E2>> = Layer<M, Q, P, E2, D2>;
 
     fn iter_tensors<V: ModuleVisitor<Self, E, D>>(visitor: &mut V) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
+        const { assert!(!matches!(Q::SHARED, Shared::PerInput), "no posterior shares its spread per input") };
         let spread = |tensor: &mut Tensor<Q::Spread<M>, E, D>| fill(tensor, Q::INITIAL);
         let spread = if Q::TRAINED { TensorOptions::reset_with(spread) } else { TensorOptions::detached(spread) };
         let bias = |tensor: &mut Tensor<M::Bias, E, D>| if M::BIAS { fan_in::<M, _, _, _>(tensor) } else { Ok(()) };

@@ -21,7 +21,9 @@ pub enum Weights {
     Mean,
     /// The posterior means, with those whose log alpha reaches this threshold set to zero.
     Pruned(f64),
-    /// One draw from the posterior, the same for this seed. A layer with binary dropout draws one mask over its inputs.
+    /// One draw from the posterior, the same for this seed. A layer with binary dropout draws one mask over its inputs, over the
+    /// channels of a convolution. Means that a trained-in threshold switches off are drawn around all the same, unless whole weights
+    /// are ([`SwitchOff::Weight`]).
     Sample(u64),
 }
 

@@ -14,7 +14,8 @@ use crate::predict::{Classifier, fits};
 use crate::schedule::Schedule;
 use crate::training::Training;
 
-/// Trains a classifier with Adam on the negative ELBO, in shuffled mini-batches.
+/// Trains a classifier with Adam on the negative ELBO, in shuffled mini-batches: by default 100 epochs in batches of 100 at 1e-3, the
+/// rate as [`Schedule`] has it, with the whole KL from the start (Sparse VD wants a [`warm_up`](Trainer::warm_up)).
 ///
 /// The same seed and network give the same result, whatever the number of threads; [`on_threads`](crate::on_threads) chooses
 /// it, and makes training of small networks faster.
@@ -59,7 +60,8 @@ impl Default for Trainer {
 }
 
 impl Trainer {
-    /// Trains `network` on `data`.
+    /// Trains `network` on `data`. One training at a time on a device: two that share a `Cpu` would share its cache; a clone of the
+    /// device is the same device, another `Cpu::seed_from_u64` is not.
     ///
     /// # Errors
     /// [`Error::Setting`] for a setting out of range; [`Error::Input`] or [`Error::Shape`] for data the network cannot take;
@@ -77,7 +79,25 @@ impl Trainer {
 
     /// As [`fit`](Trainer::fit), calling `after_epoch` with the network and what the epoch came to; it may evaluate, add
     /// to the record, or stop the training. Meanwhile the device's cache is on, so that each step reuses the memory of the
-    /// last; afterwards it is off and empty.
+    /// last; afterwards it is off and empty. What goes wrong inside has to be carried out:
+    ///
+    /// ```
+    /// use sparsevd::prelude::*;
+    /// use std::ops::ControlFlow;
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// let digits = Split::optdigits()?.take(200, 100)?;
+    /// let mut net = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<64, 10>, f32>();
+    /// let mut failed = None;
+    /// let history = Trainer { epochs: 2, progress: false, ..Trainer::default() }.fit_with(&mut net, digits.train(), |net, epoch| {
+    ///     let scored = predict(net, digits.test(), Evaluate::Pruned(3.0)).and_then(|p| Ok(p.score(digits.test().labels())?));
+    ///     epoch.test = scored.map_err(|error| failed = Some(error)).ok();
+    ///     if failed.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    /// })?;
+    /// failed.map_or(Ok(()), Err)?;
+    /// assert_eq!(history.epochs.iter().filter_map(|epoch| epoch.test.as_ref()).count(), 2);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`fit`](Trainer::fit).

@@ -286,7 +286,7 @@ fn draws<M: Convolution, Q: Posterior>(net: &mut Conv<M, Q>, x: &[f64], size: [u
 }
 
 /// The mean and the variance are `conv(x, E w) + b` and `conv(x^2, Var w)`, and each position has noise of its own. By
-/// chance one of the three sums is this far out once in 10^4 seeds; the seed is fixed.
+/// chance one of the sums, three for each of five layers, is this far out once in 2,000 seeds; the seed is fixed.
 #[test]
 fn local_reparameterisation_has_the_right_moments() {
     fn moments<M: Convolution, Q: Posterior>(size: [usize; 2]) {

@@ -14,7 +14,8 @@ use sparsevd::prelude::*;
 /// A name and what it stands for.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
+    ("cifar", targets::cifar),
     ("idx_images", targets::idx_images),
     ("idx_labels", targets::idx_labels),
     ("posterior", targets::posterior),
@@ -51,6 +52,8 @@ fn the_corpus_has_sound_files() {
     CompactNet::from_bytes(&fs::read(corpus("compact").join("sound")).unwrap()).unwrap();
     assert!(sparsevd::data::idx::parse_images("", &fs::read(corpus("idx_images").join("sound")).unwrap()).is_ok());
     assert!(sparsevd::data::idx::parse_labels("", &fs::read(corpus("idx_labels").join("sound")).unwrap()).is_ok());
+    let batch = sparsevd::data::cifar::parse_batch("", &fs::read(corpus("cifar").join("sound")).unwrap()).unwrap();
+    assert_eq!((batch.labels, batch.pixels.len()), (vec![3], 3072));
 }
 
 /// `cargo test --test corpus -- --ignored` writes the made-up files anew, after a change of the format.
@@ -90,6 +93,18 @@ fn write_the_corpus() {
         let sizes: Vec<u8> = sizes.iter().flat_map(|size| size.to_be_bytes()).collect();
         [&[0, 0, 8, magic][..], &sizes, data].concat()
     };
+    let record = |label: u8| [vec![label], vec![9; 3072]].concat();
+    fs::create_dir_all(corpus("cifar")).unwrap();
+    for (name, bytes) in [
+        ("sound", record(3)),
+        ("class", record(10)),
+        ("short", record(3)[..3000].to_vec()),
+        ("long", [record(3), vec![1]].concat()),
+        ("none", vec![]),
+        ("gzip", vec![0x1f, 0x8b, 8, 0]),
+    ] {
+        fs::write(corpus("cifar").join(name), bytes).unwrap();
+    }
     let seeds = HashMap::from([
         ("sound", [idx(3, &[1, 2, 2], &[1, 2, 3, 4]), idx(1, &[3], &[1, 2, 3])]),
         ("short", [idx(3, &[1, 2, 2], &[1, 2, 3]), idx(1, &[3], &[1, 2])]),

@@ -2,7 +2,7 @@
 //! be written and read again.
 #![allow(dead_code, reason = "each fuzz target is one of these")]
 
-use sparsevd::data::idx;
+use sparsevd::data::{cifar, idx};
 use sparsevd::infer::{CompactNet, Precision, Scratch};
 use sparsevd::prelude::*;
 
@@ -34,6 +34,13 @@ pub fn idx_labels(bytes: &[u8]) {
         idx::parse_labels("fuzzed", bytes).is_ok_and(|labels| !labels.is_empty())
             || idx::parse_labels("", bytes).is_err()
     );
+}
+
+pub fn cifar(bytes: &[u8]) {
+    if let Ok(batch) = cifar::parse_batch("fuzzed", bytes) {
+        assert_eq!(batch.pixels.len(), batch.labels.len() * 3072);
+        assert!(batch.labels.iter().all(|label| *label < 10) && !batch.labels.is_empty());
+    }
 }
 
 pub fn posterior(bytes: &[u8]) {

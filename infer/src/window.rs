@@ -34,8 +34,11 @@ impl Window {
         self.dilation * self.kernel.saturating_sub(1) + 1
     }
 
-    /// Outputs in both directions.
+    /// Outputs in both directions; of an image without pixels none.
     pub fn outputs(&self, [height, width]: [usize; 2]) -> Option<[usize; 2]> {
+        if height == 0 || width == 0 {
+            return None;
+        }
         Some([self.output(height)?, self.output(width)?])
     }
 

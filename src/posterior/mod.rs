@@ -26,7 +26,7 @@ pub use multiplicative::{AlphaPer, Fixed, Multiplicative, PerLayer, PerOutput, P
 pub trait Posterior: Clone + Debug + Default + Send + Sync + 'static {
     /// The field's name for the spread; it is also the name of the tensor.
     const SPREAD: &'static str;
-    /// Which weights share one spread.
+    /// Which weights share one spread; not [`Shared::PerInput`], which no kernel knows and no layer compiles with.
     const SHARED: Shared;
     /// The shape that follows from it.
     type Spread<M: Map>: ConstShape;

@@ -12,7 +12,7 @@ use sparsevd::prelude::*;
 #[derive(Clone, Debug, Args, Serialize)]
 pub struct Runs {
     /// Folder of the data set, such as data/mnist, or the one that scripts/get-data.sh put it into
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = path)]
     pub data: Option<PathBuf>,
     /// Passes over the training data
     #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
@@ -39,7 +39,7 @@ pub struct Runs {
     #[arg(long, value_name = "FROM,TO", value_parser = epochs_between)]
     pub warm_up: Option<(f64, f64)>,
     /// Weights with log alpha at or above this are pruned
-    #[arg(long, allow_negative_numbers = true, default_value_t = sparsevd::THRESHOLD)]
+    #[arg(long, allow_negative_numbers = true, value_parser = finite, default_value_t = sparsevd::THRESHOLD)]
     pub threshold: f64,
     /// What of them is switched off while training, too
     #[arg(long, value_enum, value_name = "WHAT", default_value = "mean")]
@@ -60,7 +60,7 @@ pub struct Runs {
     #[arg(long)]
     pub resume: bool,
     /// Folder for the results
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = path)]
     pub out: PathBuf,
     /// An epoch or two on a few images, one seed and little KL, to see that everything works
     #[arg(long)]
@@ -181,8 +181,26 @@ impl Runs {
             return Ok(split);
         }
         (self.epochs, self.batch, self.seeds) = (self.epochs.min(2), self.batch.min(50), 1);
-        Ok(split.take(train, test)?)
+        let held = split.test().len();
+        Ok(split.take(train, test.min(held))?)
     }
+}
+
+/// A number that results can hold: JSON has no infinity.
+///
+/// # Errors
+/// For anything else.
+pub fn finite(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    if number.is_finite() { Ok(number) } else { Err("it must be finite".into()) }
+}
+
+/// A path that results can hold: in UTF-8, as clap asks of a text.
+///
+/// # Errors
+/// None.
+pub fn path(text: &str) -> Result<PathBuf, std::convert::Infallible> {
+    Ok(text.into())
 }
 
 /// What a threshold switches off while training.

@@ -88,7 +88,8 @@ impl Desk {
                             results.push((index, result));
                         }
                         if failed {
-                            break;
+                            // The others end with what they are at, which their checkpoints keep.
+                            queue.lock().into_iter().for_each(|mut queue| queue.clear());
                         }
                     }
                 });

@@ -53,11 +53,13 @@ pub fn publish(
     println!("{about}");
     page.heading("Figures");
     for Figure { name, svg, caption } in figures {
+        let file = out.join(format!("{name}.svg"));
         if let Err(PlotError::Nothing { .. }) = svg {
+            let _ = std::fs::remove_file(file); // of an earlier run
             continue;
         }
         let svg = svg?;
-        write_svg(out.join(format!("{name}.svg")), &svg)?;
+        write_svg(file, &svg)?;
         page.figure(svg, caption);
     }
     page.json("configuration", &results.configuration);

@@ -126,8 +126,11 @@ fn rounded_values<S: Serializer>(values: &BTreeMap<String, f64>, serializer: S) 
 }
 
 fn rounded_curves<S: Serializer>(curves: &BTreeMap<String, Curve>, serializer: S) -> Result<S::Ok, S::Error> {
-    let points = |curve: &Curve| -> Curve { curve.iter().map(|(x, y)| (rounded(*x), rounded(*y))).collect() };
-    serializer.collect_map(curves.iter().map(|(name, curve)| (name, points(curve))))
+    let finite = |curve: &Curve| -> Curve {
+        let points = curve.iter().filter(|(x, y)| x.is_finite() && y.is_finite());
+        points.map(|(x, y)| (rounded(*x), rounded(*y))).collect()
+    };
+    serializer.collect_map(curves.iter().map(|(name, curve)| (name, finite(curve))))
 }
 
 #[cfg(test)]
@@ -142,5 +145,10 @@ mod tests {
         let read: Record = serde_json::from_str(&text).unwrap();
         assert_eq!(read.values["nll"], 0.123_457);
         assert_eq!(rounded(1_234_567.0), 1_234_567.0);
+
+        let mut diverged = Record::new("Sparse VD", 1);
+        diverged.curves.insert("nll".into(), vec![(1.0, 0.5), (2.0, f64::NAN)]);
+        let read: Record = serde_json::from_str(&serde_json::to_string(&diverged).unwrap()).unwrap();
+        assert_eq!(read.curves["nll"], [(1.0, 0.5)]);
     }
 }

@@ -21,7 +21,7 @@ use crate::train::Job;
 #[derive(Clone, Debug, Args, Serialize)]
 pub struct Start {
     /// Goes on from the posteriors that another run left in this folder (seed-0/posterior.safetensors, ...), with the settings given here
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = crate::args::path)]
     pub from: Option<PathBuf>,
 }
 
@@ -59,6 +59,13 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         N: Classifier<I, 10, f32, Cpu, L> + Send,
     {
         let (label, mut records) = (self.label(), Vec::new());
+        let same =
+            |from: &Path| from.canonicalize().is_ok_and(|from| runs.out.canonicalize().is_ok_and(|out| from == out));
+        if self.start.from.as_deref().is_some_and(same) {
+            return Err(
+                "--from and --out are the same folder, whose posteriors would be replaced; give another --out".into()
+            );
+        }
         for seed in runs.all_seeds().take_while(|_| !desk.stopped()) {
             let trainer = Trainer { seed, ..self.trainer.clone() };
             let job = Job { label: label.into(), split: self.split, trainer, prunes: true };

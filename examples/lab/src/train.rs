@@ -95,6 +95,11 @@ impl<L: Layout + Clone> Job<'_, L> {
         let path = checkpoint.with_extension("began");
         let refused = |source| Error::Input(format!("cannot write {}: {source}", path.display()));
         if !(desk.resume && checkpoint.exists()) {
+            // First, or a crash in between would leave another training's checkpoint with this one's beginning.
+            match std::fs::remove_file(&checkpoint) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(refused(error)),
+                _ => {}
+            }
             return sparsevd::infer::file::replace(&path, began.as_bytes()).map_err(refused);
         }
         match std::fs::read_to_string(&path) {

@@ -55,6 +55,11 @@ fn each_seed_goes_on_from_its_own_posterior() {
     assert_eq!(scores(&again), scores(&trained));
     assert!((0..2).all(|i| scores(&anew)[i] != scores(&trained)[i]));
 
+    let itself = run(&first, &["--from", first.to_str().unwrap()]).unwrap_err().to_string();
+    assert!(itself.contains("the same folder"), "{itself}");
+    let endless = Args::try_parse_from(["lab", "--out", "x", "--threshold", "inf"]).err().unwrap().to_string();
+    assert!(endless.contains("must be finite"), "{endless}");
+
     std::fs::remove_dir_all(first.join("seed-1")).unwrap();
     let missing = run(dir.path(), &["--from", first.to_str().unwrap()]).unwrap_err().to_string();
     assert!(missing.contains("seed-1") && missing.contains("posterior.safetensors"), "{missing}");

@@ -59,8 +59,8 @@ impl<P: Prior> Laws<P> {
         self
     }
 
-    /// The posteriors whose accuracy is promised; sigma in `1e-6..=1e3` unless told. The claims made after this line
-    /// are held to it.
+    /// The posteriors whose accuracy is promised; sigma in `1e-6..=1e3` unless told, theta up to 5 or up to 8 sigma. The claims
+    /// made after this line are held to it.
     ///
     /// Finiteness, and the agreement of single with double precision, are asked over the whole range all the same.
     ///

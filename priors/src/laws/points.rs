@@ -20,11 +20,15 @@ pub(super) struct Point {
 
 /// sigma from 1e-15 to 1e3, theta from -5 to 5.
 pub(super) fn anywhere() -> impl Strategy<Value = Point> {
-    with_sigma(1e-15..=1e3)
+    up_to(5.0, 1e-15..=1e3)
 }
 
-/// Means of every size: zero, comparable with sigma, and free of it.
+/// Means of every size: zero, comparable with sigma, and free of it (then from -5 to 5).
 pub(super) fn with_sigma(sigma: RangeInclusive<f64>) -> impl Strategy<Value = Point> {
+    up_to(f64::INFINITY, sigma)
+}
+
+fn up_to(largest: f64, sigma: RangeInclusive<f64>) -> impl Strategy<Value = Point> {
     let mean = prop_oneof![
         1 => Just((0.0, 0.0)),
         5 => (0.0..8.0_f64).prop_map(|ratio| (ratio, 0.0)),
@@ -33,16 +37,18 @@ pub(super) fn with_sigma(sigma: RangeInclusive<f64>) -> impl Strategy<Value = Po
         2 => (-12.0..0.0_f64).prop_map(|p| (0.0, 10_f64.powf(p))),
     ];
     let log_sigma = sigma.start().log10()..=sigma.end().log10();
-    (log_sigma, mean, any::<bool>(), -3.0..3.0_f64).prop_map(|(log_sigma, (ratio, theta), negative, log_factor)| {
-        let sigma = 10_f64.powf(log_sigma);
-        let size = f64::min(ratio * sigma, 5.0) + theta;
-        Point { theta: if negative { -size } else { size }, sigma, factor: 10_f64.powf(log_factor) }
-    })
+    (log_sigma, mean, any::<bool>(), -3.0..3.0_f64).prop_map(
+        move |(log_sigma, (ratio, theta), negative, log_factor)| {
+            let sigma = 10_f64.powf(log_sigma);
+            let size = f64::min(ratio * sigma, largest) + theta;
+            Point { theta: if negative { -size } else { size }, sigma, factor: 10_f64.powf(log_factor) }
+        },
+    )
 }
 
 /// Weights that share a scale.
 pub(super) fn groups() -> impl Strategy<Value = Vec<Point>> {
-    prop::collection::vec(with_sigma(1e-3..=10.0), 1..20)
+    prop::collection::vec(up_to(5.0, 1e-3..=10.0), 1..20)
 }
 
 impl Point {

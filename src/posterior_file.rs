@@ -137,8 +137,8 @@ pub fn posterior_about(path: impl AsRef<Path>) -> Result<PosteriorAbout, Error> 
 /// Reads weights and biases from any safetensors file into the means of a network: PyTorch's state dict of the same
 /// layers, or a file of this library. Returns how many tensors were read.
 ///
-/// Tensors are matched by name, as in [`copy_means`](crate::copy_means); [`BatchNorm`](crate::BatchNorm)'s `scale` is what
-/// PyTorch calls `weight`. They may be `F32` or `F64`, whatever the network's precision. What
+/// Tensors are matched by name, as in [`copy_means`](crate::copy_means); what PyTorch calls `weight` is `scale` in
+/// [`BatchNorm`](crate::BatchNorm) and `gamma` in dfdx's layer norm, whose `beta` it calls `bias`. They may be `F32` or `F64`, whatever the network's precision. What
 /// else a network has (log sigma^2) stays; what only the file has of `log_sigma2`, `log_alpha`, `log_noise`,
 /// `num_batches_tracked` and an optimiser's moments is passed over.
 ///
@@ -194,7 +194,15 @@ fn means<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Resu
 /// A tensor in a file, by our name or PyTorch's.
 fn find<'a, E>(file: &'a [Entry], tensor: &Named<E>) -> Option<&'a Entry> {
     let named = |name: &str| file.iter().find(|entry| entry.name == name);
-    let theirs = || named(&format!("{}weight", tensor.name.strip_suffix("scale")?));
+    let theirs = || {
+        let path = tensor.name.strip_suffix(tensor.role())?;
+        let role = match tensor.role() {
+            "scale" | "gamma" => "weight",
+            "beta" => "bias",
+            _ => return None,
+        };
+        named(&format!("{path}{role}"))
+    };
     named(&tensor.name).or_else(theirs)
 }
 

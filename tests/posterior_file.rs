@@ -233,6 +233,19 @@ fn means_come_from_pytorch() {
 }
 
 #[test]
+fn a_layer_norm_has_other_names_in_pytorch() {
+    let mut net = Cpu::seed_from_u64(1).build_module::<(SparseVdLinear<2, 3>, LayerNorm1D<3>), f32>();
+    let state = [
+        Entry::new("0.weight", &[3, 2], &numbers(6)),
+        Entry::new("0.bias", &[3], &[1.0_f32, 2.0, 3.0]),
+        Entry::new("1.weight", &[3], &[4.0_f32, 5.0, 6.0]),
+        Entry::new("1.bias", &[3], &[7.0_f32, 8.0, 9.0]),
+    ];
+    assert_eq!(means_from_bytes(&mut net, &foreign(&state)).unwrap(), 4);
+    assert_eq!((floats(&net.1.gamma), floats(&net.1.beta)), (vec![4.0, 5.0, 6.0], vec![7.0, 8.0, 9.0]));
+}
+
+#[test]
 fn means_come_from_our_own_files() {
     let (from, mut to) = (small(1), small(2));
     let spread = floats(&to.0.spread);

@@ -66,26 +66,12 @@ impl<L: Layout + Clone> Seeds<'_, L> {
                 "--from and --out are the same folder, whose posteriors would be replaced; give another --out".into()
             );
         }
-        for seed in runs.all_seeds().take_while(|_| !desk.stopped()) {
-            let trainer = Trainer { seed, ..self.trainer.clone() };
-            let job = Job { label: label.into(), split: self.split, trainer, prunes: true };
-            let (mut net, folder) = (build(seed, &mut records)?, |run: &Path| run.join(format!("seed-{seed}")));
-            if desk.stopped() {
-                break;
-            }
-            if let Some(from) = &self.start.from {
-                load_posterior(&mut net, folder(from).join(POSTERIOR))?;
-            }
-            let folder = folder(&runs.out);
-            let mut record = desk.one(|| job.train(desk, &mut net))?;
-            save_posterior_with(&net, folder.join(POSTERIOR), &job.trainer)?;
-            let small = small(&mut net, self.split.test(), runs.threshold, &folder)?;
-            println!("\n{}\n\n{small}\n", net.sparsity(runs.threshold)?);
-            small.record(&mut record);
-            records.push(record);
-            records.extend(lower(&mut net, self.split, runs.threshold, seed)?);
-        }
+        let mut seeds = runs.all_seeds().take_while(|_| !desk.stopped());
+        let outcome = seeds.try_for_each(|seed| self.one(seed, desk, runs, &build, &mut records));
         desk.finish();
+        if outcome.is_err() && records.is_empty() {
+            return outcome;
+        }
         let results = Results::new(self.experiment, configuration, self.split, records);
         let pruned: Vec<&Record> = results.records.iter().filter(|r| r.label == label).collect();
         let figures = figures(&pruned, runs);
@@ -96,7 +82,40 @@ impl<L: Layout + Clone> Seeds<'_, L> {
             train.len(),
             test.len()
         );
-        page::publish(&self.title, &about, &results, &TABLES, figures, &runs.out)
+        page::publish(&self.title, &about, &results, &TABLES, figures, &runs.out)?;
+        outcome // a seed that failed does not take those before it with it
+    }
+
+    /// Adds to the records what comes of one seed.
+    fn one<N, const I: usize>(
+        &self,
+        seed: u64,
+        desk: &Desk,
+        runs: &Runs,
+        build: &impl Fn(u64, &mut Vec<Record>) -> Result<N, Error>,
+        records: &mut Vec<Record>,
+    ) -> Result<(), Box<dyn std::error::Error>>
+    where
+        N: Classifier<I, 10, f32, Cpu, L> + Send,
+    {
+        let trainer = Trainer { seed, ..self.trainer.clone() };
+        let job = Job { label: self.label().into(), split: self.split, trainer, prunes: true };
+        let (mut net, folder) = (build(seed, records)?, |run: &Path| run.join(format!("seed-{seed}")));
+        if desk.stopped() {
+            return Ok(());
+        }
+        if let Some(from) = &self.start.from {
+            load_posterior(&mut net, folder(from).join(POSTERIOR))?;
+        }
+        let folder = folder(&runs.out);
+        let mut record = desk.one(|| job.train(desk, &mut net))?;
+        save_posterior_with(&net, folder.join(POSTERIOR), &job.trainer)?;
+        let small = small(&mut net, self.split.test(), runs.threshold, &folder)?;
+        println!("\n{}\n\n{small}\n", net.sparsity(runs.threshold)?);
+        small.record(&mut record);
+        records.push(record);
+        records.extend(lower(&mut net, self.split, runs.threshold, seed)?);
+        Ok(())
     }
 
     /// What the networks are, for tables.

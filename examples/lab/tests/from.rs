@@ -61,6 +61,9 @@ fn each_seed_goes_on_from_its_own_posterior() {
     assert!(endless.contains("must be finite"), "{endless}");
 
     std::fs::remove_dir_all(first.join("seed-1")).unwrap();
-    let missing = run(dir.path(), &["--from", first.to_str().unwrap()]).unwrap_err().to_string();
+    let half = dir.path().join("half");
+    let missing = run(&half, &["--from", first.to_str().unwrap()]).unwrap_err().to_string();
+    let reported = Results::read(half.join("results.json")).unwrap().records;
+    assert!(reported.iter().all(|record| record.seed == 0) && !reported.is_empty(), "what was done before is reported");
     assert!(missing.contains("seed-1") && missing.contains("posterior.safetensors"), "{missing}");
 }

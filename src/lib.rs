@@ -37,6 +37,7 @@ mod trainer;
 mod training;
 mod transfer;
 mod unfold;
+mod variational;
 
 pub use dfdx;
 pub use sparsevd_infer as infer;
@@ -57,7 +58,7 @@ pub use layer::{Estimator, Layer, Settings, SwitchOff, VARIANCE_FLOOR, Variation
 pub use likelihood::{GaussianLikelihood, GaussianNoise, categorical};
 pub use map::{Conv2dMap, Convolution, Grid, LinearMap, Map, Window};
 pub use nets::{LeNet5, LeNet300100, VggConv, VggHalf, VggLike, VggQuarter};
-pub use network::{Layers, LayersMut, Network, Plain, VariationalLayer, Weights};
+pub use network::{Layers, LayersMut, Network, Plain};
 pub use norm::{BatchNorm, Norm};
 pub use pool::{AvgPool2d, Flatten, MaxPool2d, Pooling, Traced};
 pub use posterior::{
@@ -74,6 +75,7 @@ pub use sparsity::{LayerSparsity, Sparsity, THRESHOLD, mask};
 pub use threads::on_threads;
 pub use trainer::Trainer;
 pub use transfer::copy_means;
+pub use variational::{VariationalLayer, Weights};
 
 use priors::{Ard, Flat, Gaussian, LogUniform};
 

@@ -6,7 +6,8 @@ use sparsevd_infer::{Activation, Op};
 
 use crate::backend::{Backend, Elem};
 use crate::error::Error;
-use crate::network::{Layers, LayersMut, Network, Plain, floats};
+use crate::network::{Layers, LayersMut, Network, Plain};
+use crate::variational::floats;
 
 /// The path of a part, which is how the names of its tensors begin: `"2"` in `""`, `"2.0"` in `"2"`.
 fn within(path: &str, part: impl std::fmt::Display) -> String {

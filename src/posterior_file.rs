@@ -11,8 +11,9 @@ use sparsevd_infer::{Container, Dtype, Entry, FileError, container, file};
 use crate::backend::{Backend, Elem};
 use crate::describe::{DFDX, Description, differences};
 use crate::error::Error;
-use crate::network::{Network, Weights};
+use crate::network::Network;
 use crate::tensors::{self, Named, all_fit, entries, finite, fit, parameters, wrong_shape};
+use crate::variational::Weights;
 
 const KIND: &str = "posterior";
 const VERSION: u32 = 1;

@@ -8,8 +8,9 @@ use crate::backend::{Backend, Elem, Taped, tensor_of};
 use crate::data::{Dataset, Layout, Vectors};
 use crate::error::{Error, setting};
 use crate::metrics::Predictions;
-use crate::network::{Network, Weights};
+use crate::network::Network;
 use crate::tensors;
+use crate::variational::Weights;
 
 /// A network that maps `I` numbers, or images of `I` channels, to `C` class scores, on a device: everything that training
 /// and evaluating one needs. Implemented by every module that can.

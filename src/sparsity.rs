@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, Elem};
 use crate::error::{Error, setting};
-use crate::network::{Layers, VariationalLayer};
+use crate::network::Layers;
+use crate::variational::VariationalLayer;
 
 /// The threshold on log alpha of the paper: there a weight is noise with a signal 20 times weaker.
 pub const THRESHOLD: f64 = 3.0;

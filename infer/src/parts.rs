@@ -65,6 +65,9 @@ impl Parts {
         if !self.window.iter().chain(self.pool.iter().map(|p| &p.window)).all(sane) || height.max(width) > LONGEST {
             return Err(format!("an image of {height} x {width}, or a window, with a side of 0 or beyond {LONGEST}"));
         }
+        if self.pool.is_some_and(|pool| pool.window.pad >= pool.window.kernel) {
+            return Err("a pool whose border is as wide as its kernel, with windows that read no pixel".into());
+        }
         let before_pool = match self.window {
             None => [1, 1],
             Some(window) => window.outputs([height, width]).ok_or("the kernel is larger than the image")?,

@@ -23,7 +23,7 @@ pub struct Window {
 impl Window {
     /// How many windows fit along a side of `size` pixels; `None` if not even one does.
     pub const fn output(&self, size: usize) -> Option<usize> {
-        match (size + 2 * self.pad).checked_sub(self.reach()) {
+        match size.saturating_add(self.pad.saturating_mul(2)).checked_sub(self.reach()) {
             Some(room) if self.kernel > 0 && self.stride > 0 => Some(room / self.stride + 1),
             _ => None,
         }
@@ -31,7 +31,7 @@ impl Window {
 
     /// The pixels that a window spans, gaps included.
     pub const fn reach(&self) -> usize {
-        self.dilation * self.kernel.saturating_sub(1) + 1
+        self.dilation.saturating_mul(self.kernel.saturating_sub(1)).saturating_add(1)
     }
 
     /// Outputs in both directions; of an image without pixels none.

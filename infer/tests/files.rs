@@ -121,6 +121,10 @@ fn contents_that_cannot_be() {
     says(put(Entry::new::<u8>("0.columns", &[3], &[0, 3, 2])), "4 numbers, not 3");
     says(put(Entry::new("0.values", &[4], &[0.0_f32, f32::NAN, 2.0, 4.0])), "weight 1 is NaN");
     says(put(Entry::new("0.bias", &[3], &[0.0_f32, f32::INFINITY, 2.0])), "bias 1 is inf");
+    let wide = serde_json::json!({"kernel": 2, "stride": 2, "pad": 2, "dilation": 1});
+    says(layer("pool", serde_json::json!({"kind": "max", "window": wide})), "windows that read no pixel");
+    let huge = serde_json::json!({"kernel": 2, "stride": 1, "pad": u64::MAX, "dilation": u64::MAX});
+    says(layer("window", huge), "beyond 32768");
     says(put(Entry::new("0.bias", &[2], &[0.0_f32, 2.0])), "2 numbers, not 3");
     says(with(|_, tensors| tensors.retain(|t| t.name != "1.bias")), "no tensor `1.bias`");
     says(layer("outputs", 1_000_000_000_000_u64.into()), "not 1000000000000");

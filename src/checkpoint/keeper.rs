@@ -14,9 +14,10 @@ use crate::data::{Dataset, Layout};
 use crate::describe::{DFDX, Description, differences};
 use crate::error::Error;
 use crate::history::{Epoch, History};
-use crate::network::{Network, Weights};
+use crate::network::Network;
 use crate::tensors::{self, all_fit, entries, finite, fit, parameters};
 use crate::trainer::Trainer;
+use crate::variational::Weights;
 
 /// How far a training is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,208 @@
+//! A variational layer, whatever its map, posterior and prior: what a network asks of it.
+
+use dfdx::prelude::*;
+use sparsevd_priors::{Normal, Prior, Shared};
+
+use crate::backend::{Backend, Elem, Taped, overwrite, tensor_of};
+use crate::describe::Description;
+use crate::error::{Error, setting};
+use crate::fused::noise;
+use crate::layer::{Layer, Settings, SwitchOff, fill};
+use crate::map::{Grid, Map};
+use crate::posterior::{Noise, Posterior};
+
+/// Which weights `forward` computes with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weights {
+    /// The posterior means: the default.
+    Mean,
+    /// The posterior means, with those whose log alpha reaches this threshold set to zero.
+    Pruned(f64),
+    /// One draw from the posterior, the same for this seed. A layer with binary dropout draws one mask over its inputs, over the
+    /// channels of a convolution. Means that a trained-in threshold switches off are drawn around all the same, unless whole weights
+    /// are ([`SwitchOff::Weight`]).
+    Sample(u64),
+}
+
+/// A variational layer, whatever its map, posterior and prior.
+pub trait VariationalLayer<E: Elem, D: Backend<E>> {
+    /// The weights seen as a matrix.
+    fn grid(&self) -> Grid;
+    /// The device.
+    fn device(&self) -> D;
+    /// The summed KL in nats, on a tape.
+    #[allow(clippy::missing_errors_doc, reason = "the device's")]
+    fn kl(&self) -> Result<Taped<Rank0, E, D>, Error>;
+    /// The means, row by row of the [`grid`](VariationalLayer::grid).
+    fn theta(&self) -> Vec<f64>;
+    /// log alpha of every weight, in the same order.
+    fn log_alpha(&self) -> Vec<f64>;
+    /// Chooses the weights of `forward`.
+    #[allow(clippy::missing_errors_doc, reason = "the device's")]
+    fn use_weights(&mut self, weights: Weights) -> Result<(), Error>;
+    /// Replaces the means; `forward` uses them from then on.
+    #[allow(clippy::missing_errors_doc, reason = "the device's")]
+    fn set_theta(&mut self, theta: &[f64]) -> Result<(), Error>;
+    /// Gives every weight the same spread (log sigma^2 or log alpha, as the posterior has it).
+    #[allow(clippy::missing_errors_doc, reason = "the device's")]
+    fn set_spread(&mut self, spread: f64) -> Result<(), Error>;
+    /// Fixes the noise of the training passes that follow.
+    fn seed_noise(&mut self, seed: u64);
+    /// The gradients of the means and of the spread, where that is trained; zeros where no gradient arrived.
+    #[allow(clippy::missing_errors_doc, reason = "the device's")]
+    #[allow(clippy::type_complexity, reason = "a pair")]
+    fn gradients(&self, gradients: &mut Gradients<E, D>) -> Result<(Vec<f64>, Option<Vec<f64>>), Error>;
+    /// How the layer trains.
+    fn settings(&mut self) -> &mut Settings;
+    /// The prior, to be downcast.
+    fn prior(&mut self) -> &mut dyn std::any::Any;
+    /// The posterior family with its settings, to be downcast.
+    fn posterior(&mut self) -> &mut dyn std::any::Any;
+    /// The first parameter that holds a NaN or an infinity, with it.
+    fn not_finite(&self) -> Option<(&'static str, f64)>;
+    /// What the layer is, for files.
+    fn describe(&self) -> Description;
+}
+
+impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E, D> for Layer<M, Q, P, E, D> {
+    fn grid(&self) -> Grid {
+        M::grid()
+    }
+
+    fn device(&self) -> D {
+        self.theta.device().clone()
+    }
+
+    fn kl(&self) -> Result<Taped<Rank0, E, D>, Error> {
+        self.kl().map_err(Error::device)
+    }
+
+    fn theta(&self) -> Vec<f64> {
+        floats(&self.theta)
+    }
+
+    fn log_alpha(&self) -> Vec<f64> {
+        self.marginals().iter().map(Normal::log_alpha).collect()
+    }
+
+    fn use_weights(&mut self, weights: Weights) -> Result<(), Error> {
+        self.use_weights(weights)
+    }
+
+    fn set_theta(&mut self, theta: &[f64]) -> Result<(), Error> {
+        let theta = theta.iter().map(|x| E::of(*x)).collect::<Vec<_>>();
+        if theta.len() != M::grid().len() {
+            let problem = format!("{} means for a layer of {} weights", theta.len(), M::grid().len());
+            return Err(Error::Mismatch(vec![problem]));
+        }
+        self.evaluated = None;
+        overwrite(&mut self.theta, &theta).map_err(Error::device)
+    }
+
+    fn set_spread(&mut self, spread: f64) -> Result<(), Error> {
+        setting(E::of(spread).is_finite(), Q::SPREAD, spread, "finite in the layer's precision")?;
+        fill(&mut self.spread, spread).map_err(Error::device)
+    }
+
+    fn seed_noise(&mut self, seed: u64) {
+        self.stream = Some(seed);
+    }
+
+    fn gradients(&self, gradients: &mut Gradients<E, D>) -> Result<(Vec<f64>, Option<Vec<f64>>), Error> {
+        let spread = if Q::TRAINED { Some(gradient(gradients, &self.spread)?) } else { None };
+        Ok((gradient(gradients, &self.theta)?, spread))
+    }
+
+    fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
+    fn prior(&mut self) -> &mut dyn std::any::Any {
+        &mut self.prior
+    }
+
+    fn posterior(&mut self) -> &mut dyn std::any::Any {
+        &mut self.posterior
+    }
+
+    fn not_finite(&self) -> Option<(&'static str, f64)> {
+        let first = |name, values: Vec<f64>| values.into_iter().find(|x| !x.is_finite()).map(|x| (name, x));
+        first("weight", floats(&self.theta))
+            .or_else(|| first(Q::SPREAD, floats(&self.spread)))
+            .or_else(|| first("bias", floats(&self.bias)))
+    }
+
+    fn describe(&self) -> Description {
+        Description::of(&self.map, &self.posterior, &self.prior, self.settings)
+    }
+}
+
+impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D> {
+    /// Chooses the weights that `forward` computes with, as [`Network::use_weights`] does for all layers of a network.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a threshold that is NaN; the device's.
+    pub fn use_weights(&mut self, weights: Weights) -> Result<(), Error> {
+        self.evaluated = match weights {
+            Weights::Mean => None,
+            Weights::Pruned(threshold) => {
+                setting(!threshold.is_nan(), "threshold", threshold, "a number")?;
+                Some(self.weights_from(|_, q| if q.log_alpha() < threshold { q.mean } else { 0.0 })?)
+            }
+            Weights::Sample(seed) => self.draw(seed)?,
+        };
+        Ok(())
+    }
+
+    /// The posterior of every weight, in `f64`.
+    pub(crate) fn marginals(&self) -> Vec<Normal<f64>> {
+        let (spread, grid) = (floats(&self.spread), M::grid());
+        let of = |i: usize| match Q::SHARED {
+            Shared::None => spread[i],
+            Shared::PerOutput => spread[i / grid.cols],
+            Shared::PerInput => spread[i % grid.cols],
+            Shared::PerLayer => spread[0],
+        };
+        floats(&self.theta).into_iter().enumerate().map(|(i, theta)| self.posterior.q(theta, of(i))).collect()
+    }
+
+    /// Weights computed one by one from their posterior.
+    fn weights_from(&self, f: impl Fn(usize, Normal<f64>) -> f64) -> Result<Tensor<M::Weight, E, D>, Error> {
+        let weights: Vec<E> = self.marginals().into_iter().enumerate().map(|(i, q)| E::of(f(i, q))).collect();
+        tensor_of(self.theta.device(), &weights, M::Weight::default()).map_err(Error::device)
+    }
+
+    /// One draw from the posterior; `None` where there is no noise.
+    fn draw(&self, seed: u64) -> Result<Option<Tensor<M::Weight, E, D>>, Error> {
+        let grid = M::grid();
+        match self.posterior.noise() {
+            Noise::None => Ok(None),
+            Noise::Gaussian => {
+                let mut eps = vec![0.0_f64; grid.len()];
+                noise::fill(seed, &mut eps);
+                let off = |q: &Normal<f64>| {
+                    let Settings { threshold, switch_off, .. } = self.settings;
+                    switch_off == SwitchOff::Weight && threshold.is_some_and(|threshold| q.log_alpha() >= threshold)
+                };
+                self.weights_from(|i, q| if off(&q) { 0.0 } else { q.mean + q.std() * eps[i] }).map(Some)
+            }
+            Noise::Dropout(rate) => {
+                let mut keep = vec![0.0_f64; grid.all_inputs()];
+                noise::fill_mask(seed, rate, &mut keep);
+                self.weights_from(|i, q| q.mean * keep[grid.input(i)]).map(Some)
+            }
+        }
+    }
+}
+
+pub(crate) fn floats<S: Shape, E: Elem, D: Backend<E>>(tensor: &Tensor<S, E, D>) -> Vec<f64> {
+    tensor.as_vec().into_iter().map(Elem::f64).collect()
+}
+
+fn gradient<S: Shape, E: Elem, D: Backend<E>>(
+    gradients: &mut Gradients<E, D>,
+    of: &Tensor<S, E, D>,
+) -> Result<Vec<f64>, Error> {
+    gradients.get_or_alloc_mut(of).map_err(Error::device)?;
+    Ok(floats(&gradients.get(of)))
+}

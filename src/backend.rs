@@ -62,10 +62,10 @@ pub trait Backend<E: Elem>: Pooling<E> + Cache {
     #[doc(hidden)]
     const ADAM_CLEARS: bool = false;
 
-    /// Whether a tensor's numbers lie in memory as in a new one; not those of a transposed or a broadcast one.
+    /// Whether a tensor's numbers are known to lie in memory as in a new one; those of a transposed or a broadcast one do not.
     #[doc(hidden)]
     fn in_order<S: Shape>(_tensor: &Tensor<S, E, Self>) -> bool {
-        true
+        false
     }
 
     /// Adam's update of one tensor, at step 1, 2, ..
@@ -152,7 +152,7 @@ pub(crate) fn tensor_of<S: Shape, E: Elem, D: Backend<E>>(
     Ok(tensor)
 }
 
-/// Gives a tensor these numbers; where it is transposed or broadcast, it becomes an ordinary one.
+/// Gives a tensor these numbers; where it may be transposed or broadcast, an ordinary one takes its place.
 pub(crate) fn overwrite<S: Shape, E: Elem, D: Backend<E>>(
     tensor: &mut Tensor<S, E, D>,
     numbers: &[E],

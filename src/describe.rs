@@ -59,7 +59,7 @@ pub(crate) fn differences(
 }
 
 /// A value with the name of its type, which an enum's `Debug` leaves out.
-fn named<T: Debug>(value: &T) -> String {
+pub(crate) fn named<T: Debug>(value: &T) -> String {
     let path = type_name::<T>().split('<').next().unwrap_or_default();
     let (name, value) = (path.rsplit("::").next().unwrap_or(path), format!("{value:?}"));
     if value.starts_with(name) { value } else { format!("{name}::{value}") }

@@ -43,7 +43,7 @@ pub enum Error {
         /// The last checkpoint, which is from before.
         checkpoint: Option<LastCheckpoint>,
     },
-    /// A checkpoint that could not be written; the earlier one is still there.
+    /// A checkpoint that could not be written; the last one of the training is still there.
     #[error("the checkpoint before epoch {epoch}, step {step}: {source}")]
     Checkpoint {
         /// The epoch, from 0.
@@ -148,7 +148,7 @@ impl Error {
 /// What to do about a number that is not one.
 fn advice(what: &str) -> &'static str {
     if what == THE_KL {
-        "check the prior's hyper-parameters, and a prior of your own with `Laws::of(prior).check()`"
+        "lower the learning rate, or check the prior's hyper-parameters, and one of your own with `Laws::of(prior).check()`"
     } else {
         "lower the learning rate, or look for unusual values in the inputs"
     }

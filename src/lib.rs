@@ -60,6 +60,7 @@ pub use map::{Conv2dMap, Convolution, Grid, LinearMap, Map, Window};
 pub use nets::{LeNet5, LeNet300100, VggConv, VggHalf, VggLike, VggQuarter};
 pub use network::{Layers, LayersMut, Network, Plain};
 pub use norm::{BatchNorm, Norm};
+pub use parts::within;
 pub use pool::{AvgPool2d, Flatten, MaxPool2d, Pooling, Traced};
 pub use posterior::{
     Additive, AlphaPer, Bernoulli, Delta, Fixed, Multiplicative, Noise, PerLayer, PerOutput, PerWeight, Posterior,

@@ -5,7 +5,7 @@ use sparsevd_infer::Op;
 use sparsevd_priors::{Normal, Prior};
 
 use crate::backend::{Backend, Elem, Taped};
-use crate::describe::Description;
+use crate::describe::{Description, named};
 use crate::error::{Error, setting};
 use crate::layer::{Layer, Settings};
 use crate::map::Map;
@@ -26,24 +26,26 @@ pub type Plain = Vec<(String, Op)>;
 /// of dfdx's modules `Linear`, batch and layer norms, dropout, activations, global pools, `Residual`, `GeneralizedResidual`
 /// and `Repeated`.
 ///
-/// A module of yours with layers inside hands the visit on to each of its fields that has any, both times, under a path of
-/// its own; a training of one that does not is refused. A module without layers needs nothing:
+/// A module of yours with layers inside hands the visit on to each of its fields that has any, both times, under the name
+/// that the field has in its `TensorCollection`. [`Trainer`](crate::Trainer) and [`predict`](crate::predict) refuse one that
+/// does not; they count layers by three tensors in a row called `weight`, `log_sigma2` (`log_alpha`, `unused`) and `bias`,
+/// names that no other three should have. A module without layers needs nothing:
 ///
 /// ```
 /// # use sparsevd::prelude::*;
-/// # use sparsevd::{Layers, LayersMut};
+/// # use sparsevd::{Layers, LayersMut, within};
 /// struct Two<A, B> {
 ///     first: A,
 ///     second: B,
 /// }
 /// impl<A: Network<E, D>, B: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for Two<A, B> {
 ///     fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
-///         self.first.visit(&format!("{path}.first"), found);
-///         self.second.visit(&format!("{path}.second"), found);
+///         self.first.visit(&within(path, "first"), found);
+///         self.second.visit(&within(path, "second"), found);
 ///     }
 ///     fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
-///         self.first.visit_mut(&format!("{path}.first"), found);
-///         self.second.visit_mut(&format!("{path}.second"), found);
+///         self.first.visit_mut(&within(path, "first"), found);
+///         self.second.visit_mut(&within(path, "second"), found);
 ///     }
 /// }
 ///
@@ -143,7 +145,7 @@ pub trait Network<E: Elem, D: Backend<E>> {
     /// device or precision (dfdx's `to_device`, `to_dtype`) starts from the default again.
     ///
     /// # Errors
-    /// [`Error::NoPrior`] if there is none: a network's type says which priors its layers have.
+    /// [`Error::NoPrior`] if there is none: a network's type says which priors its layers have; [`Error::NoLayer`].
     fn set_prior<P: Prior>(&mut self, prior: P) -> Result<usize, Error>
     where
         Self: Sized,
@@ -158,7 +160,10 @@ pub trait Network<E: Elem, D: Backend<E>> {
         }
         found.sort();
         found.dedup();
-        let none = || Error::NoPrior { prior: format!("{prior:?}"), found: found.join(", ") };
+        if found.is_empty() {
+            return Err(Error::NoLayer);
+        }
+        let none = || Error::NoPrior { prior: named(&prior), found: found.join(", ") };
         if count == 0 { Err(none()) } else { Ok(count) }
     }
 

@@ -40,7 +40,7 @@ pub struct Norm<const C: usize, E: Dtype, D: Storage<E>> {
     pub running_mean: Tensor<Rank1<C>, E, D>,
     /// The variance that evaluation divides by; starts at 1.
     pub running_var: Tensor<Rank1<C>, E, D>,
-    /// Added to the variance; 1e-5. Files of networks do not hold it, nor the momentum: set both before loading.
+    /// Added to the variance; 1e-5. Files of networks hold neither this nor the momentum.
     pub epsilon: f64,
     /// How far a batch moves the running moments; 0.1.
     pub momentum: f64,

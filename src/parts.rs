@@ -10,7 +10,7 @@ use crate::network::{Layers, LayersMut, Network, Plain};
 use crate::variational::floats;
 
 /// The path of a part, which is how the names of its tensors begin: `"2"` in `""`, `"2.0"` in `"2"`.
-fn within(path: &str, part: impl std::fmt::Display) -> String {
+pub fn within(path: &str, part: impl std::fmt::Display) -> String {
     if path.is_empty() { part.to_string() } else { format!("{path}.{part}") }
 }
 

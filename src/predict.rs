@@ -57,8 +57,8 @@ const BATCH: usize = 100;
 /// The network's predictions for a data set. Afterwards `forward` uses the posterior means again.
 ///
 /// # Errors
-/// [`Error::Input`] if the images do not have `I` pixels, or channels, or more than `C` classes, or if a module's
-/// [`visit`](Network::visit) leaves out layers that it has; [`Error::Shape`] if a later part of the network
+/// [`Error::Input`] if the images do not have `I` pixels, or channels, or if a module's [`visit`](Network::visit) or
+/// `visit_mut` leaves out layers that it has; [`Error::Shape`] if a later part of the network
 /// cannot read what it would be given; [`Error::Setting`] for a threshold of NaN or no samples;
 /// [`Error::Metrics`] if an output is NaN; the device's.
 pub fn predict<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
@@ -106,10 +106,6 @@ pub(crate) fn fits<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: La
 ) -> Result<(), Error> {
     shape::<I, L>(data, 1)?;
     network.output_shape("", &L::dims(data.dims()))?;
-    let (name, classes) = (data.name(), data.classes());
-    if classes > C {
-        return Err(Error::Input(format!("{name} has {classes} classes, the network scores for {C}")));
-    }
     let (layers, visited) = (tensors::count_layers(network)?, network.layers().len());
     if visited < layers || network.layers_mut().len() != visited {
         let changed = network.layers_mut().len();

@@ -14,8 +14,9 @@ use crate::predict::{Classifier, fits};
 use crate::schedule::Schedule;
 use crate::training::Training;
 
-/// Trains a classifier with Adam on the negative ELBO, in shuffled mini-batches: by default 100 epochs in batches of 100 at 1e-3, the
-/// rate as [`Schedule`] has it, with the whole KL from the start (Sparse VD wants a [`warm_up`](Trainer::warm_up)).
+/// Trains a classifier with Adam on the negative ELBO, in shuffled mini-batches: by default 100 epochs in batches of 100
+/// at 1e-3, which falls as [`Schedule`]'s default has it, with the whole KL from the start (Sparse VD wants a
+/// [`warm_up`](Trainer::warm_up)).
 ///
 /// The same seed and network give the same result, whatever the number of threads; [`on_threads`](crate::on_threads) chooses
 /// it, and makes training of small networks faster.
@@ -60,8 +61,8 @@ impl Default for Trainer {
 }
 
 impl Trainer {
-    /// Trains `network` on `data`. One training at a time on a device: two that share a `Cpu` would share its cache; a clone of the
-    /// device is the same device, another `Cpu::seed_from_u64` is not.
+    /// Trains `network` on `data`. One training at a time on a device: two that share a `Cpu` would share its cache. A
+    /// clone of the device is the same device, another `Cpu::seed_from_u64` is not.
     ///
     /// # Errors
     /// [`Error::Setting`] for a setting out of range; [`Error::Input`] or [`Error::Shape`] for data the network cannot take;
@@ -89,8 +90,9 @@ impl Trainer {
     /// let digits = Split::optdigits()?.take(200, 100)?;
     /// let mut net = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<64, 10>, f32>();
     /// let mut failed = None;
-    /// let history = Trainer { epochs: 2, progress: false, ..Trainer::default() }.fit_with(&mut net, digits.train(), |net, epoch| {
-    ///     let scored = predict(net, digits.test(), Evaluate::Pruned(3.0)).and_then(|p| Ok(p.score(digits.test().labels())?));
+    /// let (test, trainer) = (digits.test(), Trainer { epochs: 2, progress: false, ..Trainer::default() });
+    /// let history = trainer.fit_with(&mut net, digits.train(), |net, epoch| {
+    ///     let scored = predict(net, test, Evaluate::Pruned(3.0)).and_then(|p| Ok(p.score(test.labels())?));
     ///     epoch.test = scored.map_err(|error| failed = Some(error)).ok();
     ///     if failed.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     /// })?;
@@ -135,7 +137,8 @@ impl Trainer {
     /// # Errors
     /// As [`fit`](Trainer::fit); [`Error::File`] with [`FileError::Mismatch`](crate::FileError::Mismatch) naming all that
     /// differs where the checkpoint is of other settings, another network or other data, or with what is wrong with the file;
-    /// the network is then unchanged. [`Error::Checkpoint`] if none can be written; the earlier one is then still there.
+    /// the network is then unchanged. [`Error::Checkpoint`] if none can be written; the
+    /// last one of this training is then still there. Without `resume` a file of an earlier training is deleted at the start.
     pub fn fit_resumable<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
         &self,
         network: &mut N,
@@ -179,6 +182,14 @@ impl Trainer {
     {
         let elbo = self.elbo(data)?;
         fits(network, data)?;
+        let (name, classes) = (data.name(), data.classes());
+        if classes > C {
+            return Err(Error::Input(format!("{name} has {classes} classes, the network scores for {C}")));
+        }
+        for (_, layer) in network.layers_mut() {
+            let threshold = layer.settings().threshold.unwrap_or(0.0);
+            setting(threshold.is_finite(), "trained-in threshold", threshold, "finite, or None")?;
+        }
         let mut training = Training::new(self, network, data, elbo)?;
         checkpoints.map_or(Ok(()), |checkpoints| training.keep(network, checkpoints))?;
         let device = training.device.clone();

@@ -18,9 +18,9 @@ pub enum Weights {
     Mean,
     /// The posterior means, with those whose log alpha reaches this threshold set to zero.
     Pruned(f64),
-    /// One draw from the posterior, the same for this seed. A layer with binary dropout draws one mask over its inputs, over the
-    /// channels of a convolution. Means that a trained-in threshold switches off are drawn around all the same, unless whole weights
-    /// are ([`SwitchOff::Weight`]).
+    /// One draw from the posterior, the same for this seed. A layer with binary dropout draws one mask over its inputs,
+    /// over the channels of a convolution. Means that a trained-in threshold switches off are drawn around all the same,
+    /// unless whole weights are ([`SwitchOff::Weight`]).
     Sample(u64),
 }
 
@@ -138,7 +138,7 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
 }
 
 impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D> {
-    /// Chooses the weights that `forward` computes with, as [`Network::use_weights`] does for all layers of a network.
+    /// Chooses the weights that `forward` computes with, as [`Network::use_weights`](crate::Network::use_weights) does for all layers of a network.
     ///
     /// # Errors
     /// [`Error::Setting`] for a threshold that is NaN; the device's.

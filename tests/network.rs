@@ -64,6 +64,10 @@ fn priors_and_settings_reach_the_layers_they_are_for() {
     let told = net.set_prior(Laplace::new(1.0).unwrap()).unwrap_err().to_string();
     assert!(told.starts_with("no layer has a prior of the type Laplace"), "{told}");
     assert!(told.contains("Ard { ") && told.contains("LogUniform::Fit"), "{told}");
+    let mut ard = dev().build_module::<ArdLinear<2, 3>, f32>();
+    assert!(ard.set_prior(LogUniform::Exact).unwrap_err().to_string().contains("of the type LogUniform::Exact"));
+    let mut none = dev().build_module::<Linear<2, 3>, f32>();
+    assert!(matches!(Network::<f32, Cpu>::set_prior(&mut none, LogUniform::Exact), Err(Error::NoLayer)));
     assert_eq!(net.3.modules[2].0.prior, Gaussian::new(0.1).unwrap());
     assert_eq!(net.1.0.0.prior, Ard::default());
     let settings =

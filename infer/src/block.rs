@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::op::{Activation, Pool, PoolKind};
+use crate::parts::sane;
 use crate::window::Window;
 
 /// A part of a network that cannot follow the parts before it.
@@ -123,5 +124,5 @@ impl Block {
 /// Lines and columns of what a window makes of an image.
 pub(crate) fn outputs(part: usize, window: Window, [_, height, width]: [usize; 3]) -> Result<[usize; 2], ShapeError> {
     let large = || wrong(part, format!("a window of {} pixels on an image of {height} x {width}", window.reach()));
-    window.outputs([height, width]).ok_or_else(large)
+    if sane(&window) { window.outputs([height, width]).ok_or_else(large) } else { Err(large()) }
 }

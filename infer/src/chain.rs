@@ -61,6 +61,7 @@ impl Chain {
         window: Window,
     ) -> Result<(), ShapeError> {
         self.settle(part)?;
+        outputs(part, window, self.shape())?;
         let (shape, area, outputs) = (self.shape(), window.kernel * window.kernel, bias.len());
         if groups == 0 || !shape[0].is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
             return Err(wrong(part, format!("{groups} groups of {} channels, to {outputs}", shape[0])));

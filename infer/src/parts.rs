@@ -25,6 +25,11 @@ pub(crate) struct Parts {
     pub(crate) sigma: Option<f64>,
 }
 
+/// Whether all sizes of a window are such that no product of a few of them overflows.
+pub(crate) fn sane(w: &Window) -> bool {
+    [w.kernel, w.stride, w.dilation].iter().all(|n| (1..LONGEST).contains(n)) && w.pad < LONGEST
+}
+
 /// Lines, and their length.
 pub(crate) struct Sizes {
     pub(crate) before_pool: [usize; 2],
@@ -60,13 +65,11 @@ impl Parts {
     /// The sizes, if they are neither nothing nor enormous. No product here can overflow.
     fn sizes(&self) -> Result<Sizes, String> {
         let ([channels, height, width], rows) = (self.input, self.bias.len());
-        let sides = |w: &Window| [w.kernel, w.stride, w.dilation].iter().all(|n| (1..LONGEST).contains(n));
-        let sane = |w: &Window| sides(w) && w.pad < LONGEST;
         if !self.window.iter().chain(self.pool.iter().map(|p| &p.window)).all(sane) || height.max(width) > LONGEST {
             return Err(format!("an image of {height} x {width}, or a window, with a side of 0 or beyond {LONGEST}"));
         }
-        if self.pool.is_some_and(|pool| pool.window.pad >= pool.window.kernel) {
-            return Err("a pool whose border is as wide as its kernel, with windows that read no pixel".into());
+        if self.pool.is_some_and(|Pool { window, .. }| window.pad >= window.kernel || window.dilation != 1) {
+            return Err("a pool with gaps, or a border as wide as its kernel: some windows read no pixel".into());
         }
         let before_pool = match self.window {
             None => [1, 1],

@@ -69,17 +69,17 @@ impl CompactNet {
     /// | `i.values` | the weights; packed: number `k` is the two's complement in bits `k bits ..` of the bytes, lowest first, times `step` | `F32`, or `U8` |
     /// | `i.bias` | one per output | `F32` |
     ///
-    /// The metadata `sparsevd` is JSON, whose `about` has what each layer is: an output is the bias and the weighted sum of what its
-    /// row reads, then `activation`, then `pool`.
+    /// The metadata `sparsevd` is JSON, whose `about` has what each layer is: an output is the bias and the weighted sum of
+    /// what its row reads, then `activation`, then `pool`. Without a window it reads the whole image.
     ///
     /// ```text
     /// {"input": [2, 1, 1], "layers": [{
-    ///   "input": [2, 1, 1], "outputs": 3, "kept": 6,         channels, height, width; output channels; values in the file
-    ///   "window": null,                                     or {"kernel": 5, "stride": 1, "pad": 0, "dilation": 1}; null reads the whole image
-    ///   "activation": "relu",                               or tanh, sigmoid, null
-    ///   "pool": null,                                       or {"kind": "max", "window": {..}}; or mean
-    ///   "form": "csr", "sigma": 0.00797,                    how it is held in memory; how far weights may be rounded
-    ///   "step": 0.0159, "bits": 7,                          null where values are F32
+    ///   "input": [2, 1, 1], "outputs": 3, "kept": 6,  channels, height, width; output channels; values in the file
+    ///   "window": null,                               or {"kernel": 5, "stride": 1, "pad": 0, "dilation": 1}
+    ///   "activation": "relu",                         or tanh, sigmoid, null
+    ///   "pool": null,                                 or {"kind": "max", "window": {..}}; or mean
+    ///   "form": "csr", "sigma": 0.00797,              how it is held in memory; how far weights may be rounded
+    ///   "step": 0.0159, "bits": 7,                    null where values are F32
     ///   "before": {"weights": 6, "inputs": 2, "outputs": 3, "flops": 12}}, ..]}
     /// ```
     ///

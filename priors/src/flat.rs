@@ -6,7 +6,8 @@ use crate::normal::Normal;
 use crate::prior::Prior;
 use crate::real::Real;
 
-/// Maximum likelihood: every weight costs nothing, `KL = 0`. (The KL to a prior that is flat would be `-ln sigma` and a constant.)
+/// Maximum likelihood: every weight costs nothing, `KL = 0`. (The KL to a prior that is flat would be `-ln sigma` plus a
+/// constant.)
 ///
 /// It belongs to baselines (dense networks, binary dropout) and to Gaussian dropout with a fixed alpha, whose KL does
 /// not depend on anything that is trained. With a trained variance it lets the noise vanish.

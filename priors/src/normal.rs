@@ -81,11 +81,12 @@ impl<R: Real> Normal<R> {
     /// | Gaussians of 1 and 0.1, half each | 7e-4 / 0.02 | 2e-3 / 0.05 | 4e-4 / 0.02 | 3e-6 / 4e-4 |
     /// | Gaussians of 1 and e^-6, 3/4 in the spike | 7e-3 / 1 | 6e-3 / 2 | 5e-4 / 0.2 | 1e-6 / 6e-4 |
     ///
-    /// So it is good for any one scale around w = 0, up to posteriors some ten times as wide, and poor where a spike that is much
-    /// narrower than the posterior gives way to a slab: there the value is fair and the gradient is not. Two more densities it is not
-    /// made for: one with its kink or peak at `mu` instead of 0 (move both there:
-    /// `Normal::new(q.mean.shift(-mu), q.log_var).kl_to(|v| ln_p(v.shift(mu)))`), and one whose `ln p` falls faster than a
-    /// power of w, beyond 6 sigma of which too much is left out. `Laws::ln_pdf` of feature `laws` measures it for your density.
+    /// So it is good for any one scale around w = 0, up to posteriors some ten times as wide, and poor where a spike that
+    /// is much narrower than the posterior gives way to a slab: there the value is fair and the gradient is not. Two more
+    /// densities it is not made for: one with its kink or peak at `mu` instead of 0 (move both there:
+    /// `Normal::new(q.mean.shift(-mu), q.log_var).kl_to(|v| ln_p(v.shift(mu)))`), and one whose `ln p` falls faster than
+    /// any power of w, as a Gumbel's does: too much of the integral is beyond 6 sigma. `Laws::ln_pdf` of feature `laws`
+    /// measures it for your density.
     #[inline(always)]
     pub fn kl_to(&self, ln_pdf: impl Fn(R) -> R) -> R {
         let std = self.std();

@@ -19,8 +19,8 @@ pub struct Dataset<L = Vectors> {
 }
 
 impl Dataset {
-    /// `dims` are channels, height, width; `inputs` holds one image after another, row by row, channel by channel. A table of `f`
-    /// features is `[f, 1, 1]`, so that [`standardised`](super::Split::standardised) treats each feature by itself.
+    /// `dims` are channels, height, width; `inputs` holds one image after another, row by row, channel by channel. A
+    /// table of `f` features is `[f, 1, 1]`, so that [`standardised`](super::Split::standardised) treats each by itself.
     ///
     /// # Errors
     /// [`DataError::Empty`], [`DataError::Dims`], [`DataError::Counts`], [`DataError::Label`] or [`DataError::NonFinite`].

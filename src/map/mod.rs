@@ -13,7 +13,7 @@ use sparsevd_infer::Op;
 pub use sparsevd_infer::Window;
 
 /// How the weights of a layer act on its input. It is linear in the weights, so that
-/// `y ~ N(map(x, E w), map(x^2, Var w))`: local reparameterisation works for every map. The maps are the library's own: those here.
+/// `y ~ N(map(x, E w), map(x^2, Var w))`: local reparameterisation works for every map. The maps are the library's own.
 pub trait Map: Clone + Debug + Default + Send + Sync + 'static {
     /// The shape of the weights, outputs first.
     type Weight: ConstShape;

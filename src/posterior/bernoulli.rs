@@ -8,9 +8,9 @@ use crate::map::{Map, One};
 
 /// Binary dropout on the layer's inputs: each is zeroed with probability `rate` and otherwise scaled by `1 / (1 - rate)`.
 ///
-/// In training each number of each datum has a coin of its own. A draw of weights ([`Weights::Sample`](crate::Weights::Sample))
-/// cannot toss one for each pixel: in a convolution it drops whole input channels, the same for all data, which is more
-/// noise than it was trained with.
+/// In training each number of each datum has a coin of its own. A draw of weights
+/// ([`Weights::Sample`](crate::Weights::Sample)) cannot toss one for each pixel: in a convolution it drops whole input
+/// channels, the same for all data, which is more noise than it was trained with.
 ///
 /// Its KL to a prior is not defined weight by weight and counts as zero; pair it with [`Flat`](crate::priors::Flat).
 /// Source: Srivastava et al. 2014; Gal and Ghahramani 2016 for sampling it at evaluation.

@@ -7,7 +7,7 @@ use crate::map::{Map, One};
 
 /// All mass on theta: the layer is an ordinary deterministic one, so that baselines run the same code.
 ///
-/// Its KL counts as zero, whatever the prior (it would be infinite by a constant, and `-ln p(theta)`): pair it with
+/// Its KL counts as zero, whatever the prior (it is an infinite constant plus `-ln p(theta)`): pair it with
 /// [`Flat`](crate::priors::Flat). This is maximum likelihood, not the maximum of a posterior.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Delta;

@@ -24,7 +24,7 @@ pub use multiplicative::{AlphaPer, Fixed, Multiplicative, PerLayer, PerOutput, P
     note = "the families are `Additive`, `Multiplicative<_>`, `Bernoulli` and `Delta`; a `Variational` layer names its map, its posterior and its prior in this order"
 )]
 pub trait Posterior: Clone + Debug + Default + Send + Sync + 'static {
-    /// The field's name for the spread; it is also the name of the tensor.
+    /// The field's name for the spread; it is also the name of the tensor, `log_sigma2` or `log_alpha` where it is that.
     const SPREAD: &'static str;
     /// Which weights share one spread; not [`Shared::PerInput`], which no kernel knows and no layer compiles with.
     const SHARED: Shared;

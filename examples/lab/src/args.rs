@@ -198,9 +198,9 @@ pub fn finite(text: &str) -> Result<f64, String> {
 /// A path that results can hold: in UTF-8, as clap asks of a text.
 ///
 /// # Errors
-/// None.
-pub fn path(text: &str) -> Result<PathBuf, std::convert::Infallible> {
-    Ok(text.into())
+/// For an empty one.
+pub fn path(text: &str) -> Result<PathBuf, &'static str> {
+    if text.is_empty() { Err("it must not be empty") } else { Ok(text.into()) }
 }
 
 /// What a threshold switches off while training.

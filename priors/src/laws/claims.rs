@@ -48,8 +48,8 @@ impl<P: Prior> Laws<P> {
     /// The KL is that of this log-density, within `bound * (1 + |KL|)`; its gradient within
     /// [`gradient_within`](Laws::gradient_within); and the density integrates to one.
     ///
-    /// The kit integrates with some 2,000 points that crowd around w = 0 on every scale down to 1e-9 sigma, out to 9 sigma; the mass
-    /// it counts for |w| from e^-90 to e^90.
+    /// The kit integrates with some 2,000 points that crowd around w = 0 on every scale down to 1e-9 sigma, out to 9 sigma;
+    /// the mass it counts for |w| from e^-90 to e^90.
     pub fn ln_pdf(mut self, ln_pdf: impl Fn(f64) -> f64 + Clone + 'static, bound: f64) -> Self {
         self.density = Some(Box::new(ln_pdf.clone()));
         self.demand(move |laws, at| {

@@ -1,7 +1,7 @@
 //! The property-test kit: say what a prior claims, and it is held to it.
 //!
-//! Switch it on among your dev-dependencies, `sparsevd = { version = "0.1", features = ["laws"] }` (or the same of
-//! `sparsevd-priors`, without the rest of the library), and write one line:
+//! It is there with the feature `laws` of `sparsevd`, or of `sparsevd-priors` alone, which belongs among your
+//! dev-dependencies. Write one line:
 //!
 //! ```
 //! use sparsevd_priors::{Laplace, laws::Laws};
@@ -59,8 +59,8 @@ impl<P: Prior> Laws<P> {
         self
     }
 
-    /// The posteriors whose accuracy is promised; sigma in `1e-6..=1e3` unless told, theta up to 5 or up to 8 sigma. The claims
-    /// made after this line are held to it.
+    /// The posteriors whose accuracy is promised; sigma in `1e-6..=1e3` unless told, theta up to 5 or up to 8 sigma. The
+    /// claims made after this line are held to it.
     ///
     /// Finiteness, and the agreement of single with double precision, are asked over the whole range all the same.
     ///

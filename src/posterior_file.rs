@@ -139,8 +139,8 @@ pub fn posterior_about(path: impl AsRef<Path>) -> Result<PosteriorAbout, Error> 
 /// layers, or a file of this library. Returns how many tensors were read.
 ///
 /// Tensors are matched by name, as in [`copy_means`](crate::copy_means); what PyTorch calls `weight` is `scale` in
-/// [`BatchNorm`](crate::BatchNorm) and `gamma` in dfdx's layer norm, whose `beta` it calls `bias`. They may be `F32` or `F64`, whatever the network's precision. What
-/// else a network has (log sigma^2) stays; what only the file has of `log_sigma2`, `log_alpha`, `log_noise`,
+/// [`BatchNorm`](crate::BatchNorm) and `gamma` in dfdx's layer norm, whose `beta` it calls `bias`. They may be
+/// `F32` or `F64`, whatever the network's precision. What else a network has (log sigma^2) stays; what only the file has of `log_sigma2`, `log_alpha`, `log_noise`,
 /// `num_batches_tracked` and an optimiser's moments is passed over.
 ///
 /// # Errors

@@ -58,20 +58,21 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<(), Failure> {
     let split = args.runs.split_or_digits((600, 300))?.centred();
-    let records = on_images(&args, &split)?;
-    report(&args, &split, records)
+    if args.runs.quick {
+        args.passes = args.passes.min(2);
+    }
+    on_images(&args, &split, |records| report(&args, &split, records))
 }
 
 impl OnImages for Args {
     /// Variances, then trainings.
-    fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Failure> {
+    fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure> {
         let desk = Desk::new(&self.runs)?;
-        let mut records = Vec::new();
         for seed in self.runs.all_seeds().take_while(|_| !desk.stopped()) {
             records.extend(variances::<I>(self, split, &desk, seed)?);
         }
         let cases = self.runs.all_seeds().flat_map(|seed| [(seed, true), (seed, false)]);
-        records.extend(desk.all(cases, |(seed, additive)| {
+        let outcome = desk.all(cases, records, |(seed, additive)| {
             let (trainer, device) = (Trainer { seed, ..self.runs.trainer() }, Cpu::seed_from_u64(seed));
             let label =
                 if additive { "Sparse VD, additive, trained" } else { "Variational dropout, multiplicative, trained" };
@@ -84,9 +85,9 @@ impl OnImages for Args {
             let mut net = device.build_module::<LeNet300100<LogUniform, Multiplied, I>, f32>();
             net.configure(self.runs.trained_in.settings(self.runs.threshold)); // it starts from log alpha
             job.train(&desk, &mut net)
-        })?);
+        });
         desk.finish();
-        Ok(records)
+        Ok(outcome?)
     }
 }
 
@@ -178,13 +179,12 @@ fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failur
     let scores = ["form", "error", "mean error", "train nll", "nll", "sparsity", "compression"];
     let tables = [("Variance of the gradient of theta, first layer, nats^2", &variances[..]), ("Trained", &scores[..])];
     let about = format!(
-        "{} training and {} test images; inputs-300-100-10; {} passes a variance, batches of {}; {} epochs. Mean +- standard deviation over \
+        "{}; inputs-300-100-10; {} passes a variance, batches of {}; {} epochs. Mean +- standard deviation over \
          seeds.",
-        split.train().len(),
-        split.test().len(),
+        args.runs.images(split),
         args.passes,
         args.runs.batch,
         args.runs.epochs
     );
-    publish("Gradient noise", &about, &results, &tables, figures, &args.runs.out)
+    publish("Gradient noise", &about, results, &tables, figures, &args.runs.out)
 }

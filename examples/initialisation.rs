@@ -12,7 +12,7 @@ use serde::Serialize;
 use sparsevd::data::Vectors;
 use sparsevd::plots::{Scale, Series, curves};
 use sparsevd::prelude::*;
-use sparsevd_lab::args::{Runs, TrainedIn, distinct, parse};
+use sparsevd_lab::args::{Runs, TrainedIn, distinct, finite, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
 use sparsevd_lab::page::{Figure, publish};
@@ -34,7 +34,7 @@ struct Args {
     #[serde(flatten)]
     runs: Runs,
     /// Values of log sigma^2 to start with
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, default_value = "-20,-15,-10,-8,-6,-4,-2")]
+    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_parser = finite, default_value = "-20,-15,-10,-8,-6,-4,-2")]
     starts: Vec<f64>,
 }
 
@@ -59,12 +59,11 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<(), Failure> {
     let split = args.runs.split_or_digits((600, 300))?.centred();
-    let records = on_images(&args, &split)?;
-    report(&args, &split, records)
+    on_images(&args, &split, |records| report(&args, &split, records))
 }
 
 impl OnImages for Args {
-    fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Failure> {
+    fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure> {
         let seeds = || self.runs.all_seeds();
         let Runs { log_sigma2, trained_in: usually, .. } = self.runs;
         let usual = |seed: u64| Case { seed, log_sigma2, pretrained: false, trained_in: usually, usually };
@@ -79,13 +78,13 @@ impl OnImages for Args {
         }
         let epochs = (cases.len() + self.runs.seeds as usize) * self.runs.epochs;
         let desk = Desk::of_size(&self.runs, I, epochs)?;
-        desk.all(seeds(), |seed| {
+        desk.all(seeds(), records, |seed| {
             let mut net = Cpu::seed_from_u64(seed).build_module::<LeNet300100<Flat, Delta, I>, f32>();
             dense(self, split, seed).train(&desk, &mut net)
         })?;
-        let records = desk.all(cases, |case| case.train::<I>(self, split, &desk));
+        let outcome = desk.all(cases, records, |case| case.train::<I>(self, split, &desk));
         desk.finish();
-        Ok(records?)
+        Ok(outcome?)
     }
 }
 
@@ -159,17 +158,20 @@ fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failur
     let error = curves(&error, x, "test error [%]", "Error over the threshold", Scale::Log);
     let kept = curves(&kept, x, "weights kept", "Weights over the threshold", Scale::Log);
     let figures = vec![
-        Figure::new("threshold-error", error, "For the first seed: choose where the curve is flat."),
+        Figure::new(
+            "threshold-error",
+            error,
+            "For the first seed: where the curve is flat, the threshold hardly matters. To choose one, judge with --validate.",
+        ),
         Figure::new("threshold-kept", kept, "For the first seed: flat where log alpha has two modes."),
     ];
     let about = format!(
-        "{} training and {} test images; inputs-300-100-10, {} epochs. Mean +- standard deviation over seeds; the last weights, never the \
+        "{}; inputs-300-100-10, {} epochs. Mean +- standard deviation over seeds; the last weights, never the \
          best epoch; pruned at log alpha = {}.",
-        split.train().len(),
-        split.test().len(),
+        args.runs.images(split),
         args.runs.epochs,
         args.runs.threshold
     );
     let columns = ["start", "sparsity at start", "error", "mean error", "nll", "ece", "layers", "compression"];
-    publish("Threshold and initialisation", &about, &results, &[("Starts", &columns)], figures, &args.runs.out)
+    publish("Threshold and initialisation", &about, results, &[("Starts", &columns)], figures, &args.runs.out)
 }

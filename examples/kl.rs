@@ -50,17 +50,16 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<(), Failure> {
     let split = args.runs.split_or_digits((600, 300))?.centred();
-    let records = on_images(&args, &split)?;
-    report(&args, &split, records)
+    on_images(&args, &split, |records| report(&args, &split, records))
 }
 
 impl OnImages for Args {
-    fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Failure> {
+    fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure> {
         let priors = [FIT, EXACT, CUBIC, ARD];
         let cases = priors.iter().flat_map(|prior| self.runs.all_seeds().map(move |seed| (*prior, seed)));
         let epochs = priors.len() * self.runs.epochs * self.runs.seeds as usize;
         let desk = Desk::of_size(&self.runs, I, epochs)?;
-        let records = desk.all(cases, |(prior, seed)| {
+        let outcome = desk.all(cases, records, |(prior, seed)| {
             let trainer = Trainer { seed, ..self.runs.trainer() };
             let (job, device) = (Job { label: prior.into(), split, trainer, prunes: true }, Cpu::seed_from_u64(seed));
             if prior == ARD {
@@ -78,7 +77,7 @@ impl OnImages for Args {
             job.train(&desk, &mut net)
         });
         desk.finish();
-        Ok(records?)
+        Ok(outcome?)
     }
 }
 
@@ -139,13 +138,12 @@ fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Fa
     records.extend(minus);
     let results = Results::on("kl", args, split, records);
     let about = format!(
-        "{} training and {} test images; inputs-300-100-10, {} epochs, {} seeds. Mean +- standard deviation over seeds; the last weights, \
+        "{}; inputs-300-100-10, {} epochs, {} seeds. Mean +- standard deviation over seeds; the last weights, \
          never the best epoch; pruned at log alpha = {}.",
-        split.train().len(),
-        split.test().len(),
+        args.runs.images(split),
         args.runs.epochs,
         args.runs.seeds,
         args.runs.threshold
     );
-    publish("KL", &about, &results, &tables, figures, &args.runs.out)
+    publish("KL", &about, results, &tables, figures, &args.runs.out)
 }

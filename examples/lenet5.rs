@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         ("seeds", "2"),
         ("learning_rate", "2e-3"),
         ("warm_up", "5,20"),
+        ("data", "data"),
         ("out", "runs/lenet5"),
     ])))
 }

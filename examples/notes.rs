@@ -55,6 +55,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     for page in pages {
         let text =
             std::fs::read_to_string(&page).map_err(|error| format!("cannot read {}: {error}", page.display()))?;
+        links(&page, &text)?;
         let renewed = renew(&text, &results).map_err(|error| format!("{}: {error}", page.display()))?;
         if renewed == text {
             continue;
@@ -71,12 +72,28 @@ fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether the files that a page links to are there.
+fn links(page: &Path, text: &str) -> Result<(), Failure> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let folder = page.parent().unwrap_or(Path::new("."));
+    let inside = |target: &&str| !target.is_empty() && !target.contains("://");
+    match targets.filter(inside).find(|target| !folder.join(target).exists()) {
+        Some(target) => Err(format!("{}: there is no {target}", page.display()).into()),
+        None => Ok(()),
+    }
+}
+
 /// Copies results under a name, without their curves, and figures under that and their own.
 fn publish(run: &str, results: &Path) -> Result<(), Failure> {
     let named = run.rsplit_once('=').filter(|_| !Path::new(run).is_dir());
     let (run, name) = named.map_or((run, None), |(run, name)| (run, Some(name)));
     let run = Path::new(run);
     let mut found = Results::read(run.join("results.json"))?;
+    let asked =
+        |setting: &str| found.configuration.get(setting).is_some_and(|value| !value.is_null() && value != false);
+    if let Some(setting) = ["quick", "validate"].into_iter().find(|setting| asked(setting)) {
+        return Err(format!("{}: a run with --{setting} is no result", run.display()).into());
+    }
     found.records.iter_mut().for_each(|record| record.curves.clear()); // they are in the figures
     found.command.clear(); // the configuration says the same, without the paths of a machine
     if let Some(settings) = found.configuration.as_object_mut() {
@@ -84,9 +101,8 @@ fn publish(run: &str, results: &Path) -> Result<(), Failure> {
     }
     let name = name.unwrap_or(&found.experiment);
     found.write(results.join(format!("{name}.json")))?;
-    for figure in files(run, "svg")? {
-        let file = figure.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        std::fs::copy(&figure, results.join(format!("{name}-{file}")))?;
+    for figure in &found.figures {
+        std::fs::copy(run.join(format!("{figure}.svg")), results.join(format!("{name}-{figure}.svg")))?;
     }
     Ok(())
 }

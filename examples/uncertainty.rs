@@ -14,11 +14,11 @@ use sparsevd::plots::{Scale, Series, curves};
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Needs, Runs, parse};
 use sparsevd_lab::desk::Desk;
-use sparsevd_lab::finish;
 use sparsevd_lab::page::{Figure, publish};
 use sparsevd_lab::record::{Curve, Record};
 use sparsevd_lab::results::Results;
 use sparsevd_lab::train::Job;
+use sparsevd_lab::{finish, reported};
 
 /// Trains LeNet-300-100 on MNIST, dense, with binary dropout, and with Sparse VD, and asks each about MNIST's test images and
 /// about Fashion-MNIST's: with the posterior means, the pruned means, and averaged over 1, 10 and 100 posterior samples.
@@ -42,7 +42,8 @@ const FASHION: Needs = Needs { folder: "fashion-mnist", ..MNIST };
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    let defaults = [("epochs", "60"), ("seeds", "3"), ("learning_rate", "2e-3"), ("out", "runs/uncertainty")];
+    let defaults =
+        [("epochs", "60"), ("seeds", "3"), ("learning_rate", "2e-3"), ("data", "data"), ("out", "runs/uncertainty")];
     finish(run(parse(&defaults)))
 }
 
@@ -57,27 +58,12 @@ fn run(mut args: Args) -> Result<(), Failure> {
     let asked = Asked { known: known.centred(), strange };
     let desk = Desk::new(&args.runs)?;
     let mut records = Vec::new();
-    for seed in args.runs.all_seeds() {
-        let device = Cpu::seed_from_u64(seed);
-        records.extend(asked.about(
-            &args,
-            &desk,
-            "Dense",
-            seed,
-            device.build_module::<LeNet300100<Flat, Delta>, f32>(),
-        )?);
-        let mut dropout = device.build_module::<LeNet300100<Flat, Bernoulli>, f32>();
-        dropout.0.posterior = Bernoulli::new(0.2)?;
-        records.extend(asked.about(&args, &desk, "Binary dropout", seed, dropout)?);
-        let mut sparse = device.build_module::<LeNet300100, f32>();
-        args.runs.prepare(&mut sparse)?;
-        records.extend(asked.about(&args, &desk, "Sparse VD", seed, sparse)?);
-    }
+    let outcome = args.runs.all_seeds().try_for_each(|seed| asked.all(&args, &desk, seed, &mut records));
     desk.finish();
     records.sort_by_key(|record: &Record| {
         ["Dense", "Binary", "Sparse"].iter().position(|name| record.label.starts_with(name))
     });
-    report(&args, &asked, records)
+    reported(outcome, records, |records| report(&args, &asked, records))
 }
 
 /// What the networks are asked about.
@@ -87,6 +73,20 @@ struct Asked {
 }
 
 impl Asked {
+    /// Adds what comes of the three networks with a seed.
+    fn all(&self, args: &Args, desk: &Desk, seed: u64, records: &mut Vec<Record>) -> Result<(), Failure> {
+        let device = Cpu::seed_from_u64(seed);
+        let dense = device.build_module::<LeNet300100<Flat, Delta>, f32>();
+        records.extend(self.about(args, desk, "Dense", seed, dense)?);
+        let mut dropout = device.build_module::<LeNet300100<Flat, Bernoulli>, f32>();
+        dropout.0.posterior = Bernoulli::new(0.2)?;
+        records.extend(self.about(args, desk, "Binary dropout", seed, dropout)?);
+        let mut sparse = device.build_module::<LeNet300100, f32>();
+        args.runs.prepare(&mut sparse)?;
+        records.extend(self.about(args, desk, "Sparse VD", seed, sparse)?);
+        Ok(())
+    }
+
     /// Trains a network, and asks it with each of its kinds of weights.
     fn about<N>(&self, args: &Args, desk: &Desk, method: &str, seed: u64, mut net: N) -> Result<Vec<Record>, Failure>
     where
@@ -163,7 +163,7 @@ fn report(args: &Args, asked: &Asked, records: Vec<Record>) -> Result<(), Failur
     publish(
         "Uncertainty",
         &about,
-        &results,
+        results,
         &[("MNIST, and Fashion-MNIST elsewhere", &columns)],
         figures,
         &args.runs.out,

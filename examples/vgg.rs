@@ -62,7 +62,7 @@ enum Width {
 const NEEDS: Needs = Needs { example: "vgg", set: "cifar10", folder: "cifar-10-batches-bin" };
 
 fn main() -> ExitCode {
-    finish(run(parse(&[("epochs", "60"), ("trained_in", "nothing"), ("out", "runs/vgg")])))
+    finish(run(parse(&[("epochs", "60"), ("trained_in", "nothing"), ("data", "data"), ("out", "runs/vgg")])))
 }
 
 fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {

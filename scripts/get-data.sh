@@ -14,6 +14,11 @@ set -euo pipefail
 
 main() {
   local dir=${1:-data} set
+  case $dir in
+    -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit ;;
+    -*) die "unknown option '$dir'; --help says what there is" ;;
+    mnist | fashion | cifar10) die "the folder comes first: scripts/get-data.sh data $dir" ;;
+  esac
   shift $(($# > 0 ? 1 : 0))
   [ $# -gt 0 ] || set -- mnist fashion
   for set in "$@"; do
@@ -57,7 +62,7 @@ fetch_mnist() {
 fetch_fashion() {
   need apt-get && need dpkg-deb
   apt-get download -qq dataset-fashion-mnist 2>/dev/null || { # no package lists yet
-    apt-get update -qq && apt-get download -qq dataset-fashion-mnist
+    { apt-get update -qq && apt-get download -qq dataset-fashion-mnist; } || die "apt-get cannot download dataset-fashion-mnist"
   }
   dpkg-deb -x dataset-fashion-mnist_*.deb unpacked
   local file

@@ -11,7 +11,7 @@ use clap::Parser;
 use methods::{Case, Method};
 use serde::Serialize;
 use sparsevd::data::Split;
-use sparsevd_lab::args::{Runs, distinct, parse};
+use sparsevd_lab::args::{Runs, distinct, finite, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
 use sparsevd_lab::page::publish;
@@ -35,7 +35,7 @@ struct Args {
     #[serde(flatten)]
     runs: Runs,
     /// Trains everything that prunes with these KL weights, too, for a curve of error against sparsity
-    #[arg(long, value_delimiter = ',', value_name = "BETA,..")]
+    #[arg(long, value_delimiter = ',', value_name = "BETA,..", value_parser = finite)]
     betas: Vec<f64>,
     /// Only these methods, by the beginnings of their names; magnitude pruning needs dense and sparse-vd
     #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
@@ -53,24 +53,27 @@ fn run(mut args: Args) -> Result<(), Failure> {
         let names: Vec<String> = Method::ALL.iter().map(|method| method.plain_name()).collect();
         return Err(format!("--only {name}: no method's name begins so; they are {}", names.join(", ")).into());
     }
+    let absent = |method: Method| !args.only.iter().any(|name| method.is(name));
+    if !absent(Method::Magnitude) && (absent(Method::Dense) || absent(Method::SparseVd)) {
+        return Err("--only magnitude: it prunes the dense network to Sparse VD's sparsity; add dense,sparse-vd".into());
+    }
     let split = args.runs.split_or_digits((600, 300))?.centred();
-    let records = on_images(&args, &split)?;
-    report(&args, &split, records)
+    on_images(&args, &split, |records| report(&args, &split, records))
 }
 
 impl OnImages for Args {
     /// All methods with all seeds.
-    fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Failure> {
+    fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure> {
         let (trained, pruned) = cases(self);
         let epochs = |cases: &[Case]| {
             cases.iter().map(|case| case.method.rounds() * case.method.epochs(self.runs.epochs)).sum::<usize>()
         };
         let desk = Desk::of_size(&self.runs, I, epochs(&trained) + epochs(&pruned))?;
-        let mut records = desk.all(trained, |case| case.train::<I>(self, split, &desk))?;
+        desk.all(trained, records, |case| case.train::<I>(self, split, &desk))?;
         let sparse = records.clone();
-        records.extend(desk.all(pruned, |case| case.prune::<I>(self, split, &desk, &sparse))?);
+        let outcome = desk.all(pruned, records, |case| case.prune::<I>(self, split, &desk, &sparse));
         desk.finish();
-        Ok(records)
+        Ok(outcome?)
     }
 }
 
@@ -90,20 +93,18 @@ fn cases(args: &Args) -> (Vec<Case>, Vec<Case>) {
 }
 
 fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Failure> {
-    let (train, test) = (split.train(), split.test());
     records.sort_by_key(|record| Method::ALL.iter().position(|method| *method == Method::of(record)));
     let results = Results::on("ablation", args, split, records);
     let figures = figures::figures(args, split, &results.records);
     let about = format!(
-        "{} training and {} test images; inputs-300-100-10, {} epochs. Mean +- standard deviation over seeds; the last weights, never \
+        "{}; inputs-300-100-10, {} epochs. Mean +- standard deviation over seeds; the last weights, never \
          the best epoch. Everything that prunes is pruned at log alpha = {}.",
-        train.len(),
-        test.len(),
+        args.runs.images(split),
         args.runs.epochs,
         args.runs.threshold
     );
     let deployed = ["method", "error", "nll", "ece", "brier", "layers", "compression", "neurons", "seconds"];
     let others = ["method", "mean error", "sampled error", "sampled nll", "sampled ece", "entropy", "best error"];
     let tables = [("As deployed", &deployed[..]), ("Unpruned means, and ten draws from the posterior", &others[..])];
-    publish(&format!("Ablation on {}", train.name()), &about, &results, &tables, figures, &args.runs.out)
+    publish(&format!("Ablation on {}", split.train().name()), &about, results, &tables, figures, &args.runs.out)
 }

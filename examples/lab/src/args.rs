@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, CommandFactory, FromArgMatches, ValueEnum};
 use serde::Serialize;
-use sparsevd::data::{Augment, DataError, Split};
+use sparsevd::data::{Augment, DataError, Layout, Split};
 use sparsevd::prelude::*;
 
 /// How to train, and where the results go.
 #[derive(Clone, Debug, Args, Serialize)]
 pub struct Runs {
-    /// Folder of the data set, such as data/mnist, or the one that scripts/get-data.sh put it into
+    /// Folder of the data set, or the one that scripts/get-data.sh put it into
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub data: Option<PathBuf>,
     /// Passes over the training data
@@ -36,7 +36,7 @@ pub struct Runs {
     #[arg(long, default_value_t = 1.0)]
     pub beta: f64,
     /// Epochs between which the KL weight rises from 0 [default: a twentieth and a half of the epochs]
-    #[arg(long, value_name = "FROM,TO", value_parser = epochs_between)]
+    #[arg(long, value_name = "FROM,TO", value_parser = epochs_between, conflicts_with = "quick")]
     pub warm_up: Option<(f64, f64)>,
     /// Weights with log alpha at or above this are pruned
     #[arg(long, allow_negative_numbers = true, value_parser = finite, default_value_t = sparsevd::THRESHOLD)]
@@ -88,12 +88,18 @@ impl Augmentation {
     }
 }
 
-/// The command line, where these arguments have these defaults.
+/// The command line, where these arguments have these defaults; without one for `data` there are the digits.
 pub fn parse<A: CommandFactory + FromArgMatches>(defaults: &[(&'static str, &'static str)]) -> A {
     let with = |command: clap::Command, (name, value): &(&'static str, &'static str)| {
         command.mut_arg(name, |arg| arg.default_value(value).required(false))
     };
-    let matches = defaults.iter().fold(A::command(), with).get_matches();
+    let mut command = defaults.iter().fold(A::command(), with);
+    if !defaults.iter().any(|(name, _)| *name == "data") {
+        command = command.mut_arg("data", |arg| {
+            arg.help("Folder of a data set, such as data/mnist [default: the digits inside the crate]")
+        });
+    }
+    let matches = command.get_matches();
     A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
@@ -151,12 +157,18 @@ impl Runs {
         self.seed..self.seed.saturating_add(self.seeds)
     }
 
+    /// `3823 training and 1797 test images`.
+    pub fn images<L: Layout>(&self, split: &Split<L>) -> String {
+        let judges = if self.validate.is_some() { "held-out" } else { "test" };
+        format!("{} training and {} {judges} images", split.train().len(), split.test().len())
+    }
+
     /// The data set, in the folder itself or where `get-data.sh` puts it inside; with `--quick`, a little of it.
     ///
     /// # Errors
     /// [`NoData`] where it is not; what [`Split::from_dir`] says.
     pub fn split(&mut self, needs: Needs, quick: (usize, usize)) -> Result<Split, Box<dyn std::error::Error>> {
-        let data = self.data.clone().unwrap_or_else(|| "data".into());
+        let data = self.data.clone().unwrap_or_default();
         let inside = data.join(needs.folder);
         let folder: &Path = if inside.is_dir() { &inside } else { &data };
         let split = Split::from_dir(folder).map_err(|source| needs.explain(&data, source))?;
@@ -181,8 +193,8 @@ impl Runs {
             return Ok(split);
         }
         (self.epochs, self.batch, self.seeds) = (self.epochs.min(2), self.batch.min(50), 1);
-        let held = split.test().len();
-        Ok(split.take(train, test.min(held))?)
+        let (all, held) = (split.train().len(), split.test().len());
+        Ok(split.take(train.min(all), test.min(held))?)
     }
 }
 

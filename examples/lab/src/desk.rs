@@ -56,16 +56,17 @@ impl Desk {
         Ok(Desk { bar: Some(bar), ..Desk::new(runs)? })
     }
 
-    /// Works through tasks until they are done or Ctrl-C is pressed; results in the order of the tasks, each printed in a
-    /// line as it comes.
+    /// Works through tasks until they are done, one fails or Ctrl-C is pressed; prints what comes of each in a line, and
+    /// adds it to the records, in the order of the tasks.
     ///
     /// # Errors
-    /// The first of the tasks' own.
+    /// The first of the tasks' own; what the others gave is among the records.
     pub fn all<T: Send>(
         &self,
         tasks: impl IntoIterator<Item = T>,
+        records: &mut Vec<Record>,
         work: impl Fn(T) -> Result<Record, Error> + Sync,
-    ) -> Result<Vec<Record>, Error> {
+    ) -> Result<(), Error> {
         let queue: Mutex<VecDeque<(usize, T)>> = Mutex::new(tasks.into_iter().enumerate().collect());
         let results = Mutex::new(Vec::new());
         let next = || queue.lock().ok()?.pop_front();
@@ -97,7 +98,14 @@ impl Desk {
         });
         let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         results.sort_by_key(|(index, _)| *index);
-        results.into_iter().map(|(_, result)| result).collect()
+        let mut failed = None;
+        for (_, result) in results {
+            match result {
+                Ok(record) => records.push(record),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Does one task, and prints its result in a line.

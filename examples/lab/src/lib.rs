@@ -32,6 +32,24 @@ pub mod train;
 use std::error::Error;
 use std::process::ExitCode;
 
+use crate::record::Record;
+
+/// Reports what there is, also of an experiment that failed on its way, which is said after that.
+///
+/// # Errors
+/// The experiment's, or those of the report.
+pub fn reported(
+    outcome: Result<(), Box<dyn Error>>,
+    records: Vec<Record>,
+    report: impl FnOnce(Vec<Record>) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    if outcome.is_err() && records.is_empty() {
+        return outcome;
+    }
+    report(records)?;
+    outcome
+}
+
 /// What the process ends with; an error is printed.
 pub fn finish(result: Result<(), Box<dyn Error>>) -> ExitCode {
     match result {

@@ -27,14 +27,14 @@ impl Figure {
 /// A table under a heading; the first column names the rows.
 pub type Columns<'a> = (&'a str, &'a [&'a str]);
 
-/// Prints the tables and writes everything into the folder.
+/// Prints the tables and writes everything into the folder, where it takes the place of an earlier run's.
 ///
 /// # Errors
 /// For results without records, columns that no record has, and files that cannot be written.
 pub fn publish(
     title: &str,
     about: &str,
-    results: &Results,
+    mut results: Results,
     tables: &[Columns<'_>],
     figures: Vec<Figure>,
     out: &Path,
@@ -42,7 +42,14 @@ pub fn publish(
     if results.records.is_empty() {
         return Err("stopped before any training was finished; nothing to report".into());
     }
-    results.write(out.join("results.json"))?;
+    let (file, figure) = (out.join("results.json"), |name: &str| out.join(format!("{name}.svg")));
+    let drawn = figures.iter().filter(|figure| !matches!(figure.svg, Err(PlotError::Nothing { .. })));
+    results.figures = drawn.map(|figure| figure.name.clone()).collect();
+    let earlier = Results::read(&file).map(|earlier| earlier.figures).unwrap_or_default();
+    results.write(file)?;
+    for name in earlier.iter().filter(|name| !results.figures.contains(name)) {
+        let _ = std::fs::remove_file(figure(name)); // perhaps it is gone already
+    }
     let mut page = Report::new(title);
     page.text(about);
     for (heading, columns) in tables {
@@ -53,13 +60,11 @@ pub fn publish(
     println!("{about}");
     page.heading("Figures");
     for Figure { name, svg, caption } in figures {
-        let file = out.join(format!("{name}.svg"));
         if let Err(PlotError::Nothing { .. }) = svg {
-            let _ = std::fs::remove_file(file); // of an earlier run
             continue;
         }
         let svg = svg?;
-        write_svg(file, &svg)?;
+        write_svg(figure(&name), &svg)?;
         page.figure(svg, caption);
     }
     page.json("configuration", &results.configuration);

@@ -33,6 +33,9 @@ pub struct Results {
     /// The settings.
     #[serde(default)]
     pub configuration: Value,
+    /// The names of the figures beside it, without `.svg`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<String>,
     /// One a training or measurement.
     pub records: Vec<Record>,
 }
@@ -76,6 +79,7 @@ impl Results {
             date: today.split('T').next().unwrap_or_default().into(),
             data: serde_json::json!({ "name": train.name(), "train": train.len(), "test": test.len() }),
             configuration: serde_json::to_value(configuration).unwrap_or_default(),
+            figures: Vec::new(),
             records,
         }
     }

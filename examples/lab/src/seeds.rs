@@ -13,6 +13,7 @@ use crate::desk::Desk;
 use crate::lower::lower;
 use crate::page::{self, Figure};
 use crate::record::Record;
+use crate::reported;
 use crate::results::Results;
 use crate::small::small;
 use crate::train::Job;
@@ -21,7 +22,7 @@ use crate::train::Job;
 #[derive(Clone, Debug, Args, Serialize)]
 pub struct Start {
     /// Goes on from the posteriors that another run left in this folder (seed-0/posterior.safetensors, ...), with the settings given here
-    #[arg(long, value_name = "DIR", value_parser = crate::args::path)]
+    #[arg(long, value_name = "DIR", value_parser = crate::args::path, conflicts_with = "log_sigma2")]
     pub from: Option<PathBuf>,
 }
 
@@ -69,21 +70,17 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         let mut seeds = runs.all_seeds().take_while(|_| !desk.stopped());
         let outcome = seeds.try_for_each(|seed| self.one(seed, desk, runs, &build, &mut records));
         desk.finish();
-        if outcome.is_err() && records.is_empty() {
-            return outcome;
-        }
-        let results = Results::new(self.experiment, configuration, self.split, records);
-        let pruned: Vec<&Record> = results.records.iter().filter(|r| r.label == label).collect();
-        let figures = figures(&pruned, runs);
-        let (train, test) = (self.split.train(), self.split.test());
-        let about = format!(
-            "{}: {} training and {} test images; the last weights, never the best epoch.",
-            train.name(),
-            train.len(),
-            test.len()
-        );
-        page::publish(&self.title, &about, &results, &TABLES, figures, &runs.out)?;
-        outcome // a seed that failed does not take those before it with it
+        reported(outcome, records, |records| {
+            let results = Results::new(self.experiment, configuration, self.split, records);
+            let pruned: Vec<&Record> = results.records.iter().filter(|r| r.label == label).collect();
+            let figures = figures(&pruned, runs);
+            let about = format!(
+                "{}: {}; the last weights, never the best epoch.",
+                self.split.train().name(),
+                runs.images(self.split)
+            );
+            page::publish(&self.title, &about, results, &TABLES, figures, &runs.out)
+        })
     }
 
     /// Adds to the records what comes of one seed.
@@ -113,8 +110,10 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         let small = small(&mut net, self.split.test(), runs.threshold, &folder)?;
         println!("\n{}\n\n{small}\n", net.sparsity(runs.threshold)?);
         small.record(&mut record);
+        let unfinished = record.unfinished;
         records.push(record);
-        records.extend(lower(&mut net, self.split, runs.threshold, seed)?);
+        let lower = lower(&mut net, self.split, runs.threshold, seed)?.into_iter();
+        records.extend(lower.map(|lower| Record { unfinished, ..lower }));
         Ok(())
     }
 

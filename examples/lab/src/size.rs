@@ -3,26 +3,35 @@
 use sparsevd::prelude::*;
 
 use crate::record::Record;
+use crate::reported;
+
+type Failure = Box<dyn std::error::Error>;
 
 /// An experiment with networks that read vectors.
 pub trait OnImages {
-    /// What comes of it, with networks of `I` inputs.
+    /// Adds what comes of it to the records, with networks of `I` inputs.
     ///
     /// # Errors
-    /// The experiment's own.
-    fn records<const I: usize>(&self, split: &Split) -> Result<Vec<Record>, Box<dyn std::error::Error>>;
+    /// The experiment's own; what it gave before it failed is among the records.
+    fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure>;
 }
 
-/// The experiment with networks of as many inputs as the images have pixels.
+/// The experiment with networks of as many inputs as the images have pixels, [`reported`].
 ///
 /// # Errors
 /// The experiment's own, and for images of a size that none of the experiments is compiled for.
-pub fn on_images(experiment: &impl OnImages, split: &Split) -> Result<Vec<Record>, Box<dyn std::error::Error>> {
+pub fn on_images(
+    experiment: &impl OnImages,
+    split: &Split,
+    report: impl FnOnce(Vec<Record>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let (train, test) = (split.train(), split.test());
     println!("{}: {} training and {} test images of {} pixels", train.name(), train.len(), test.len(), train.pixels());
-    match train.pixels() {
-        64 => experiment.records::<64>(split),
-        784 => experiment.records::<784>(split),
+    let mut records = Vec::new();
+    let outcome = match train.pixels() {
+        64 => experiment.records::<64>(split, &mut records),
+        784 => experiment.records::<784>(split, &mut records),
         other => Err(format!("images of {other} pixels; this example is built for 8x8 and 28x28").into()),
-    }
+    };
+    reported(outcome, records, report)
 }

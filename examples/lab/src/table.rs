@@ -15,7 +15,7 @@ pub struct UnknownColumn {
 }
 
 /// How a number is shown: its name in records, the column's head, a factor, and digits after the point.
-const SHOWN: [(&str, &str, f64, usize); 36] = [
+const SHOWN: [(&str, &str, f64, usize); 37] = [
     ("error", "error %", 100.0, 2),
     ("mean error", "error %, unpruned", 100.0, 2),
     ("best error", "best epoch %", 100.0, 2),
@@ -49,6 +49,7 @@ const SHOWN: [(&str, &str, f64, usize); 36] = [
     ("beta", "beta", 1.0, 3),
     ("entropy elsewhere", "entropy elsewhere", 1.0, 3),
     ("memorised error", "error % on random labels", 100.0, 2),
+    ("commonest error", "error % of the commonest label", 100.0, 2),
     ("memorised nll", "NLL on random labels", 1.0, 3),
     ("sparsity at start", "sparse % at start", 100.0, 1),
     ("auroc", "AUROC %", 100.0, 2),

@@ -84,13 +84,13 @@ impl<L: Layout + Clone> Job<'_, L> {
         Ok(predict(net, test, how)?.score(test.labels())?)
     }
 
-    /// Keeps what the training begins from beside its checkpoint; one that is taken up again must have begun from the same.
+    /// Keeps what the training begins from, and the threshold of its scores, beside its checkpoint; one that is taken up again must have begun from the same.
     fn same_beginning(&self, desk: &Desk, net: &impl Network<f32, Cpu>) -> Result<(), Error> {
         let mut weights = crc32fast::Hasher::new();
         for (_, layer) in net.layers() {
             layer.theta().iter().chain(&layer.log_alpha()).for_each(|x| weights.update(&x.to_le_bytes()));
         }
-        let began = format!("crc32:{:08x}\n", weights.finalize());
+        let began = format!("crc32:{:08x}, threshold {}\n", weights.finalize(), desk.threshold);
         let checkpoint = self.path(desk);
         let path = checkpoint.with_extension("began");
         let refused = |source| Error::Input(format!("cannot write {}: {source}", path.display()));
@@ -104,8 +104,8 @@ impl<L: Layout + Clone> Job<'_, L> {
         }
         match std::fs::read_to_string(&path) {
             Ok(earlier) if earlier != began => Err(Error::Input(format!(
-                "{} began from other weights than this training would: another log sigma^2, --from or pre-training. Give what was \
-                 given then, or another --out; without --resume it begins anew",
+                "{} began from other weights than this training would, or with another threshold: another --log-sigma2, \
+                 --threshold, --from or pre-training. Give what was given then, or another --out; without --resume it begins anew",
                 checkpoint.display()
             ))),
             _ => Ok(()),

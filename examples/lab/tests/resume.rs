@@ -42,7 +42,9 @@ fn train(runs: &Runs, split: &Split, seed: u64) -> (Record, Vec<f64>) {
     let trainer = Trainer { seed, ..runs.trainer() };
     let job = Job { label: "Sparse VD".into(), split, trainer, prunes: true };
     let desk = Desk::of_size(runs, 64, runs.epochs).unwrap(); // without a bar on every training
-    let mut record = desk.all([()], |()| job.train(&desk, &mut net.clone())).unwrap().remove(0);
+    let mut records = Vec::new();
+    desk.all([()], &mut records, |()| job.train(&desk, &mut net.clone())).unwrap();
+    let mut record = records.remove(0);
     job.restore(&desk, &mut net).unwrap();
     record.values.remove("seconds");
     (record, net.layers().iter().flat_map(|(_, layer)| layer.theta()).collect())
@@ -80,7 +82,27 @@ fn a_checkpoint_of_other_settings_is_refused() {
         error
     };
     assert!(refusal(["--decay-from", "0.7"]).contains("schedule"));
-    assert!(refusal(["--log-sigma2", "-8"]).contains("log sigma^2"));
+    assert!(refusal(["--log-sigma2", "-8"]).contains("--log-sigma2"));
+    assert!(refusal(["--threshold", "2"]).contains("--threshold"), "or scores at two thresholds would be one curve");
+}
+
+#[test]
+fn a_task_that_fails_takes_nothing_from_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::of_size(&runs(dir.path(), &[]), 64, 1).unwrap();
+    let mut records = vec![Record::new("before", 0)];
+    let work = |seed| if seed == 2 { Err(Error::Input("two".into())) } else { Ok(Record::new("done", seed)) };
+    let failed = desk.all([1, 2, 3], &mut records, work).unwrap_err().to_string();
+    assert!(failed.contains("two"), "{failed}");
+    let seeds: Vec<u64> = records.iter().map(|record| record.seed).collect();
+    assert_eq!(seeds, [0, 1], "and none after it");
+    let mut seen = 0;
+    let report = |records: Vec<Record>| {
+        seen = records.len();
+        Ok(())
+    };
+    assert!(sparsevd_lab::reported(Err("two".into()), records, report).is_err());
+    assert_eq!(seen, 2);
 }
 
 #[test]

@@ -58,8 +58,8 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         }
     }
 
-    /// One step: the gradient of `objective`, then the update of every trained tensor of `network`. A tensor that was put in
-    /// the place of another since the last step begins with moments of zero.
+    /// One step: the gradient of `objective`, then the update of every trained tensor of `network`. Where a tensor was put in
+    /// the place of another since the last step, Adam begins anew, with moments of zero for all.
     ///
     /// # Errors
     /// [`Error::Input`] at the first step, or the first with another tensor, if some tensor gets no gradient; the device's.
@@ -70,6 +70,9 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
     ) -> Result<(), Error> {
         let trained = tensors::trained_ids(network)?;
         if trained != self.trained {
+            if !self.trained.is_empty() {
+                (self.steps, self.moments) = (0, None);
+            }
             (self.trained, self.gradients) = (trained, None);
         }
         let first = self.gradients.is_none();

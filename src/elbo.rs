@@ -1,10 +1,12 @@
 //! The objective: the negative ELBO per datum.
 
+use dfdx::nn::tensor_collection::TensorCollection;
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, Elem, Taped};
 use crate::error::{Error, setting};
 use crate::network::Network;
+use crate::tensors;
 
 /// The evidence lower bound, which owns the two numbers that are so easily got wrong: how many data there are, and how
 /// much the KL counts.
@@ -16,10 +18,27 @@ use crate::network::Network;
 /// The KL is the sum over all weights, never an average. With the improper log-uniform prior this is a regularised
 /// objective rather than a bound (Hron et al. 2018).
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "Parts")]
 pub struct Elbo {
     n: usize,
     beta: f64,
     warm_up: (f64, f64),
+}
+
+/// As in a file, not yet checked.
+#[derive(serde::Deserialize)]
+struct Parts {
+    n: usize,
+    beta: f64,
+    warm_up: (f64, f64),
+}
+
+impl TryFrom<Parts> for Elbo {
+    type Error = Error;
+
+    fn try_from(parts: Parts) -> Result<Self, Error> {
+        Elbo::new(parts.n)?.beta(parts.beta)?.warm_up(parts.warm_up.0, parts.warm_up.1)
+    }
 }
 
 /// An objective with its parts.
@@ -76,13 +95,15 @@ impl Elbo {
     /// Puts together the objective of a batch: its negative log-likelihood per datum, and the KL of the network.
     ///
     /// # Errors
-    /// [`Error::NoLayer`], or the device's.
-    pub fn loss<E: Elem, D: Backend<E>>(
+    /// [`Error::NoLayer`]; [`Error::Input`] where `visit` of a module of yours does not come to each of its layers once;
+    /// [`Error::Setting`] for a trained-in threshold that is NaN; the device's.
+    pub fn loss<N: Network<E, D> + TensorCollection<E, D>, E: Elem, D: Backend<E>>(
         &self,
-        network: &impl Network<E, D>,
+        network: &N,
         nll: Taped<Rank0, E, D>,
         epoch: f64,
     ) -> Result<Loss<E, D>, Error> {
+        tensors::all_visited(network)?;
         let (kl, beta) = (network.kl()?, self.beta_at(epoch));
         let (nll_value, kl_value) = (value(&nll), value(&kl));
         let cost = kl.try_mul(E::of(beta / self.n as f64)).map_err(Error::device)?;

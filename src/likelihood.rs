@@ -6,7 +6,7 @@ use dfdx::prelude::*;
 use crate::backend::{Backend, Elem, Taped, tensor_of};
 use crate::error::Error;
 use crate::layer::fill;
-use crate::network::Network;
+use crate::network::{Network, Plain};
 
 /// The categorical likelihood of classification: `-ln softmax(logits)[label]`, averaged over the batch.
 ///
@@ -87,7 +87,12 @@ impl<E: Elem, D: Device<E>> TensorCollection<E, D> for GaussianNoise<E, D> {
     }
 }
 
-impl<E: Elem, D: Backend<E>> Network<E, D> for GaussianNoise<E, D> {}
+impl<E: Elem, D: Backend<E>> Network<E, D> for GaussianNoise<E, D> {
+    /// Nothing: outputs are means.
+    fn plain(&self, _path: &str, _threshold: f64, _found: &mut Plain) -> Result<(), Error> {
+        Ok(())
+    }
+}
 
 impl<E: Elem, D: Backend<E>> GaussianNoise<E, D> {
     /// The negative log-likelihood in nats, averaged over the batch and summed over the outputs of a datum.

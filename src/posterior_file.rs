@@ -80,7 +80,8 @@ where
 /// The bytes of [`save_posterior_with`]'s file; the same for the same posterior and configuration.
 ///
 /// # Errors
-/// [`FileError::Structure`] if `configuration` cannot be JSON; the device's.
+/// [`FileError::NotFinite`] for a NaN or an infinity, which could not be read again; [`FileError::Structure`] if
+/// `configuration` cannot be JSON; the device's.
 pub fn posterior_to_bytes<N, E: Elem, D: Backend<E>>(
     network: &N,
     configuration: &impl Serialize,
@@ -90,7 +91,9 @@ where
 {
     let configuration = serde_json::to_value(configuration).map_err(|e| FileError::structure("configuration", e))?;
     let about = PosteriorAbout { dfdx: DFDX.into(), layers: network.descriptions(), configuration };
-    Ok(Container::new(entries(&parameters(network)?), &about)?.to_bytes(KIND, VERSION)?)
+    let tensors = parameters(network)?;
+    tensors.iter().try_for_each(|tensor| finite(&tensor.name, &tensor.values))?;
+    Ok(Container::new(entries(&tensors), &about)?.to_bytes(KIND, VERSION)?)
 }
 
 /// Reads what [`save_posterior`] wrote into a network of the same layers: exactly, in the same precision.
@@ -162,7 +165,7 @@ pub fn means_from_bytes<N, E: Elem, D: Backend<E>>(network: &mut N, bytes: &[u8]
 where
     N: Network<E, D> + TensorCollection<E, D>,
 {
-    let (file, means) = (container::tensors(bytes)?, means(network)?);
+    let (file, (means, others)) = (container::tensors(bytes)?, means(network)?);
     let (mut problems, mut pairs) = (Vec::new(), Vec::new());
     for target in &means {
         match find(&file, target) {
@@ -175,7 +178,8 @@ where
         }
     }
     let wanted = |entry: &Entry| means.iter().filter_map(|mean| find(&file, mean)).any(|e| e.name == entry.name);
-    let extra = file.iter().filter(|entry| !wanted(entry) && !is_no_mean(&entry.name));
+    let ours = |entry: &Entry| others.iter().any(|other| other.name == entry.name && !other.idle);
+    let extra = file.iter().filter(|entry| !wanted(entry) && !ours(entry) && !is_no_mean(&entry.name));
     problems.extend(extra.map(|entry| format!("the network has no `{}`", entry.name)));
     all_fit(problems)?;
     let convert = |(name, entry): (&String, &Entry)| {
@@ -187,9 +191,12 @@ where
     Ok(means.len())
 }
 
-/// What of a network can come from a network without uncertainty.
-fn means<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error> {
-    Ok(tensors::read(network)?.into_iter().filter(Named::is_mean).collect())
+/// What of a network can come from a network without uncertainty, and what cannot.
+#[allow(clippy::type_complexity, reason = "two of the same")]
+fn means<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &N,
+) -> Result<(Vec<Named<E>>, Vec<Named<E>>), Error> {
+    Ok(tensors::read(network)?.into_iter().partition(Named::is_mean))
 }
 
 /// A tensor in a file, by our name or PyTorch's.

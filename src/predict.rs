@@ -106,12 +106,12 @@ pub(crate) fn fits<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: La
 ) -> Result<(), Error> {
     shape::<I, L>(data, 1)?;
     network.output_shape("", &L::dims(data.dims()))?;
-    let (layers, visited) = (tensors::count_layers(network)?, network.layers().len());
-    if visited < layers || network.layers_mut().len() != visited {
-        let changed = network.layers_mut().len();
+    tensors::all_visited(network)?;
+    let (visited, changed) = (network.layers().len(), network.layers_mut().len());
+    if changed != visited {
         return Err(Error::Input(format!(
-            "the network has {layers} layers of this library; `visit` comes to {visited} of them, `visit_mut` to {changed}: \
-             a module of yours hands both on to each of its fields that has layers"
+            "`visit` comes to {visited} of the network's layers, `visit_mut` to {changed}: a module of yours hands both on to \
+             each of its fields that has layers"
         )));
     }
     Ok(())

@@ -9,6 +9,7 @@ use sparsevd_infer::{Entry, FileError};
 
 use crate::backend::{Backend, Elem, overwrite};
 use crate::error::Error;
+use crate::network::Network;
 
 /// A tensor's name, such as `2.0.weight`, shape and numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,8 @@ pub(crate) struct Named<E> {
     pub(crate) values: Vec<E>,
     /// Whether it is a parameter; the bias of a layer without one is not.
     pub(crate) trained: bool,
+    /// Whether it stands for nothing: the spread of a posterior without one, the bias of a layer without one.
+    pub(crate) idle: bool,
 }
 
 impl<E> Named<E> {
@@ -32,9 +35,9 @@ impl<E> Named<E> {
         norm || self.trained && matches!(self.role(), "weight" | "bias")
     }
 
-    /// Whether it stands for nothing: the spread of a posterior without one, the bias of a layer without one.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.role() == "unused" || (self.role() == "bias" && !self.trained)
+    /// A parameter.
+    pub(crate) fn trained(name: String, shape: Vec<usize>, values: Vec<E>) -> Self {
+        Named { name, shape, values, trained: true, idle: false }
     }
 }
 
@@ -43,7 +46,22 @@ pub(crate) fn read<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &
     let mut reader = Reader(Vec::new());
     N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut reader })
         .map_err(|error: D::Err| Error::device(error))?;
-    Ok(reader.0)
+    let mut found = reader.0;
+    for i in 2..found.len() {
+        if let [weight, spread, bias] = &mut found[i - 2..=i]
+            && is_layer([&weight.name, &spread.name, &bias.name])
+        {
+            (spread.idle, bias.idle) = (spread.role() == "unused", !bias.trained);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether these three tensors in a row are a layer of this library, by their names.
+fn is_layer([weight, spread, bias]: [&str; 3]) -> bool {
+    let Some(path) = weight.strip_suffix("weight") else { return false };
+    let rest = [spread, bias].map(|name| name.strip_prefix(path));
+    matches!(rest, [Some("log_sigma2" | "log_alpha" | "unused"), Some("bias")])
 }
 
 /// The names of all tensors, in order; with `ids`, of those alone.
@@ -65,22 +83,37 @@ pub(crate) fn names_of<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     names(network, Some(ids))
 }
 
-/// How many layers of this library there are, by the names of their tensors.
-pub(crate) fn count_layers<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<usize, Error> {
+/// Whether `visit` comes to each of the layers once, as far as the names of their tensors tell which there are: one that it
+/// passes over would be trained without its KL.
+///
+/// # Errors
+/// [`Error::Input`].
+pub(crate) fn all_visited<N, E: Elem, D: Backend<E>>(network: &N) -> Result<(), Error>
+where
+    N: Network<E, D> + TensorCollection<E, D>,
+{
     let names = names(network, None)?;
-    let layer = |three: &&[String]| {
-        let Some(path) = three[0].strip_suffix("weight") else { return false };
-        let rest = [&three[1], &three[2]].map(|name| name.strip_prefix(path));
-        matches!(rest, [Some("log_sigma2" | "log_alpha" | "unused"), Some("bias")])
-    };
-    Ok(names.windows(3).filter(layer).count())
+    let layers = names.windows(3).filter(|three| is_layer([&three[0], &three[1], &three[2]])).count();
+    let visits: Vec<*const ()> = network.layers().iter().map(|(_, layer)| std::ptr::from_ref(*layer).cast()).collect();
+    let mut visited = visits.clone();
+    visited.sort();
+    visited.dedup();
+    if visited.len() < layers || visited.len() < visits.len() {
+        return Err(Error::Input(format!(
+            "the network has {layers} layers of this library; `visit` comes to {} of them (visits: {}): a module of yours hands \
+             `visit` and `visit_mut` on to each of its fields that has layers, once",
+            visited.len(),
+            visits.len()
+        )));
+    }
+    Ok(())
 }
 
 /// What of a network goes into files: all tensors but those that stand for nothing.
 pub(crate) fn parameters<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     network: &N,
 ) -> Result<Vec<Named<E>>, Error> {
-    Ok(read(network)?.into_iter().filter(|tensor| !tensor.is_idle()).collect())
+    Ok(read(network)?.into_iter().filter(|tensor| !tensor.idle).collect())
 }
 
 /// Overwrites tensors by name with as many numbers as they hold, those that `values` has any for.
@@ -107,7 +140,8 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Reader<E> {
         (tensor, name): (&Tensor<S, E, D>, String),
     ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
         let shape = tensor.shape().concrete().into_iter().collect();
-        self.0.push(Named { name, shape, values: tensor.as_vec(), trained: options.do_gradient_update });
+        let trained = options.do_gradient_update;
+        self.0.push(Named { name, shape, values: tensor.as_vec(), trained, idle: false });
         Ok(None)
     }
 }

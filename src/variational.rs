@@ -74,6 +74,8 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
     }
 
     fn kl(&self) -> Result<Taped<Rank0, E, D>, Error> {
+        let threshold = self.settings.threshold.unwrap_or(0.0);
+        setting(!threshold.is_nan(), "trained-in threshold", threshold, "a number, or None")?;
         self.kl().map_err(Error::device)
     }
 

@@ -205,13 +205,13 @@ fn parameters_that_are_not_contiguous_are_overwritten_in_order() {
     }
 }
 
-/// A module whose `visit` comes to its layer, but whose `visit_mut` does not: pruning would pass it by.
+/// A module whose `visit` comes to its layer as often as it is told, but whose `visit_mut` does not: pruning would pass it by.
 mod forgetful {
     use super::*;
     use dfdx::nn::{Module, ModuleMut};
 
     #[derive(Clone)]
-    pub struct Half<N>(pub N, pub bool);
+    pub struct Half<N>(pub N, pub usize);
     impl<N: BuildOnDevice<D, E>, E: Elem, D: Backend<E>> BuildOnDevice<D, E> for Half<N>
     where
         Half<N::Built>: BuildModule<D, E>,
@@ -223,7 +223,7 @@ mod forgetful {
         fn iter_tensors<V: ModuleVisitor<Self, E, D>>(
             visitor: &mut V,
         ) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
-            visitor.visit_fields(Self::module("half", |s| &s.0, |s| &mut s.0), |n| Half(n, true))
+            visitor.visit_fields(Self::module("half", |s| &s.0, |s| &mut s.0), |n| Half(n, 1))
         }
     }
     impl<X, N: Module<X>> Module<X> for Half<N> {
@@ -242,7 +242,7 @@ mod forgetful {
     }
     impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for Half<N> {
         fn visit<'a>(&'a self, path: &str, found: &mut sparsevd::Layers<'a, E, D>) {
-            if self.1 {
+            for _ in 0..self.1 {
                 self.0.visit(&format!("{path}.half"), found);
             }
         }
@@ -253,16 +253,31 @@ mod forgetful {
 fn a_module_that_hides_its_layers_is_not_trained() {
     use forgetful::Half;
     let digits = Split::optdigits().unwrap().take(20, 10).unwrap();
-    for seen in [true, false] {
+    for (visits, problem) in [
+        (1, "`visit` comes to 2 of the network's layers, `visit_mut` to 1"),
+        (0, "2 layers of this library; `visit` comes to 1 of them (visits: 1)"),
+        (2, "2 layers of this library; `visit` comes to 2 of them (visits: 3)"),
+    ] {
         let mut net = dev().build_module::<(SparseVdLinear<64, 20>, Half<SparseVdLinear<20, 10>>), f32>();
-        net.1.1 = seen;
+        net.1.1 = visits;
         let trainer = Trainer { epochs: 1, batch: 10, progress: false, ..Trainer::default() };
         let told = trainer.fit(&mut net, digits.train()).unwrap_err().to_string();
-        let visits =
-            format!("2 layers of this library; `visit` comes to {} of them, `visit_mut` to 1", 1 + usize::from(seen));
-        assert!(told.contains(&visits), "{told}");
+        assert!(told.contains(problem), "{told}");
         assert!(predict(&mut net, digits.test(), Evaluate::Mean).is_err());
+        // In a loop of one's own, too: the KL is what `visit` comes to.
+        let x: Tensor<(usize, Const<64>), f32, Cpu> = dev().sample_normal_like(&(2, Const));
+        let nll = categorical(net.forward_mut(x), &[0, 1]).unwrap();
+        assert_eq!(Elbo::new(20).unwrap().loss(&net, nll, 0.0).is_err(), visits != 1);
     }
+}
+
+#[test]
+fn a_threshold_that_is_no_number_is_refused() {
+    let mut net = dev().build_module::<SparseVdLinear<4, 2>, f32>();
+    net.configure(Settings { threshold: Some(f64::NAN), ..Settings::default() });
+    let x: Tensor<(usize, Const<4>), f32, Cpu> = dev().sample_normal_like(&(2, Const));
+    let nll = categorical(net.forward_mut(x), &[0, 1]).unwrap();
+    assert!(matches!(Elbo::new(2).unwrap().loss(&net, nll, 0.0), Err(Error::Setting { .. })));
 }
 
 #[test]

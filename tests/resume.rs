@@ -232,6 +232,20 @@ fn a_position_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn moments_that_cannot_be_are_refused() {
+    let (_dir, bytes) = trained();
+    for (moment, value) in [("adam.m.0.weight", f32::NAN), ("adam.v.0.weight", f32::INFINITY), ("adam.v.0.bias", -1.0)]
+    {
+        let mut file = Container::parse("training", 1, &bytes).unwrap();
+        let tensor = file.tensors.iter_mut().find(|t| t.name == moment).unwrap();
+        tensor.bytes[..4].copy_from_slice(&value.to_le_bytes());
+        let bytes = file.to_bytes("training", 1).unwrap();
+        let refused = trainer().checkpoint_from_bytes(&mut dense(1), &digits(), &bytes).unwrap_err().to_string();
+        assert!(refused.contains(moment), "{refused}");
+    }
+}
+
+#[test]
 fn temporaries_of_a_killed_training_are_swept() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(".training.1-0.tmp"), b"half a checkpoint").unwrap();

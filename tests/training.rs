@@ -179,8 +179,8 @@ fn a_tensor_that_is_replaced_is_trained() {
     let dev = Cpu::seed_from_u64(1);
     let mut net = dev.build_module::<SparseVdLinear<3, 2>, f32>();
     let (mut adam, elbo) = (Adam::new(0.1), Elbo::new(10).unwrap());
-    for replace in [false, true, false] {
-        if replace {
+    for step in 0..30 {
+        if step == 20 {
             net.theta = net.theta.clone() * 0.5;
         }
         let before = net.theta.as_vec();
@@ -188,7 +188,10 @@ fn a_tensor_that_is_replaced_is_trained() {
         let nll = categorical(net.forward_mut(x), &[0, 1, 0, 1]).unwrap();
         let loss = elbo.loss(&net, nll, 0.0).unwrap();
         adam.step(&mut net, loss.objective).unwrap();
-        assert!(net.theta.as_vec().iter().zip(before).all(|(after, before)| (after - before).abs() > 0.01));
+        let moved: Vec<f32> =
+            net.theta.as_vec().iter().zip(before).map(|(after, before)| (after - before).abs()).collect();
+        assert!(moved.iter().all(|x| *x < 0.15), "steps of about the learning rate: {step}, {moved:?}");
+        assert!(![0, 20].contains(&step) || moved.iter().all(|x| *x > 0.09), "the first is one: {step}, {moved:?}");
     }
 }
 

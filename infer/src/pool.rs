@@ -1,6 +1,14 @@
 //! Pools of one plane.
 
-use crate::{Pool, PoolKind};
+use std::ops::Range;
+
+use crate::{Pool, PoolKind, Window};
+
+/// The pixels along one side that a window without gaps reads.
+fn inside(window: Window, output: usize, size: usize) -> Range<usize> {
+    let start = output * window.stride;
+    start.saturating_sub(window.pad)..(start + window.kernel).saturating_sub(window.pad).min(size)
+}
 
 /// Pools a plane of `size` (lines, length) for `T` data; line `i` of the result starts at number `at(i)` of `y`.
 pub(crate) fn plane<const T: usize>(
@@ -20,8 +28,8 @@ pub(crate) fn plane<const T: usize>(
         let out = &mut y[at(i) * T..][..line * T];
         for (j, out) in out.chunks_exact_mut(T).enumerate() {
             let mut best = [start; T];
-            for row in (0..window.kernel).filter_map(|s| window.source(i, s, height)) {
-                for col in (0..window.kernel).filter_map(|t| window.source(j, t, width)) {
+            for row in inside(window, i, height) {
+                for col in inside(window, j, width) {
                     let x = &x[(row * width + col) * T..][..T];
                     for (best, x) in best.iter_mut().zip(x) {
                         *best = match pool.kind {

@@ -49,7 +49,9 @@ impl CompactNet {
     pub fn report(&self) -> Result<Report, FileError> {
         let layers: Vec<LayerReport> = self.layers.iter().map(report).collect();
         Ok(Report {
-            dense_bytes: layers.iter().map(|l| 4 * (l.before.weights + l.before.outputs)).sum(),
+            dense_bytes: layers.iter().fold(0, |bytes: usize, l| {
+                bytes.saturating_add(4_usize.saturating_mul(l.before.weights.saturating_add(l.before.outputs)))
+            }),
             single_bytes: self.to_bytes(Precision::Single)?.len(),
             posterior_bytes: self.to_bytes(Precision::Posterior)?.len(),
             layers,

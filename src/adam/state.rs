@@ -30,7 +30,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         steps: i32,
         values: &mut BTreeMap<String, Vec<E>>,
     ) -> Result<(), Error> {
-        (self.steps, self.moments, self.gradients) = (steps, None, None);
+        (self.steps, self.moments, self.gradients, self.trained) = (steps, None, None, Vec::new());
         let mut writer = Writer { moments: self.moments(network)?, values };
         N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut writer })
             .map(drop)
@@ -64,7 +64,7 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Reader<'_, E, D> {
             for (moments, name) in self.moments.iter_mut().zip(names(&name)) {
                 moments.try_alloc_for(tensor)?;
                 let values = moments.get(tensor).as_vec();
-                self.found.push(Named { name, shape: shape.clone(), values, trained: true });
+                self.found.push(Named::trained(name, shape.clone(), values));
             }
         }
         Ok(None)

@@ -113,8 +113,8 @@ impl Keeper<'_> {
         N: Network<E, D> + TensorCollection<E, D>,
     {
         let mut tensors = parameters(network)?;
-        tensors.iter().try_for_each(|tensor| finite(&tensor.name, &tensor.values))?;
         tensors.extend(adam.state(network)?);
+        tensors.iter().try_for_each(|tensor| finite(&tensor.name, &tensor.values))?;
         let about = About {
             dfdx: DFDX.into(),
             trainer: self.trainer.clone(),
@@ -150,13 +150,22 @@ impl Keeper<'_> {
         wanted.extend(adam.state(network)?);
         let mut values = fit(&wanted, &file.tensors, &mut problems);
         all_fit(problems)?;
-        let parameter = |(name, _): &(&String, _)| !name.starts_with("adam.");
-        values.iter().filter(parameter).try_for_each(|(name, values)| finite(name, values))?;
+        values.iter().try_for_each(|(name, values)| finite(name, values))?;
+        let variance = |(name, _): &(&String, _)| name.starts_with("adam.v.");
+        values.iter().filter(variance).try_for_each(|(name, values)| not_negative(name, values))?;
         about.progress.check(self.trainer, self.per_epoch, about.steps)?;
         tensors::write(network, |name| values.remove(name))?;
         adam.restore(network, about.steps, &mut values)?;
         network.use_weights(Weights::Mean)?;
         Ok(about.progress)
+    }
+}
+
+/// The mean of a square.
+fn not_negative<E: Elem>(tensor: &str, values: &[E]) -> Result<(), FileError> {
+    match values.iter().find(|x| **x < E::default()) {
+        Some(value) => Err(FileError::structure("tensors", format!("`{tensor}` holds {}, below zero", value.f64()))),
+        None => Ok(()),
     }
 }
 

@@ -40,7 +40,8 @@ pub(crate) fn numbers<S: Shape, E: Elem, T>(tensor: &Tensor<S, E, Cpu, T>) -> &[
     let first: &E = &tensor[S::Concrete::default()];
     // SAFETY: dfdx keeps a CPU tensor in one `Vec<E>`, and indexing it with zeros gives its first element; as they are in
     // order, `count` of them follow in a row. The slice borrows the tensor, so nothing can write to it meanwhile (dfdx
-    // copies shared storage before writing).
+    // copies shared storage before writing). That a reference to one number reaches its neighbours in the allocation is
+    // sound by Tree Borrows (not by the stricter Stacked Borrows): dfdx gives out no pointer to them all.
     unsafe { std::slice::from_raw_parts(first, count) }
 }
 
@@ -90,7 +91,7 @@ pub struct Pool<E>(Mutex<Vec<Vec<E>>>);
 
 impl<E> Pool<E> {
     /// More than the layers of any network here use at once.
-    const KEPT: usize = 256;
+    const KEPT: usize = 512;
 
     /// An empty pool.
     pub(crate) const fn new() -> Self {
@@ -100,13 +101,13 @@ impl<E> Pool<E> {
     fn take(&self, count: usize) -> Option<Vec<E>> {
         let mut free = self.0.lock().ok()?;
         let found = free.iter().rposition(|vec| vec.len() == count)?;
-        Some(free.swap_remove(found))
+        Some(free.remove(found))
     }
 
     fn put(&self, vec: Vec<E>) {
-        if let Ok(mut free) = self.0.lock() {
+        if let Some(mut free) = self.0.lock().ok().filter(|_| !vec.is_empty()) {
             if free.len() == Self::KEPT {
-                free.swap_remove(0);
+                free.remove(0); // what has been of no use for longest
             }
             free.push(vec);
         }

@@ -94,7 +94,7 @@ fn box_muller(u: f32x16, v: f32x16) -> [f32x16; 2] {
     [radius * cos, radius * sin]
 }
 
-/// The upper 24 bits as a number in (0, 1).
+/// The upper 24 bits as a number in (0, 1]: 1 is what the largest rounds to.
 #[inline(always)]
 fn unit(bits: u32x16) -> f32x16 {
     let whole = f32x16::from_i32x16(bytemuck::cast(bits >> 8));

@@ -20,7 +20,7 @@ where
     // dfdx copies numbers that several tensors share before one of them may write.
     let shared = numbers(&x).as_ptr();
     let own = numbers_mut(&mut x);
-    if own.as_ptr() == shared {
+    if own.as_ptr() == shared && !own.is_empty() {
         // The output takes x's place, its gradient that of x. Whoever reads either later reads the output: to read x it
         // would have to hold it now.
         let n = piece(own.len());

@@ -57,6 +57,25 @@ fn a_kink_costs_nothing() {
     row!(Kinked { laplace: Laplace::new(1.0).unwrap() }, (3e-8, 3e-6), (4e-8, 3e-6), (3e-8, 3e-6), (3e-8, 3e-6));
 }
 
+/// As `ScaleMixture` says of posteriors up to its narrow scale, and up to four times as wide.
+#[test]
+fn two_scales_and_a_narrow_posterior() {
+    let bounded = |prior: &ScaleMixture, sigma, value, gradient| {
+        let density = prior.clone();
+        let laws = Laws::of(prior.clone()).cases(1000).gradient_within(gradient);
+        laws.for_sigma(sigma).even().ln_pdf(move |w| density.ln_pdf(w), value).check();
+    };
+    let default = (-6_f64).exp();
+    for (prior, n) in [
+        (ScaleMixture::default(), default),
+        (ScaleMixture::new(0.25, 1.0, default).unwrap(), default),
+        (ScaleMixture::new(0.5, 1.0, 0.1).unwrap(), 0.1),
+    ] {
+        bounded(&prior, 1e-6..=n, 4e-4, 3e-3);
+        bounded(&prior, n..=4.0 * n, 7e-3, 0.05);
+    }
+}
+
 #[test]
 fn two_scales() {
     row!(ScaleMixture::new(0.5, 1.0, 0.1).unwrap(), (7e-4, 0.02), (2e-3, 0.05), (4e-4, 0.02), (3e-6, 4e-4));

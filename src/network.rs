@@ -144,6 +144,10 @@ pub trait Network<E: Elem, D: Backend<E>> {
     /// Gives all layers with a prior of this type the hyper-parameters of `prior`; returns how many there were. Another
     /// device or precision (dfdx's `to_device`, `to_dtype`) starts from the default again.
     ///
+    /// Between epochs, too: a hyper-parameter that is learned in a way of your own is set so. Files say which one they were
+    /// written with, and are read only by a network that has been given the same: keep it beside them
+    /// ([`save_posterior_with`](crate::save_posterior_with)).
+    ///
     /// # Errors
     /// [`Error::NoPrior`] if there is none: a network's type says which priors its layers have; [`Error::NoLayer`].
     fn set_prior<P: Prior>(&mut self, prior: P) -> Result<usize, Error>

@@ -1,7 +1,7 @@
 //! A variational layer, whatever its map, posterior and prior: what a network asks of it.
 
 use dfdx::prelude::*;
-use sparsevd_priors::{Normal, Prior, Shared};
+use sparsevd_priors::{Moments, Normal, Prior, Shared};
 
 use crate::backend::{Backend, Elem, Taped, overwrite, tensor_of};
 use crate::describe::Description;
@@ -56,6 +56,19 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     fn settings(&mut self) -> &mut Settings;
     /// The prior, to be downcast.
     fn prior(&mut self) -> &mut dyn std::any::Any;
+    /// The prior's learned scales, as they are now: one for each output (of [`Shared::PerOutput`]), each input of all groups
+    /// ([`Shared::PerInput`]), or one ([`Shared::PerLayer`]); empty where none is learned.
+    ///
+    /// ```
+    /// # use sparsevd::prelude::*;
+    /// # fn main() -> Result<(), Error> {
+    /// let mut net = Cpu::seed_from_u64(0).build_module::<(ArdLinear<64, 30>, ReLU, ArdLinear<30, 10>), f32>();
+    /// net.set_prior(Ard::per_output())?;
+    /// let relevance = net.layers()[0].1.prior_scales();       // of each neuron: the fitted deviation of its prior
+    /// assert_eq!(relevance.len(), 30);
+    /// # Ok(()) }
+    /// ```
+    fn prior_scales(&self) -> Vec<f64>;
     /// The posterior family with its settings, to be downcast.
     fn posterior(&mut self) -> &mut dyn std::any::Any;
     /// The first parameter that holds a NaN or an infinity, with it.
@@ -121,6 +134,23 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
 
     fn prior(&mut self) -> &mut dyn std::any::Any {
         &mut self.prior
+    }
+
+    fn prior_scales(&self) -> Vec<f64> {
+        let (grid, shared) = (M::grid(), self.prior.shared());
+        let mut sums: Vec<(f64, f64, usize)> = Vec::new();
+        let gaussian = self.posterior.noise() == Noise::Gaussian;
+        for (i, q) in self.marginals().iter().enumerate().filter(|_| gaussian) {
+            let Some(group) = grid.sharing(shared, i / grid.cols, i % grid.cols) else { break };
+            sums.resize(sums.len().max(group + 1), (0.0, 0.0, 0));
+            let (first, second, count) = sums[group];
+            sums[group] = (first + q.mean, second + q.mean * q.mean + q.var(), count + 1);
+        }
+        let fit = |(first, second, count): &(f64, f64, usize)| {
+            let n = *count as f64;
+            self.prior.fit(&Moments { first: first / n, second: second / n, count: *count })
+        };
+        sums.iter().map(fit).collect()
     }
 
     fn posterior(&mut self) -> &mut dyn std::any::Any {

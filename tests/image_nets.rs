@@ -51,6 +51,24 @@ fn lenet5_learns_from_images() {
     assert_eq!(again.epochs[0].nll, nll[0]);
 }
 
+/// Whatever computes on several threads: convolutions, batch norm, pools, weights that are switched off.
+#[test]
+fn the_threads_change_nothing() {
+    type Block = (SparseVdConv2d<1, 16, 3>, BatchNorm<16>, ReLU, MaxPool2d<2>);
+    type Net = (Block, SparseVdConv2d<16, 24, 3>, Flatten<96>, ArdLinear<96, 10>);
+    let data = bars(120, [1, 10, 10]).unwrap().images();
+    let trained = |threads: usize| {
+        let mut net = build::<Net>();
+        net.configure(Settings { threshold: Some(1.0), switch_off: SwitchOff::Weight, ..Settings::default() });
+        let trainer = Trainer { epochs: 3, batch: 40, learning_rate: 0.02, progress: false, ..Trainer::default() };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| trainer.fit(&mut net, &data)).unwrap();
+        posterior_to_bytes(&net, &()).unwrap()
+    };
+    let one = trained(1);
+    assert!((2..4).all(|threads| trained(threads) == one));
+}
+
 #[test]
 fn augmentation_follows_the_seed() {
     type Net = (SparseVdConv2d<1, 4, 3>, ReLU, MaxPool2d<2>, Flatten<36>, SparseVdLinear<36, 10>);

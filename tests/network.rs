@@ -271,6 +271,37 @@ fn a_module_that_hides_its_layers_is_not_trained() {
     }
 }
 
+/// The KL to N(0, s^2) with the scales that are given out is the layer's.
+#[test]
+fn learned_scales_can_be_read() {
+    type Grouped = Variational<Conv2dMap<4, 6, 3, 1, 1, 1, 2, 2>, Additive, Ard>;
+    let mut layer = dev().build_module::<Grouped, f64>();
+    layer.spread = layer.theta.clone() * 3.0 - 2.0;
+    for (prior, many) in [(Ard::per_output(), 6), (Ard::per_input(), 4), (Ard::per_layer(), 1), (Ard::per_weight(), 0)]
+    {
+        layer.prior = prior;
+        let (scales, grid) = (layer.prior_scales(), VariationalLayer::grid(&layer));
+        assert_eq!(scales.len(), many);
+        if many == 0 {
+            continue;
+        }
+        let scale = |i: usize| {
+            scales[match many {
+                6 => i / grid.cols,
+                4 => grid.input(i),
+                _ => 0,
+            }]
+        };
+        let kl = |(i, (theta, log_sigma2)): (usize, (&f64, &f64))| {
+            scale(i).ln() - 0.5 * log_sigma2 + (theta * theta + log_sigma2.exp()) / (2.0 * scale(i).powi(2)) - 0.5
+        };
+        let (theta, spread) = (floats(&layer.theta), floats(&layer.spread));
+        let sum: f64 = theta.iter().zip(&spread).enumerate().map(kl).sum();
+        let found = floats(&layer.kl().unwrap())[0];
+        assert!((found - sum).abs() < 1e-9 * (1.0 + sum), "{found} {sum}");
+    }
+}
+
 #[test]
 fn a_threshold_that_is_no_number_is_refused() {
     let mut net = dev().build_module::<SparseVdLinear<4, 2>, f32>();

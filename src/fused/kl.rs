@@ -71,12 +71,7 @@ impl<E: Elem> Scales<E> {
     /// Fits the prior to the posterior's moments; `None` where there is nothing to learn.
     fn fit<Q: Posterior, P: Prior>(weights: &Weights<'_, E>, posterior: &Q, prior: &P) -> Option<Self> {
         let (shared, grid) = (prior.shared(), weights.grid);
-        let group = |r: usize, i: usize| match shared {
-            Shared::None => None,
-            Shared::PerOutput => Some(r),
-            Shared::PerInput => Some(grid.input(r * grid.cols + i)),
-            Shared::PerLayer => Some(0),
-        };
+        let group = |r: usize, i: usize| grid.sharing(shared, r, i);
         let groups = group(grid.rows - 1, grid.cols - 1)? + 1;
         let mut sums = vec![[0.0; 2]; groups];
         for r in 0..grid.rows {

@@ -11,6 +11,7 @@ pub use conv2d::{Conv2dMap, Convolution};
 pub use linear::LinearMap;
 use sparsevd_infer::Op;
 pub use sparsevd_infer::Window;
+use sparsevd_priors::Shared;
 
 /// How the weights of a layer act on its input. It is linear in the weights, so that
 /// `y ~ N(map(x, E w), map(x^2, Var w))`: local reparameterisation works for every map. The maps are the library's own.
@@ -84,6 +85,16 @@ impl Grid {
     pub fn input(&self, weight: usize) -> usize {
         let group = weight / self.cols * self.groups / self.rows;
         group * self.inputs() + weight % self.cols / self.area
+    }
+
+    /// Which of the groups that share a number the weight in this row and column belongs to; `None` if each has its own.
+    pub(crate) fn sharing(&self, shared: Shared, row: usize, col: usize) -> Option<usize> {
+        match shared {
+            Shared::None => None,
+            Shared::PerOutput => Some(row),
+            Shared::PerInput => Some(self.input(row * self.cols + col)),
+            Shared::PerLayer => Some(0),
+        }
     }
 }
 

@@ -28,8 +28,9 @@ pub type Plain = Vec<(String, Op)>;
 ///
 /// A module of yours with layers inside hands the visit on to each of its fields that has any, both times, under the name
 /// that the field has in its `TensorCollection`. [`Trainer`](crate::Trainer), [`Elbo`](crate::Elbo) and
-/// [`predict`](crate::predict) refuse one that does not; they count layers by three tensors in a row called `weight`, `log_sigma2` (`log_alpha`, `unused`) and `bias`,
-/// names that no other three should have. `examples/custom_block.rs` is a whole one. A module without layers needs nothing:
+/// [`predict`](crate::predict) refuse one that does not; they count layers by three tensors in a row called `weight`,
+/// `log_sigma2` (`log_alpha`, `unused`) and `bias`, names that no other three should have. `examples/custom_block.rs` is a
+/// whole one. A module without layers needs nothing:
 ///
 /// ```
 /// # use sparsevd::prelude::*;

@@ -78,7 +78,7 @@ impl OnImages for Args {
         }
         let epochs = (cases.len() + self.runs.seeds as usize) * self.runs.epochs;
         let desk = Desk::of_size(&self.runs, I, epochs)?;
-        desk.all(seeds(), records, |seed| {
+        desk.all(seeds(), &mut Vec::new(), |seed| {
             let mut net = Cpu::seed_from_u64(seed).build_module::<LeNet300100<Flat, Delta, I>, f32>();
             dense(self, split, seed).train(&desk, &mut net)
         })?;

@@ -94,6 +94,12 @@ fn publish(run: &str, results: &Path) -> Result<(), Failure> {
     if let Some(setting) = ["quick", "validate"].into_iter().find(|setting| asked(setting)) {
         return Err(format!("{}: a run with --{setting} is no result", run.display()).into());
     }
+    if let Some(record) = found.records.iter().find(|record| record.unfinished) {
+        return Err(format!("{}: {}, seed {}, is unfinished", run.display(), record.label, record.seed).into());
+    }
+    if found.figures.is_empty() && !files(run, "svg")?.is_empty() {
+        return Err(format!("{}: its results.json does not know its figures; run it again", run.display()).into());
+    }
     found.records.iter_mut().for_each(|record| record.curves.clear()); // they are in the figures
     found.command.clear(); // the configuration says the same, without the paths of a machine
     if let Some(settings) = found.configuration.as_object_mut() {
@@ -101,8 +107,8 @@ fn publish(run: &str, results: &Path) -> Result<(), Failure> {
     }
     let name = name.unwrap_or(&found.experiment);
     found.write(results.join(format!("{name}.json")))?;
-    for figure in &found.figures {
-        std::fs::copy(run.join(format!("{figure}.svg")), results.join(format!("{name}-{figure}.svg")))?;
+    for figure in found.figure_files() {
+        std::fs::copy(run.join(&figure), results.join(format!("{name}-{figure}")))?;
     }
     Ok(())
 }

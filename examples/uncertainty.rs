@@ -153,8 +153,9 @@ fn report(args: &Args, asked: &Asked, records: Vec<Record>) -> Result<(), Failur
         figure("entropy", "entropy", "Entropy on MNIST's test images"),
         figure("entropy-elsewhere", "entropy elsewhere", "Entropy on Fashion-MNIST, never seen before"),
     ];
+    let images = if args.runs.validate.is_some() { "held-out" } else { "test" };
     let about = format!(
-        "LeNet-300-100 trained on MNIST, {} epochs, {} seeds, asked about MNIST's and Fashion-MNIST's test images. Mean +- standard \
+        "LeNet-300-100 trained on MNIST, {} epochs, {} seeds, asked about MNIST's and Fashion-MNIST's {images} images. Mean +- standard \
          deviation over seeds; the last weights, never the best epoch.",
         args.runs.epochs, args.runs.seeds
     );

@@ -38,6 +38,8 @@ pub struct Adam<E: Elem, D: Backend<E>> {
     /// Added to the denominator; 1e-8.
     pub eps: f64,
     steps: i32,
+    /// How many of them there were before the moments were zero.
+    begun: i32,
     moments: Option<[Gradients<E, D>; 2]>,
     gradients: Option<Gradients<E, D>>,
     /// What the memory of the gradients is for.
@@ -52,6 +54,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
             betas: [0.9, 0.999],
             eps: 1e-8,
             steps: 0,
+            begun: 0,
             moments: None,
             gradients: None,
             trained: Vec::new(),
@@ -59,7 +62,8 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
     }
 
     /// One step: the gradient of `objective`, then the update of every trained tensor of `network`. Where a tensor was put in
-    /// the place of another since the last step, Adam begins anew, with moments of zero for all.
+    /// the place of another since the last step, Adam begins anew, with moments of zero for all. (On CUDA, `set_theta` and
+    /// loading put new ones in place.)
     ///
     /// # Errors
     /// [`Error::Input`] at the first step, or the first with another tensor, if some tensor gets no gradient; the device's.
@@ -68,13 +72,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         network: &mut N,
         objective: Taped<Rank0, E, D>,
     ) -> Result<(), Error> {
-        let trained = tensors::trained_ids(network)?;
-        if trained != self.trained {
-            if !self.trained.is_empty() {
-                (self.steps, self.moments) = (0, None);
-            }
-            (self.trained, self.gradients) = (trained, None);
-        }
+        self.follow(network)?;
         let first = self.gradients.is_none();
         let mut gradients = match self.gradients.take() {
             Some(memory) => with_memory(objective, memory).map_err(Error::device)?,
@@ -85,13 +83,25 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
             }
         };
         self.steps += 1;
-        let (config, step) = (self.config(), self.steps);
+        let (config, step) = (self.config(), self.steps - self.begun);
         let mut update = Update { config, step, moments: self.moments(network)?, gradients: &mut gradients };
         N::iter_tensors(&mut RecursiveWalker { m: &mut *network, f: &mut update }).map_err(Error::device)?;
         if first || !D::ADAM_CLEARS {
             network.try_zero_grads(&mut gradients).map_err(Error::device)?;
         }
         self.gradients = Some(gradients);
+        Ok(())
+    }
+
+    /// Begins anew where a tensor was put in the place of another.
+    fn follow<N: TensorCollection<E, D>>(&mut self, network: &N) -> Result<(), Error> {
+        let trained = tensors::trained_ids(network)?;
+        if trained != self.trained {
+            if !self.trained.is_empty() {
+                (self.begun, self.moments) = (self.steps, None);
+            }
+            (self.trained, self.gradients) = (trained, None);
+        }
         Ok(())
     }
 

@@ -123,8 +123,10 @@ impl Error {
     pub(crate) fn while_training(self, epoch: usize, step: usize) -> Self {
         match self {
             Error::File(FileError::NotFinite { tensor, value, .. }) => {
-                let (layer, what) = tensor.rsplit_once('.').unwrap_or(("", &tensor));
-                let (what, layer) = (what.into(), format!("layer {layer}"));
+                let moment = tensor.strip_prefix("adam.m.").or(tensor.strip_prefix("adam.v."));
+                let (layer, what) = moment.unwrap_or(&tensor).rsplit_once('.').unwrap_or(("", &tensor));
+                let what = if moment.is_some() { format!("Adam's moment of {what}") } else { what.into() };
+                let layer = format!("layer {layer}");
                 Error::NotFinite { what, value, layer, epoch, step, checkpoint: None }
             }
             other => other,

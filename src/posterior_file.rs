@@ -53,7 +53,8 @@ pub struct PosteriorAbout {
 /// ```
 ///
 /// # Errors
-/// [`Error::File`] with [`FileError::Write`], naming the file, which is then as it was; the device's.
+/// [`Error::File`], naming the file, which is then as it was: [`FileError::NotFinite`] for a NaN or an infinity, which could
+/// not be read again; [`FileError::Write`]; the device's.
 pub fn save_posterior<N, E: Elem, D: Backend<E>>(network: &N, path: impl AsRef<Path>) -> Result<(), Error>
 where
     N: Network<E, D> + TensorCollection<E, D>,
@@ -73,7 +74,8 @@ pub fn save_posterior_with<N, E: Elem, D: Backend<E>>(
 where
     N: Network<E, D> + TensorCollection<E, D>,
 {
-    let (path, bytes) = (path.as_ref(), posterior_to_bytes(network, configuration)?);
+    let path = path.as_ref();
+    let bytes = posterior_to_bytes(network, configuration).map_err(|e| e.in_file(path))?;
     Ok(file::replace(path, &bytes).map_err(|source| FileError::Write { path: path.into(), source })?)
 }
 

@@ -55,7 +55,8 @@ fn lenet5_learns_from_images() {
 #[test]
 fn the_threads_change_nothing() {
     type Block = (SparseVdConv2d<1, 16, 3>, BatchNorm<16>, ReLU, MaxPool2d<2>);
-    type Net = (Block, SparseVdConv2d<16, 24, 3>, Flatten<96>, ArdLinear<96, 10>);
+    type Wide = (SparseVdLinear<96, 180>, ReLU, ArdLinear<180, 10>); // 17,280 weights: enough for several threads
+    type Net = (Block, SparseVdConv2d<16, 24, 3>, Flatten<96>, Wide);
     let data = bars(120, [1, 10, 10]).unwrap().images();
     let trained = |threads: usize| {
         let mut net = build::<Net>();

@@ -54,9 +54,25 @@ where
     Cpu: Backend<E>,
     N: Classifier<I, 10, E, Cpu, L>,
 {
+    the_same_where(build, data, trainer, |_| {});
+}
+
+/// With a change after the first epoch.
+fn the_same_where<N, const I: usize, E: Elem, L: Layout>(
+    build: fn(u64) -> N,
+    data: &Dataset<L>,
+    trainer: &Trainer,
+    change: fn(&mut N),
+) where
+    Cpu: Backend<E>,
+    N: Classifier<I, 10, E, Cpu, L>,
+{
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str| dir.path().join(name);
     let scored = |net: &mut N, epoch: &mut Epoch| {
+        if epoch.epoch == 0 {
+            change(net);
+        }
         epoch.test = predict(net, data, Evaluate::Mean).unwrap().score(data.labels()).ok();
         ControlFlow::Continue(())
     };
@@ -107,6 +123,12 @@ where
 #[test]
 fn an_interruption_changes_no_bit_of_a_dense_network() {
     the_same(dense, &digits(), &trainer());
+}
+
+/// Adam begins anew with it, and knows that it did.
+#[test]
+fn nor_of_one_where_a_tensor_is_replaced() {
+    the_same_where(dense, &digits(), &trainer(), |net| net.0.theta = net.0.theta.clone() * 0.5);
 }
 
 #[test]
@@ -222,8 +244,11 @@ fn a_position_that_cannot_be_is_refused() {
     let (_dir, bytes) = trained();
     let file = Container::parse("training", 1, &bytes).unwrap();
     let about: serde_json::Value = file.about().unwrap();
-    for (pointer, value) in [("/progress/epoch", 2), ("/progress/step", 1), ("/steps", 17), ("/steps", -18)] {
+    for (pointer, value) in
+        [("/progress/epoch", 2), ("/progress/step", 1), ("/steps", 17), ("/steps", -18), ("/begun", 19), ("/begun", -1)]
+    {
         let mut about = about.clone();
+        about["begun"] = 0.into(); // left out otherwise
         *about.pointer_mut(pointer).unwrap() = value.into();
         let bytes = Container { about: about.to_string(), ..file.clone() }.to_bytes("training", 1).unwrap();
         let result = trainer().checkpoint_from_bytes(&mut dense(1), &digits(), &bytes);

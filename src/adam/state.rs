@@ -11,26 +11,28 @@ use crate::error::Error;
 use crate::tensors::Named;
 
 impl<E: Elem, D: Backend<E>> Adam<E, D> {
-    /// Steps taken.
-    pub(crate) fn steps(&self) -> i32 {
-        self.steps
+    /// Steps taken, and how many of them before the moments were zero.
+    pub(crate) fn steps(&self) -> [i32; 2] {
+        [self.steps, self.begun]
     }
 
-    /// The moments by name: `adam.m.0.weight`, `adam.v.0.weight`, ..
+    /// The moments by name: `adam.m.0.weight`, `adam.v.0.weight`, .., as the next step would find them.
     pub(crate) fn state<N: TensorCollection<E, D>>(&mut self, network: &N) -> Result<Vec<Named<E>>, Error> {
+        self.follow(network)?;
         let mut reader = Reader { moments: self.moments(network)?, found: Vec::new() };
         N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut reader }).map_err(Error::device)?;
         Ok(reader.found)
     }
 
-    /// Goes on after this many steps, with these moments.
+    /// Goes on after these [`steps`](Adam::steps), with these moments.
     pub(crate) fn restore<N: TensorCollection<E, D>>(
         &mut self,
         network: &N,
-        steps: i32,
+        [steps, begun]: [i32; 2],
         values: &mut BTreeMap<String, Vec<E>>,
     ) -> Result<(), Error> {
-        (self.steps, self.moments, self.gradients, self.trained) = (steps, None, None, Vec::new());
+        (self.steps, self.begun, self.trained) = (steps, begun, Vec::new());
+        (self.moments, self.gradients) = (None, None);
         let mut writer = Writer { moments: self.moments(network)?, values };
         N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut writer })
             .map(drop)

@@ -62,7 +62,15 @@ struct About {
     data: Fingerprint,
     layers: Vec<(String, Description)>,
     steps: i32,
+    /// How many of the steps there were when Adam last began anew.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    begun: i32,
     progress: Progress,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's way to call it")]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
 }
 
 /// Tells data sets apart.
@@ -115,12 +123,14 @@ impl Keeper<'_> {
         let mut tensors = parameters(network)?;
         tensors.extend(adam.state(network)?);
         tensors.iter().try_for_each(|tensor| finite(&tensor.name, &tensor.values))?;
+        let [steps, begun] = adam.steps();
         let about = About {
             dfdx: DFDX.into(),
             trainer: self.trainer.clone(),
             data: self.data.clone(),
             layers: network.descriptions(),
-            steps: adam.steps(),
+            steps,
+            begun,
             progress: progress.clone(),
         };
         let file = Container::new(entries(&tensors), &about)?;
@@ -154,8 +164,11 @@ impl Keeper<'_> {
         let variance = |(name, _): &(&String, _)| name.starts_with("adam.v.");
         values.iter().filter(variance).try_for_each(|(name, values)| not_negative(name, values))?;
         about.progress.check(self.trainer, self.per_epoch, about.steps)?;
+        if !(0..=about.steps).contains(&about.begun) {
+            return Err(FileError::structure("begun", "Adam has begun anew after more steps than there were").into());
+        }
         tensors::write(network, |name| values.remove(name))?;
-        adam.restore(network, about.steps, &mut values)?;
+        adam.restore(network, [about.steps, about.begun], &mut values)?;
         network.use_weights(Weights::Mean)?;
         Ok(about.progress)
     }

@@ -34,10 +34,10 @@ use std::process::ExitCode;
 
 use crate::record::Record;
 
-/// Reports what there is, also of an experiment that failed on its way, which is said after that.
+/// Reports what there is, also of an experiment that failed on its way.
 ///
 /// # Errors
-/// The experiment's, or those of the report.
+/// The experiment's, first of all; those of the report.
 pub fn reported(
     outcome: Result<(), Box<dyn Error>>,
     records: Vec<Record>,
@@ -46,8 +46,8 @@ pub fn reported(
     if outcome.is_err() && records.is_empty() {
         return outcome;
     }
-    report(records)?;
-    outcome
+    let told = report(records);
+    outcome.and(told)
 }
 
 /// What the process ends with; an error is printed.

@@ -42,13 +42,12 @@ pub fn publish(
     if results.records.is_empty() {
         return Err("stopped before any training was finished; nothing to report".into());
     }
-    let (file, figure) = (out.join("results.json"), |name: &str| out.join(format!("{name}.svg")));
-    let drawn = figures.iter().filter(|figure| !matches!(figure.svg, Err(PlotError::Nothing { .. })));
-    results.figures = drawn.map(|figure| figure.name.clone()).collect();
-    let earlier = Results::read(&file).map(|earlier| earlier.figures).unwrap_or_default();
-    results.write(file)?;
-    for name in earlier.iter().filter(|name| !results.figures.contains(name)) {
-        let _ = std::fs::remove_file(figure(name)); // perhaps it is gone already
+    let file = out.join("results.json");
+    results.figures = figures.iter().filter(|figure| figure.svg.is_ok()).map(|figure| figure.name.clone()).collect();
+    let earlier = Results::read(&file).map(|earlier| earlier.figure_files()).unwrap_or_default();
+    results.write(&file)?;
+    for name in earlier.iter().filter(|name| !results.figure_files().contains(name)) {
+        let _ = std::fs::remove_file(out.join(name)); // perhaps it is gone already
     }
     let mut page = Report::new(title);
     page.text(about);
@@ -64,7 +63,7 @@ pub fn publish(
             continue;
         }
         let svg = svg?;
-        write_svg(figure(&name), &svg)?;
+        write_svg(out.join(format!("{name}.svg")), &svg)?;
         page.figure(svg, caption);
     }
     page.json("configuration", &results.configuration);

@@ -95,6 +95,12 @@ impl Results {
         Results::new(&format!("{experiment}-{set}"), configuration, split, records)
     }
 
+    /// The names of the figures' files; none that would lie elsewhere, as a file from elsewhere may say.
+    pub fn figure_files(&self) -> Vec<String> {
+        let plain = |name: &&String| !name.contains(['/', '\\']);
+        self.figures.iter().filter(plain).map(|name| format!("{name}.svg")).collect()
+    }
+
     /// From a file.
     ///
     /// # Errors

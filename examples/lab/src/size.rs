@@ -26,7 +26,13 @@ pub fn on_images(
     report: impl FnOnce(Vec<Record>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let (train, test) = (split.train(), split.test());
-    println!("{}: {} training and {} test images of {} pixels", train.name(), train.len(), test.len(), train.pixels());
+    println!(
+        "{}: {} images to train on, {} to judge by, of {} pixels",
+        train.name(),
+        train.len(),
+        test.len(),
+        train.pixels()
+    );
     let mut records = Vec::new();
     let outcome = match train.pixels() {
         64 => experiment.records::<64>(split, &mut records),

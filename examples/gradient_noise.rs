@@ -13,13 +13,13 @@ use sparsevd::plots::{Scale, Series, curves};
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
 use sparsevd_lab::desk::Desk;
-use sparsevd_lab::finish;
 use sparsevd_lab::page::{self, Figure, over_epochs, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::table::groups;
 use sparsevd_lab::train::Job;
+use sparsevd_lab::{Failure, finish};
 
 /// Measures the variance of the gradient of the means theta at log alpha from -8 to 4, the same for all weights, in two
 /// parameterisations of the same posterior: additive, w = theta + sigma eps, and multiplicative, w = theta (1 + sqrt(alpha) eps);
@@ -44,7 +44,6 @@ struct Args {
     dense_epochs: usize,
 }
 
-type Failure = Box<dyn std::error::Error>;
 type Net<const I: usize, Q, P> = <LeNet300100<P, Q, I> as BuildOnDevice<Cpu, f32>>::Built;
 type Multiplied = Multiplicative<PerWeight>;
 

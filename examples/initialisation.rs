@@ -14,13 +14,13 @@ use sparsevd::plots::{Scale, Series, curves};
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, TrainedIn, distinct, finite, parse};
 use sparsevd_lab::desk::Desk;
-use sparsevd_lab::finish;
 use sparsevd_lab::page::{Figure, publish};
 use sparsevd_lab::record::{Curve, Record};
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::table::groups;
 use sparsevd_lab::train::Job;
+use sparsevd_lab::{Failure, finish};
 
 /// Trains Sparse VD (inputs-300-100-10) from several values of log sigma^2, from the means of a dense network trained before,
 /// and with the threshold trained in or not; and prunes each trained network at thresholds from -8 to 12.
@@ -37,8 +37,6 @@ struct Args {
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_parser = finite, default_value = "-20,-15,-10,-8,-6,-4,-2")]
     starts: Vec<f64>,
 }
-
-type Failure = Box<dyn std::error::Error>;
 
 /// One way to start, and to train.
 #[derive(Clone, Copy)]

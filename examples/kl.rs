@@ -13,13 +13,13 @@ use sparsevd::plots::Scale;
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
 use sparsevd_lab::desk::Desk;
-use sparsevd_lab::finish;
 use sparsevd_lab::page::{self, Figure, over_epochs, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::table::value;
 use sparsevd_lab::train::Job;
+use sparsevd_lab::{Failure, finish};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Trains one network (inputs-300-100-10) with four KLs: the paper's sigmoid fit to the log-uniform prior's, the exact one,
@@ -35,8 +35,6 @@ struct Args {
     #[serde(flatten)]
     runs: Runs,
 }
-
-type Failure = Box<dyn std::error::Error>;
 
 const FIT: &str = "Sparse VD";
 const EXACT: &str = "Sparse VD, exact KL";

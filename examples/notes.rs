@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use sparsevd_lab::finish;
 use sparsevd_lab::markdown::renew;
 use sparsevd_lab::results::Results;
+use sparsevd_lab::{Failure, finish};
 
 /// Rewrites the tables in README.md and paper-notes/*.md from paper-notes/results/*.json.
 ///
@@ -39,8 +39,6 @@ struct Args {
     #[arg(long, value_name = "DIR", default_value = ".")]
     root: PathBuf,
 }
-
-type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     finish(run(&Args::parse()))

@@ -15,12 +15,12 @@ use sparsevd::plots::Scale;
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
 use sparsevd_lab::desk::Desk;
-use sparsevd_lab::finish;
 use sparsevd_lab::page::{self, Figure, over_epochs, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::train::Job;
+use sparsevd_lab::{Failure, finish};
 
 /// Gives every training image a label drawn at random, keeps the true ones for testing, and trains a dense network
 /// (inputs-300-100-10), one with binary dropout, ARD and Sparse VD on them.
@@ -46,8 +46,6 @@ struct Args {
     #[arg(long, default_value_t = 0.2)]
     dropout: f64,
 }
-
-type Failure = Box<dyn std::error::Error>;
 
 const METHODS: [&str; 4] = ["Dense", "Binary dropout", "ARD", "Sparse VD"];
 

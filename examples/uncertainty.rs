@@ -18,7 +18,7 @@ use sparsevd_lab::page::{Figure, publish};
 use sparsevd_lab::record::{Curve, Record};
 use sparsevd_lab::results::Results;
 use sparsevd_lab::train::Job;
-use sparsevd_lab::{finish, reported};
+use sparsevd_lab::{Failure, finish, reported};
 
 /// Trains LeNet-300-100 on MNIST, dense, with binary dropout, and with Sparse VD, and asks each about MNIST's test images and
 /// about Fashion-MNIST's: with the posterior means, the pruned means, and averaged over 1, 10 and 100 posterior samples.
@@ -38,8 +38,6 @@ struct Args {
 
 const MNIST: Needs = Needs { example: "uncertainty", set: "mnist fashion", folder: "mnist" };
 const FASHION: Needs = Needs { folder: "fashion-mnist", ..MNIST };
-
-type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     let defaults =

@@ -145,7 +145,8 @@ pub fn posterior_about(path: impl AsRef<Path>) -> Result<PosteriorAbout, Error> 
 ///
 /// Tensors are matched by name, as in [`copy_means`](crate::copy_means); what PyTorch calls `weight` is `scale` in
 /// [`BatchNorm`](crate::BatchNorm) and `gamma` in dfdx's layer norm, whose `beta` it calls `bias`. They may be
-/// `F32` or `F64`, whatever the network's precision. What else a network has (log sigma^2) stays; what only the file has of `log_sigma2`, `log_alpha`, `log_noise`,
+/// `F32` or `F64`, whatever the network's precision. What else a network has (log sigma^2) stays; what only the file
+/// has of `log_sigma2`, `log_alpha`, `log_noise`,
 /// `num_batches_tracked` and an optimiser's moments is passed over.
 ///
 /// # Errors
@@ -167,7 +168,8 @@ pub fn means_from_bytes<N, E: Elem, D: Backend<E>>(network: &mut N, bytes: &[u8]
 where
     N: Network<E, D> + TensorCollection<E, D>,
 {
-    let (file, (means, others)) = (container::tensors(bytes)?, means(network)?);
+    let file = container::tensors(bytes)?;
+    let (means, others): (Vec<_>, Vec<_>) = tensors::read(network)?.into_iter().partition(Named::is_mean);
     let (mut problems, mut pairs) = (Vec::new(), Vec::new());
     for target in &means {
         match find(&file, target) {
@@ -191,14 +193,6 @@ where
     let values: BTreeMap<_, _> = pairs.into_iter().map(convert).collect::<Result<_, FileError>>()?;
     put(network, values)?;
     Ok(means.len())
-}
-
-/// What of a network can come from a network without uncertainty, and what cannot.
-#[allow(clippy::type_complexity, reason = "two of the same")]
-fn means<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
-    network: &N,
-) -> Result<(Vec<Named<E>>, Vec<Named<E>>), Error> {
-    Ok(tensors::read(network)?.into_iter().partition(Named::is_mean))
 }
 
 /// A tensor in a file, by our name or PyTorch's.

@@ -1,6 +1,6 @@
 //! A network's tensors by name: read, and written back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use dfdx::nn::tensor_collection::*;
 use dfdx::optim::UnusedTensors;
@@ -94,10 +94,8 @@ where
 {
     let names = names(network, None)?;
     let layers = names.windows(3).filter(|three| is_layer([&three[0], &three[1], &three[2]])).count();
-    let visits: Vec<*const ()> = network.layers().iter().map(|(_, layer)| std::ptr::from_ref(*layer).cast()).collect();
-    let mut visited = visits.clone();
-    visited.sort();
-    visited.dedup();
+    let visits = network.layers();
+    let visited: HashSet<*const ()> = visits.iter().map(|(_, layer)| std::ptr::from_ref(*layer).cast()).collect();
     if visited.len() < layers || visited.len() < visits.len() {
         return Err(Error::Input(format!(
             "the network has {layers} layers of this library; `visit` comes to {} of them (visits: {}): a module of yours hands \

@@ -170,7 +170,8 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
 }
 
 impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D> {
-    /// Chooses the weights that `forward` computes with, as [`Network::use_weights`](crate::Network::use_weights) does for all layers of a network.
+    /// Chooses the weights that `forward` computes with, as [`Network::use_weights`](crate::Network::use_weights) does
+    /// for all layers of a network.
     ///
     /// # Errors
     /// [`Error::Setting`] for a threshold that is NaN; the device's.

@@ -13,13 +13,11 @@ use serde::Serialize;
 use sparsevd::data::Split;
 use sparsevd_lab::args::{Runs, distinct, finite, parse};
 use sparsevd_lab::desk::Desk;
-use sparsevd_lab::finish;
 use sparsevd_lab::page::publish;
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
-
-type Failure = Box<dyn std::error::Error>;
+use sparsevd_lab::{Failure, finish};
 
 /// Trains one network (inputs-300-100-10) as nine methods and compares error, calibration and sparsity:
 /// dense, binary dropout, Gaussian dropout (fixed alpha), Sparse VD (log-uniform prior) with the paper's fit and with the exact

@@ -1,14 +1,6 @@
 //! Pools of one plane.
 
-use std::ops::Range;
-
-use crate::{Pool, PoolKind, Window};
-
-/// The pixels along one side that a window without gaps reads.
-fn inside(window: Window, output: usize, size: usize) -> Range<usize> {
-    let start = output * window.stride;
-    start.saturating_sub(window.pad)..(start + window.kernel).saturating_sub(window.pad).min(size)
-}
+use crate::{Pool, PoolKind};
 
 /// Pools a plane of `size` (lines, length) for `T` data; line `i` of the result starts at number `at(i)` of `y`.
 pub(crate) fn plane<const T: usize>(
@@ -28,8 +20,8 @@ pub(crate) fn plane<const T: usize>(
         let out = &mut y[at(i) * T..][..line * T];
         for (j, out) in out.chunks_exact_mut(T).enumerate() {
             let mut best = [start; T];
-            for row in inside(window, i, height) {
-                for col in inside(window, j, width) {
+            for row in window.inside(i, height) {
+                for col in window.inside(j, width) {
                     let x = &x[(row * width + col) * T..][..T];
                     for (best, x) in best.iter_mut().zip(x) {
                         *best = match pool.kind {

@@ -1,5 +1,7 @@
 //! Windows that slide over an image: what convolutions and pools share.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 /// A square window that slides over an image: which pixels each output reads.
@@ -45,6 +47,13 @@ impl Window {
     /// The pixel that tap `tap` of window `output` reads along a side; `None` in the padding.
     pub fn source(&self, output: usize, tap: usize, size: usize) -> Option<usize> {
         (output * self.stride + tap * self.dilation).checked_sub(self.pad).filter(|i| *i < size)
+    }
+
+    /// The pixels that window `output` reads along a side, if it has no gaps.
+    #[inline(always)]
+    pub fn inside(&self, output: usize, size: usize) -> Range<usize> {
+        let start = output * self.stride;
+        start.saturating_sub(self.pad)..(start + self.kernel).saturating_sub(self.pad).min(size)
     }
 
     /// What tap `(y, x)` of every window reads, row by row of the output: positions in an image of `size`, row by row.

@@ -63,14 +63,9 @@ struct About {
     layers: Vec<(String, Description)>,
     steps: i32,
     /// How many of the steps there were when Adam last began anew.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default)]
     begun: i32,
     progress: Progress,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's way to call it")]
-fn is_zero(number: &i32) -> bool {
-    *number == 0
 }
 
 /// Tells data sets apart.

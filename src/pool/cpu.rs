@@ -113,7 +113,7 @@ impl Plan {
         Cpu: Device<E>,
     {
         let sliding = Sliding::new(window, x.shape()).ok_or(CpuError::WrongNumElements)?;
-        let cols = (0..sliding.outputs[1]).map(|j| clip(window, j, sliding.size[1])).collect();
+        let cols = (0..sliding.outputs[1]).map(|j| window.inside(j, sliding.size[1])).collect();
         Ok((Plan { sliding, batch: x.shape().0.size(), cols }, x.try_contiguous()?))
     }
 
@@ -139,7 +139,7 @@ impl Plan {
     #[inline(always)]
     fn for_lines(&self, mut f: impl FnMut(usize, Range<usize>, &[Range<usize>])) {
         for line in 0..self.sliding.outputs[0] {
-            f(line, clip(self.sliding.window, line, self.sliding.size[0]), &self.cols);
+            f(line, self.sliding.window.inside(line, self.sliding.size[0]), &self.cols);
         }
     }
 
@@ -186,11 +186,4 @@ impl Plan {
         let (batch, channels, ..) = *x.shape();
         (batch, channels, self.sliding.outputs[0], self.sliding.outputs[1])
     }
-}
-
-/// The pixels along one side that a window without gaps reads.
-#[inline(always)]
-fn clip(window: Window, output: usize, size: usize) -> Range<usize> {
-    let start = output * window.stride;
-    start.saturating_sub(window.pad)..(start + window.kernel - window.pad).min(size)
 }

@@ -29,20 +29,22 @@ pub mod stop;
 pub mod table;
 pub mod train;
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use crate::record::Record;
+
+/// What an experiment fails with: what to tell, of whatever kind.
+pub type Failure = Box<dyn std::error::Error>;
 
 /// Reports what there is, also of an experiment that failed on its way.
 ///
 /// # Errors
 /// The experiment's, first of all; those of the report.
 pub fn reported(
-    outcome: Result<(), Box<dyn Error>>,
+    outcome: Result<(), Failure>,
     records: Vec<Record>,
-    report: impl FnOnce(Vec<Record>) -> Result<(), Box<dyn Error>>,
-) -> Result<(), Box<dyn Error>> {
+    report: impl FnOnce(Vec<Record>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     if outcome.is_err() && records.is_empty() {
         return outcome;
     }
@@ -51,7 +53,7 @@ pub fn reported(
 }
 
 /// What the process ends with; an error is printed.
-pub fn finish(result: Result<(), Box<dyn Error>>) -> ExitCode {
+pub fn finish(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,11 +3,10 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use crate::Failure;
 use crate::record::Record;
 use crate::results::Results;
 use crate::table::table;
-
-type Failure = Box<dyn std::error::Error>;
 
 const START: &str = "<!-- table ";
 const END: &str = "<!-- end -->";

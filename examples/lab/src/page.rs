@@ -46,7 +46,8 @@ pub fn publish(
     results.figures = figures.iter().filter(|figure| figure.svg.is_ok()).map(|figure| figure.name.clone()).collect();
     let earlier = Results::read(&file).map(|earlier| earlier.figure_files()).unwrap_or_default();
     results.write(&file)?;
-    for name in earlier.iter().filter(|name| !results.figure_files().contains(name)) {
+    let drawn = results.figure_files();
+    for name in earlier.iter().filter(|name| !drawn.contains(name)) {
         let _ = std::fs::remove_file(out.join(name)); // perhaps it is gone already
     }
     let mut page = Report::new(title);

@@ -3,9 +3,7 @@
 use sparsevd::prelude::*;
 
 use crate::record::Record;
-use crate::reported;
-
-type Failure = Box<dyn std::error::Error>;
+use crate::{Failure, reported};
 
 /// An experiment with networks that read vectors.
 pub trait OnImages {

@@ -10,9 +10,8 @@ use sparsevd::data::Layout;
 use sparsevd::infer::{CompactNet, Precision, Report, Scratch};
 use sparsevd::prelude::*;
 
+use crate::Failure;
 use crate::record::Record;
-
-type Failure = Box<dyn std::error::Error>;
 
 /// A compact network beside the one it comes from.
 #[derive(Clone, Debug, Serialize)]

@@ -84,7 +84,8 @@ impl<L: Layout + Clone> Job<'_, L> {
         Ok(predict(net, test, how)?.score(test.labels())?)
     }
 
-    /// Keeps what the training begins from, and the threshold of its scores, beside its checkpoint; one that is taken up again must have begun from the same.
+    /// Keeps what the training begins from, and the threshold of its scores, beside its checkpoint; one that is taken up
+    /// again must have begun from the same.
     fn same_beginning(&self, desk: &Desk, net: &impl Network<f32, Cpu>) -> Result<(), Error> {
         let mut weights = crc32fast::Hasher::new();
         for (_, layer) in net.layers() {

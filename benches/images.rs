@@ -13,7 +13,7 @@ use sparsevd::prelude::*;
 fn part<N, const IN: usize>(c: &mut Criterion, name: &str, batch: usize, side: usize)
 where
     N: BuildOnDevice<Cpu, f32>,
-    N::Built: Send + ModuleMut<Taped<(usize, Const<IN>, usize, usize), f32, Cpu>>,
+    N::Built: Network<f32, Cpu> + Send + ModuleMut<Taped<(usize, Const<IN>, usize, usize), f32, Cpu>>,
     <N::Built as ModuleMut<Taped<(usize, Const<IN>, usize, usize), f32, Cpu>>>::Output: Total,
 {
     let device = Cpu::seed_from_u64(0);
@@ -64,7 +64,8 @@ where
     let (mut adam, elbo) = (Adam::new(1e-3), Elbo::new(60_000).expect("n > 0"));
     c.bench_function(name, |b| {
         let step = || {
-            let nll = categorical(net.forward_mut(x.clone()), &labels).expect("labels below 10");
+            let x = net.input(x.clone());
+            let nll = categorical(net.forward_mut(x), &labels).expect("labels below 10");
             let loss = elbo.loss(&net, nll, 0.0).expect("a network with layers");
             adam.step(&mut net, loss.objective).expect("memory");
         };

@@ -45,7 +45,8 @@ fn steps(c: &mut Criterion) {
         let labels: Vec<usize> = (0..BATCH).map(|i| i % 10).collect();
         group.bench_function(if composed { "composed" } else { "fused" }, |b| {
             let step = || {
-                let nll = categorical(net.forward_mut(x.clone()), &labels).expect("labels below 10");
+                let x = net.input(x.clone());
+                let nll = categorical(net.forward_mut(x), &labels).expect("labels below 10");
                 let loss = elbo.loss(&net, nll, 0.0).expect("a network with layers");
                 adam.step(&mut net, loss.objective).expect("memory");
             };

@@ -66,10 +66,9 @@ fn run<const I: usize>(
     batch: usize,
     learning_rate: f64,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let (split, stop, epochs) = (split.centred(), stop::stop_on_ctrl_c()?, args.epochs as f64);
+    let (split, stop) = (split.centred(), stop::stop_on_ctrl_c()?);
     let mut net = Cpu::seed_from_u64(args.seed).build_module::<Net<I>, f32>();
-    let warm_up = (0.05 * epochs, 0.5 * epochs);
-    let trainer = Trainer { epochs: args.epochs, batch, learning_rate, warm_up, seed: args.seed, ..Trainer::default() };
+    let trainer = Trainer { epochs: args.epochs, batch, learning_rate, seed: args.seed, ..Trainer::default() };
     let checkpoints = Checkpoints {
         path: args.out.join("training.safetensors"),
         every: args.checkpoint_every,

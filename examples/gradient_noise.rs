@@ -144,7 +144,10 @@ where
     let batch = split.train().clone().take(args.runs.batch)?;
     let x: Tensor<(usize, Const<I>), f32, Cpu> =
         Cpu::default().tensor_from_vec(batch.inputs().to_vec(), (batch.len(), Const));
-    gradient_variance(net, args.passes, seed, |net| categorical(net.forward_mut(x.clone()), batch.labels()))
+    gradient_variance(net, args.passes, seed, |net| {
+        let x = net.input(x.clone());
+        categorical(net.forward_mut(x), batch.labels())
+    })
 }
 
 fn add(record: &mut Record, log_alpha: f64, found: &[GradientVariance]) {

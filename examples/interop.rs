@@ -52,7 +52,7 @@ where
     let shape = L::shape(inputs.shape[0], [1, 8, 8]).ok_or("the network reads 8 x 8 images")?;
     let x: Tensor<L::Shape<I>, f32, Cpu> = Cpu::default().tensor_from_vec(inputs.values()?, shape);
 
-    net.try_forward_mut(x.clone()).map_err(|e| format!("{e:?}"))?; // moves the running moments
+    net.try_forward_mut(x.leaky_trace()).map_err(|e| format!("{e:?}"))?; // moves the running moments
     save_posterior(&net, folder.join("own.safetensors"))?;
     let own = net.try_forward(x.clone()).map_err(|e| format!("{e:?}"))?.as_vec();
     load_means(&mut net, folder.join("state.safetensors"))?;

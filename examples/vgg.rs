@@ -106,7 +106,7 @@ fn pretrained<Dense: Net>(
         epochs: args.pretrain,
         learning_rate: args.pretrain_learning_rate,
         seed,
-        warm_up: (0.0, 0.0),
+        warm_up: WarmUp::Off,
         augment: args.images.augment(),
         ..args.runs.trainer()
     };

@@ -9,7 +9,8 @@ use dfdx::prelude::*;
 use dfdx::tensor_ops::AdamConfig;
 
 use crate::backend::{Backend, Elem, Taped};
-use crate::error::Error;
+use crate::error::{Error, place, split_name};
+use crate::finite::not_finite;
 use crate::tensors;
 
 /// Adam (Kingma and Ba 2015), without weight decay: a prior is the better place for that, and log sigma^2 must never decay.
@@ -24,6 +25,7 @@ use crate::tensors;
 /// let (mut adam, elbo) = (Adam::new(1e-3), Elbo::new(1000)?);
 /// for epoch in 0..3 {
 ///     let x: Tensor<(usize, Const<4>), f32, _> = device.sample_normal_like(&(8, Const));
+///     let x = net.input(x);
 ///     let nll = categorical(net.forward_mut(x), &[0, 1, 0, 1, 0, 1, 0, 1])?;
 ///     let loss = elbo.loss(&net, nll, epoch as f64)?;
 ///     adam.step(&mut net, loss.objective)?;
@@ -66,6 +68,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
     /// loading put new ones in place.)
     ///
     /// # Errors
+    /// [`Error::NotFinite`] for a gradient that is NaN or infinite: all weights and moments are then as before the step.
     /// [`Error::Input`] at the first step, or the first with another tensor, if some tensor gets no gradient; the device's.
     pub fn step<N: TensorCollection<E, D>>(
         &mut self,
@@ -82,6 +85,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
                 gradients
             }
         };
+        self.all_finite(network, &mut gradients)?;
         self.steps += 1;
         let (config, step) = (self.config(), self.steps - self.begun);
         let mut update = Update { config, step, moments: self.moments(network)?, gradients: &mut gradients };
@@ -91,6 +95,16 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         }
         self.gradients = Some(gradients);
         Ok(())
+    }
+
+    /// Refuses a gradient that is not finite, before it spoils a weight.
+    fn all_finite<N: TensorCollection<E, D>>(&self, network: &N, gradients: &mut Gradients<E, D>) -> Result<(), Error> {
+        let mut bad = NotFinite { gradients, found: None };
+        N::iter_tensors(&mut RecursiveWalker { m: network, f: &mut bad }).map_err(Error::device)?;
+        let Some((tensor, value)) = bad.found else { return Ok(()) };
+        let names = tensors::names_of(network, &[tensor])?;
+        let (path, name) = split_name(names.first().map_or("", String::as_str));
+        Err(not_finite(format!("the gradient of {name}"), value, place(path)))
     }
 
     /// Begins anew where a tensor was put in the place of another.
@@ -143,8 +157,7 @@ fn every_tensor_has_one<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
         Ok(()) => Ok(()),
         Err(OptimizerUpdateError::DeviceError(error)) => Err(Error::device(error)),
         Err(OptimizerUpdateError::UnusedParams(unused)) => Err(Error::Input(format!(
-            "no gradient for {}; the objective must depend on each parameter, and a part with parameters before the first \
-             layer of this library needs `Traced` in front",
+            "no gradient for {}; the objective must depend on each parameter",
             tensors::names_of(network, &unused.ids)?.join(", ")
         ))),
     }
@@ -173,6 +186,31 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Update<'_, E, D> {
             let [m, v] = &mut *self.moments;
             let moments = [m.get_or_alloc_mut(tensor)?, v.get_or_alloc_mut(tensor)?];
             D::adam(tensor, moments, self.gradients.get_or_alloc_mut(tensor)?, &self.config, self.step)?;
+        }
+        Ok(None)
+    }
+}
+
+/// Looks for the first tensor whose gradient holds a NaN or an infinity.
+struct NotFinite<'a, E: Elem, D: Backend<E>> {
+    gradients: &'a mut Gradients<E, D>,
+    found: Option<(UniqueId, f64)>,
+}
+
+impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for NotFinite<'_, E, D> {
+    type Viewer = ViewTensorRef;
+    type Err = D::Err;
+    type E2 = E;
+    type D2 = D;
+
+    fn visit<S: Shape>(
+        &mut self,
+        options: TensorOptions<S, E, D>,
+        tensor: &Tensor<S, E, D>,
+    ) -> Result<Option<Tensor<S, E, D>>, D::Err> {
+        if options.do_gradient_update && self.found.is_none() {
+            let value = D::not_finite(tensor, self.gradients)?;
+            self.found = value.map(|value| (tensors::id(tensor), value));
         }
         Ok(None)
     }

@@ -52,6 +52,27 @@ impl Elem for f64 {
 /// A tensor on the tape.
 pub type Taped<S, E, D> = Tensor<S, E, D, OwnedTape<E, D>>;
 
+/// A tape that records, which a layer needs of its input to train: without one the gradient of whatever the input was
+/// computed from would be lost.
+#[diagnostic::on_unimplemented(
+    message = "training needs an input on a tape, and this one has none",
+    label = "has no tape",
+    note = "data: `let x = network.input(x);`, which also spares their gradient",
+    note = "an activation `h` that goes into several layers: `let again = h.with_empty_tape();` before the first of them takes `h`, or `h.retaped::<OwnedTape<_, _>>()` after `split_tape()`",
+    note = "evaluation needs none: `forward` instead of `forward_mut`"
+)]
+pub trait OnTape<E: Elem, D: Backend<E>>: Tape<E, D> {
+    /// The same tensor.
+    #[doc(hidden)]
+    fn on_tape<S: Shape>(x: Tensor<S, E, D, Self>) -> Taped<S, E, D>;
+}
+
+impl<E: Elem, D: Backend<E>> OnTape<E, D> for OwnedTape<E, D> {
+    fn on_tape<S: Shape>(x: Taped<S, E, D>) -> Taped<S, E, D> {
+        x
+    }
+}
+
 /// How a device keeps numbers.
 pub(crate) type Numbers<E, D> = <D as Storage<E>>::Vec;
 
@@ -78,6 +99,22 @@ pub trait Backend<E: Elem>: Pooling<E> + Cache {
         step: i32,
     ) -> Result<(), Self::Err> {
         config.try_update(step, tensor, m, v, gradient)
+    }
+
+    /// The first NaN or infinity in a tensor's gradient.
+    #[doc(hidden)]
+    fn not_finite<S: Shape>(
+        tensor: &Tensor<S, E, Self>,
+        gradients: &mut Gradients<E, Self>,
+    ) -> Result<Option<f64>, Self::Err> {
+        gradients.get_or_alloc_mut(tensor)?;
+        let gradient = gradients.get(tensor);
+        // On the device: zero times a number is zero, unless the number is none.
+        let sum = gradient.clone().try_mul(E::default())?.try_sum::<Rank0, S::AllAxes>()?.as_vec();
+        if sum.iter().all(|x| x.f64() == 0.0) {
+            return Ok(None);
+        }
+        Ok(gradient.as_vec().into_iter().map(Elem::f64).find(|x| !x.is_finite()))
     }
 
     /// `max(x, 0)`.

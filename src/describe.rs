@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::place;
 use crate::layer::Settings;
 
 /// The version of dfdx, for files.
@@ -38,12 +39,12 @@ pub(crate) fn differences(
     let mut problems = Vec::new();
     for (path, layer) in here {
         let Some((_, saved)) = file.iter().find(|(other, _)| other == path) else {
-            problems.push(format!("the file has no layer {path}"));
+            problems.push(format!("the file does not have {}", place(path)));
             continue;
         };
         let mut compare = |what: &str, saved: &str, here: &str| {
             if saved != here {
-                problems.push(format!("layer {path}: its {what} is {saved} in the file, {here} here"));
+                problems.push(format!("{}: its {what} is {saved} in the file, {here} here", place(path)));
             }
         };
         compare("map", &saved.map, &layer.map);
@@ -54,7 +55,7 @@ pub(crate) fn differences(
         }
     }
     let absent = file.iter().filter(|(path, _)| here.iter().all(|(other, _)| other != path));
-    problems.extend(absent.map(|(path, _)| format!("the network has no layer {path}")));
+    problems.extend(absent.map(|(path, _)| format!("the network does not have {}", place(path))));
     problems
 }
 
@@ -100,8 +101,8 @@ mod tests {
         let found = differences(&here, &file, false);
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found[0], "layer 0: its prior is B in the file, A here");
-        assert_eq!(found[1], "the file has no layer 2");
-        assert_eq!(found[2], "the network has no layer 4");
+        assert_eq!(found[1], "the file does not have layer 2");
+        assert_eq!(found[2], "the network does not have layer 4");
         assert_eq!(differences(&here, &file, true).len(), 4);
         assert!(differences(&here, &here, true).is_empty());
     }

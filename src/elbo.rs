@@ -5,6 +5,7 @@ use dfdx::prelude::*;
 
 use crate::backend::{Backend, Elem, Taped};
 use crate::error::{Error, setting};
+use crate::finite;
 use crate::network::Network;
 use crate::tensors;
 
@@ -95,7 +96,7 @@ impl Elbo {
     /// Puts together the objective of a batch: its negative log-likelihood per datum, and the KL of the network.
     ///
     /// # Errors
-    /// [`Error::NoLayer`]; [`Error::Input`] where `visit` of a module of yours does not come to each of its layers once;
+    /// [`Error::NotFinite`] where the objective is NaN or infinite, naming the layer; [`Error::NoLayer`]; [`Error::Input`] where `visit` of a module of yours does not come to each of its layers once;
     /// [`Error::Setting`] for a trained-in threshold that is NaN; the device's.
     pub fn loss<N: Network<E, D> + TensorCollection<E, D>, E: Elem, D: Backend<E>>(
         &self,
@@ -108,6 +109,7 @@ impl Elbo {
         let (nll_value, kl_value) = (value(&nll), value(&kl));
         let cost = kl.try_mul(E::of(beta / self.n as f64)).map_err(Error::device)?;
         let objective = nll.try_add(cost).map_err(Error::device)?;
+        finite::objective(network, nll_value, kl_value, value(&objective))?;
         Ok(Loss { objective, nll: nll_value, kl: kl_value, beta })
     }
 }

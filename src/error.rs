@@ -23,23 +23,18 @@ pub enum Error {
         /// What is allowed.
         range: &'static str,
     },
-    /// Training met a number that is not one.
-    #[error(
-        "{what} is {value} in {layer}, epoch {epoch}, step {step}; {}{}",
-        advice(what),
-        last(checkpoint.as_ref())
-    )]
+    /// Training met a number that is not one. The weights are those of before the step; in a loop of your own that goes on
+    /// after this error, too.
+    #[error("{what} is {value} in {place}{}; {}{}", when(*at), advice(what), last(checkpoint.as_ref()))]
     NotFinite {
         /// Which quantity.
         what: String,
         /// Its value.
         value: f64,
-        /// The layer it was found in, or the objective.
-        layer: String,
-        /// The epoch, from 0.
-        epoch: usize,
-        /// The step within the epoch, from 0.
-        step: usize,
+        /// Where it was found: a layer, the output, or the objective.
+        place: String,
+        /// The epoch, and the step within it, both from 0; `None` in a training loop of your own.
+        at: Option<(usize, usize)>,
         /// The last checkpoint, which is from before.
         checkpoint: Option<LastCheckpoint>,
     },
@@ -73,9 +68,9 @@ pub enum Error {
     #[error("{0}")]
     Input(String),
     /// A part of a network that cannot read what it would be given.
-    #[error("layer {layer} reads {expected}; it would be given {}", dims(found))]
+    #[error("{} reads {expected}; it would be given {}", place(layer), dims(found))]
     Shape {
-        /// The path of the part, such as `2.0`.
+        /// The path of the part, such as `2.0`; empty where the network is but one part.
         layer: String,
         /// What it reads.
         expected: String,
@@ -83,9 +78,9 @@ pub enum Error {
         found: Vec<usize>,
     },
     /// A part of a network that cannot become part of a compact one.
-    #[error("part {part}: {problem}")]
+    #[error("{}: {problem}", self::part(part))]
     Compact {
-        /// Its path, such as `2.0`.
+        /// Its path, such as `2.0`; empty where the network is but one part.
         part: String,
         /// Why not.
         problem: String,
@@ -119,15 +114,18 @@ impl Error {
         }
     }
 
-    /// This error, said of a training that was at this step when it found a tensor that is not finite.
+    /// This error, said of a training that was at this step when it found a number that is not finite.
     pub(crate) fn while_training(self, epoch: usize, step: usize) -> Self {
+        let at = Some((epoch, step));
         match self {
+            Error::NotFinite { what, value, place, checkpoint, .. } => {
+                Error::NotFinite { what, value, place, at, checkpoint }
+            }
             Error::File(FileError::NotFinite { tensor, value, .. }) => {
                 let moment = tensor.strip_prefix("adam.m.").or(tensor.strip_prefix("adam.v."));
-                let (layer, what) = moment.unwrap_or(&tensor).rsplit_once('.').unwrap_or(("", &tensor));
+                let (path, what) = split_name(moment.unwrap_or(&tensor));
                 let what = if moment.is_some() { format!("Adam's moment of {what}") } else { what.into() };
-                let layer = format!("layer {layer}");
-                Error::NotFinite { what, value, layer, epoch, step, checkpoint: None }
+                Error::NotFinite { what, value, place: place(path), at, checkpoint: None }
             }
             other => other,
         }
@@ -145,6 +143,25 @@ impl Error {
     pub(crate) fn device(error: impl std::fmt::Debug) -> Self {
         Error::Device(format!("{error:?}"))
     }
+}
+
+/// A layer in words, by its path.
+pub(crate) fn place(path: &str) -> String {
+    if path.is_empty() { "the network".into() } else { format!("layer {path}") }
+}
+
+/// Any part of a network, alike.
+fn part(path: &str) -> String {
+    if path.is_empty() { place(path) } else { format!("part {path}") }
+}
+
+/// The path of a part, and the name that a tensor has in it.
+pub(crate) fn split_name(tensor: &str) -> (&str, &str) {
+    tensor.rsplit_once('.').unwrap_or(("", tensor))
+}
+
+fn when(at: Option<(usize, usize)>) -> String {
+    at.map_or(String::new(), |(epoch, step)| format!(", epoch {epoch}, step {step}"))
 }
 
 /// What to do about a number that is not one.

@@ -52,7 +52,11 @@ pub struct Variance {
 ///
 /// for estimator in [Estimator::LocalReparameterisation, Estimator::Flipout, Estimator::WeightSampling] {
 ///     net.configure(Settings { estimator, ..Settings::default() });
-///     for of in gradient_variance(&mut net, 20, 1, |net| categorical(net.forward_mut(x.clone()), &labels))? {
+///     let variances = gradient_variance(&mut net, 20, 1, |net| {
+///         let x = net.input(x.clone());
+///         categorical(net.forward_mut(x), &labels)
+///     })?;
+///     for of in variances {
 ///         println!("{estimator:?}, layer {}: {:.1e} nats^2 per mean", of.layer, of.theta.mean);
 ///     }
 /// }

@@ -115,18 +115,45 @@ fn by_input<E: Elem>(columns: Vec<E>, area: usize) -> Vec<E> {
     columns.chunks(area).map(mean).collect()
 }
 
-/// A map as a dfdx graph, for inputs of shape `X`.
-pub(crate) trait Apply<X: Shape>: Map {
+/// A map that reads batches of shape `X`.
+#[diagnostic::on_unimplemented(
+    message = "a layer with the map `{Self}` does not read a batch of shape `{X}`",
+    label = "not what the layer reads",
+    note = "a dense layer `LinearMap<I, O>` reads `(batch, Const<I>)`, a convolution `Conv2dMap<IN, ..>` reads `(batch, Const<IN>, height, width)`",
+    note = "between images and vectors goes `Flatten<N>`; the maps are the library's own, another type is none"
+)]
+pub trait Reads<X: Shape>: Map {
     /// The shape of the output.
     type Output: Shape;
 
-    /// The map, without bias.
+    /// A layer's output with these weights, off the tape.
+    #[doc(hidden)]
+    fn evaluate<Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
+        layer: &Layer<Self, Q, P, E, D>,
+        x: Tensor<X, E, D>,
+        weights: Tensor<Self::Weight, E, D>,
+    ) -> Result<Tensor<Self::Output, E, D>, D::Err> {
+        affine(layer, x, weights)
+    }
+
+    /// A layer's sampled output. `input_grad` is false where nobody needs the gradient of `x`.
+    #[doc(hidden)]
+    fn sample<Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
+        layer: &Layer<Self, Q, P, E, D>,
+        x: Taped<X, E, D>,
+        seed: u64,
+        input_grad: bool,
+    ) -> Result<Taped<Self::Output, E, D>, D::Err>;
+
+    /// The map as a dfdx graph, without bias.
+    #[doc(hidden)]
     fn apply<E: Elem, D: Backend<E>, T: Tape<E, D>>(
         x: Tensor<X, E, D, T>,
         weights: Tensor<Self::Weight, E, D, T>,
     ) -> Result<Tensor<Self::Output, E, D, T>, D::Err>;
 
     /// The bias at every position of an output.
+    #[doc(hidden)]
     fn spread_bias<E: Elem, D: Backend<E>, T: Tape<E, D>>(
         bias: Tensor<Self::Bias, E, D, T>,
         shape: &Self::Output,
@@ -134,8 +161,17 @@ pub(crate) trait Apply<X: Shape>: Map {
 }
 
 /// `x W^T`.
-impl<B: Dim, const I: usize, const O: usize, const BIAS: bool> Apply<(B, Const<I>)> for LinearMap<I, O, BIAS> {
+impl<B: Dim, const I: usize, const O: usize, const BIAS: bool> Reads<(B, Const<I>)> for LinearMap<I, O, BIAS> {
     type Output = (B, Const<O>);
+
+    fn sample<Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
+        layer: &Layer<Self, Q, P, E, D>,
+        x: Taped<(B, Const<I>), E, D>,
+        seed: u64,
+        input_grad: bool,
+    ) -> Result<Taped<Self::Output, E, D>, D::Err> {
+        D::linear(layer, x, seed, input_grad)
+    }
 
     fn apply<E: Elem, D: Backend<E>, T: Tape<E, D>>(
         x: Tensor<(B, Const<I>), E, D, T>,
@@ -153,8 +189,25 @@ impl<B: Dim, const I: usize, const O: usize, const BIAS: bool> Apply<(B, Const<I
 }
 
 /// The product of the kernels with the pixels that each output reads.
-impl<M: Convolution, B: Dim> Apply<(B, M::In, usize, usize)> for M {
+impl<M: Convolution, B: Dim> Reads<(B, M::In, usize, usize)> for M {
     type Output = (B, M::Out, usize, usize);
+
+    fn evaluate<Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
+        layer: &Layer<Self, Q, P, E, D>,
+        x: Tensor<(B, M::In, usize, usize), E, D>,
+        weights: Tensor<Self::Weight, E, D>,
+    ) -> Result<Tensor<Self::Output, E, D>, D::Err> {
+        D::conv2d_with(layer, x, weights)
+    }
+
+    fn sample<Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
+        layer: &Layer<Self, Q, P, E, D>,
+        x: Taped<(B, M::In, usize, usize), E, D>,
+        seed: u64,
+        input_grad: bool,
+    ) -> Result<Taped<Self::Output, E, D>, D::Err> {
+        D::conv2d(layer, x, seed, input_grad)
+    }
 
     fn apply<E: Elem, D: Backend<E>, T: Tape<E, D>>(
         x: Tensor<(B, M::In, usize, usize), E, D, T>,
@@ -181,7 +234,7 @@ impl<M: Convolution, B: Dim> Apply<(B, M::In, usize, usize)> for M {
 }
 
 /// The map and its bias, for an input on any tape.
-pub(crate) fn affine<X: Shape, M: Apply<X>, Q: Posterior, P, E: Elem, D: Backend<E>, T: Tape<E, D>>(
+pub(crate) fn affine<X: Shape, M: Reads<X>, Q: Posterior, P, E: Elem, D: Backend<E>, T: Tape<E, D>>(
     layer: &Layer<M, Q, P, E, D>,
     x: Tensor<X, E, D, T>,
     weights: Tensor<M::Weight, E, D, T>,
@@ -196,7 +249,7 @@ pub(crate) fn affine<X: Shape, M: Apply<X>, Q: Posterior, P, E: Elem, D: Backend
 
 /// A layer's sampled output, composed: local reparameterisation, `y ~ N(map(x, E w) + b, map(x^2, Var w))`, one draw
 /// of the weights, or one draw with its signs flipped for each datum.
-pub(crate) fn sampled<X: Shape, M: Apply<X>, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
+pub(crate) fn sampled<X: Shape, M: Reads<X>, Q: Posterior, P: Prior, E: Elem, D: Backend<E>>(
     layer: &Layer<M, Q, P, E, D>,
     x: Taped<X, E, D>,
     seed: u64,
@@ -251,9 +304,13 @@ fn mask<M: Map, Q: Posterior, P, E: Elem, D: Backend<E>>(
     layer: &Layer<M, Q, P, E, D>,
 ) -> Result<Option<Tensor<M::Weight, E, D>>, D::Err> {
     let Some(threshold) = layer.settings.threshold else { return Ok(None) };
-    let (means, spread) = parameters::<_, _, _, _, _, NoneTape>(layer)?;
-    let log_alpha = layer.posterior.q(means, spread).log_alpha().finish()?.as_vec();
-    let kept: Vec<E> = log_alpha.into_iter().map(|a| E::of(f64::from(a.f64() < threshold))).collect();
+    let kept: Vec<E> = if Q::TRAINED {
+        let (means, spread) = parameters::<_, _, _, _, _, NoneTape>(layer)?;
+        let log_alpha = layer.posterior.q(means, spread).log_alpha().finish()?.as_vec();
+        log_alpha.into_iter().map(|a| E::of(f64::from(a.f64() < threshold))).collect()
+    } else {
+        layer.theta.as_vec().into_iter().map(|theta| E::of(f64::from(theta != E::default()))).collect()
+    };
     tensor_of(layer.theta.device(), &kept, *layer.theta.shape()).map(Some)
 }
 

@@ -1,11 +1,13 @@
-//! What a training came to.
+//! Per-epoch metrics of a training run.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Metrics;
 use crate::sparsity::Sparsity;
 
-/// What an epoch of training came to.
+/// The metrics of one epoch of training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// From 0.
@@ -26,9 +28,35 @@ pub struct Epoch {
     pub sparsity: Sparsity,
     /// Time taken.
     pub seconds: f64,
+    /// A sign that the training is not learning.
+    #[serde(default)]
+    pub warning: Option<Warning>,
 }
 
-/// The epochs of a training.
+/// A sign that a training run is not learning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Warning {
+    /// All weights have a log alpha of 3 or more, or a mean of zero.
+    AllPruned,
+    /// From the second epoch on: the NLL is no better than that of predicting every class as often as it occurs.
+    NothingLearned,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Warning::AllPruned => {
+                "every weight would be pruned: the KL outweighs the likelihood; give it a longer warm_up, a smaller beta, or more data"
+            }
+            Warning::NothingLearned => {
+                "nothing is learned but how frequent each class is; check inputs and labels, or change learning_rate, warm_up or beta"
+            }
+        })
+    }
+}
+
+/// Per-epoch metrics of a training run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// In order.
@@ -37,4 +65,11 @@ pub struct History {
     pub sparsity_at_start: f64,
     /// Whether it was stopped before the last epoch was over.
     pub stopped: bool,
+}
+
+impl History {
+    /// The warning of the last epoch: that the training has not learned.
+    pub fn warning(&self) -> Option<Warning> {
+        self.epochs.last().and_then(|epoch| epoch.warning)
+    }
 }

@@ -1,5 +1,6 @@
 //! The one variational layer.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use dfdx::nn::modules::*;
@@ -7,11 +8,12 @@ use dfdx::prelude::*;
 use rand_distr::Uniform;
 use sparsevd_priors::{Prior, Shared};
 
-use crate::backend::{Backend, Elem, Taped, tensor_of};
+use crate::backend::{Backend, Elem, OnTape, Taped, tensor_of};
 use crate::fused::noise;
-use crate::graph;
-use crate::map::{Convolution, LinearMap, Map};
+use crate::graph::{self, Reads};
+use crate::map::Map;
 use crate::posterior::{Noise, Posterior};
+use crate::tensors::id;
 
 /// Added to the variance of an output under its square root; it keeps the gradient finite where all inputs are zero and
 /// adds noise of standard deviation 1e-8.
@@ -31,7 +33,7 @@ pub const VARIANCE_FLOOR: f64 = 1e-16;
 /// let dev = Cpu::default();
 /// let mut layer = dev.build_module::<SparseVdLinear<16, 10>, f32>();
 /// let x: Tensor<(usize, Const<32>), f32, Cpu> = dev.zeros_like(&(100, Const));
-/// layer.forward_mut(x); // 16 columns are asked for, not 32
+/// layer.forward_mut(x.leaky_trace()); // 16 columns are asked for, not 32
 /// ```
 ///
 /// Nor does a prior without a formula, or the arguments in another order:
@@ -105,8 +107,9 @@ pub struct Settings {
 
 /// A variational layer on a device: trained with `forward_mut`, evaluated with `forward`.
 ///
-/// - `forward_mut` **samples** the output, on a tape, for training. From an input that has no tape yet it starts one and
-///   spares the gradient of the input, which nobody can ask for.
+/// - `forward_mut` **samples** the output, on a tape, for training. Its input is on a tape: data come from
+///   [`Network::input`](crate::Network::input), which also spares their gradient; an activation that goes into several layers
+///   keeps its tape in one of them and enters the others as `h.with_empty_tape()` or `h.retaped()`.
 /// - `forward` is deterministic: it uses the posterior mean, or what [`Evaluate`](crate::Evaluate) put in its place.
 ///
 /// A dense layer reads `(batch, inputs)`, a convolution `(batch, channels, height, width)` with both sides known when it runs:
@@ -119,11 +122,13 @@ pub struct Settings {
 /// let mut net = dev.build_module::<(SparseVdConv2d<1, 4, 5>, ReLU, Flatten<2304>, DropoutLinear<2304, 10>), f32>();
 /// net.0.set_spread(-8.0)?; // log sigma^2, or log alpha where that is what the posterior has
 /// net.3.posterior = Bernoulli::new(0.2)?; // settings of a posterior family; of priors: `set_prior`
-/// let y = net.forward_mut(dev.zeros_like(&(8, Const::<1>, 28, 28)));
+/// let x: Tensor<(usize, Const<1>, usize, usize), f32, Cpu> = dev.zeros_like(&(8, Const, 28, 28));
+/// let x = net.input(x);
+/// let y = net.forward_mut(x);
 /// assert_eq!(*y.shape(), (8, Const::<10>));
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Layer<M: Map, Q: Posterior, P, E: Dtype, D: Storage<E>> {
     /// The means of the weights, theta.
     pub theta: Tensor<M::Weight, E, D>,
@@ -141,12 +146,32 @@ pub struct Layer<M: Map, Q: Posterior, P, E: Dtype, D: Storage<E>> {
     pub settings: Settings,
     /// Where the next pass's noise comes from; drawn from the device when it is first needed.
     pub(crate) stream: Option<u64>,
+    /// The tensor that is known to be data: nobody needs its gradient.
+    pub(crate) data: Option<UniqueId>,
     /// What `forward` uses instead of theta.
     pub(crate) evaluated: Option<Tensor<M::Weight, E, D>>,
 }
 
+/// Its `forward` computes with the posterior means, whatever that of the other does.
+impl<M: Map, Q: Posterior, P: Clone, E: Dtype, D: Storage<E>> Clone for Layer<M, Q, P, E, D> {
+    fn clone(&self) -> Self {
+        Layer {
+            theta: self.theta.clone(),
+            spread: self.spread.clone(),
+            bias: self.bias.clone(),
+            map: self.map.clone(),
+            posterior: self.posterior.clone(),
+            prior: self.prior.clone(),
+            settings: self.settings,
+            stream: self.stream,
+            data: self.data,
+            evaluated: None,
+        }
+    }
+}
+
 impl<M: Map, Q: Posterior, P: Prior + Default, E: Elem, D: Device<E>> TensorCollection<E, D> for Layer<M, Q, P, E, D> {
-    /// The prior's, the posterior's and the training's settings do not travel: they return to their defaults.
+    /// With the same posterior, prior and settings.
     type To<E2: Dtype, D2: Device<E2>> = Layer<M, Q, P, E2, D2>;
 
     fn iter_tensors<V: ModuleVisitor<Self, E, D>>(visitor: &mut V) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
@@ -155,22 +180,26 @@ impl<M: Map, Q: Posterior, P: Prior + Default, E: Elem, D: Device<E>> TensorColl
         let spread = if Q::TRAINED { TensorOptions::reset_with(spread) } else { TensorOptions::detached(spread) };
         let bias = |tensor: &mut Tensor<M::Bias, E, D>| if M::BIAS { fan_in::<M, _, _, _>(tensor) } else { Ok(()) };
         let bias = if M::BIAS { TensorOptions::reset_with(bias) } else { TensorOptions::detached(bias) };
+        // A layer that is taken to another device or precision is seen when its first tensor is; a new one has the defaults.
+        let seen = RefCell::new((Q::default(), P::default(), Settings::default()));
         visitor.visit_fields(
             (
-                Self::tensor("weight", |s| &s.theta, |s| &mut s.theta, TensorOptions::reset_with(fan_in::<M, _, _, _>)),
+                Self::tensor(
+                    "weight",
+                    |s| {
+                        seen.replace((s.posterior.clone(), s.prior.clone(), s.settings));
+                        &s.theta
+                    },
+                    |s| &mut s.theta,
+                    TensorOptions::reset_with(fan_in::<M, _, _, _>),
+                ),
                 Self::tensor(Q::SPREAD, |s| &s.spread, |s| &mut s.spread, spread),
                 Self::tensor("bias", |s| &s.bias, |s| &mut s.bias, bias),
             ),
-            |(theta, spread, bias)| Layer {
-                theta,
-                spread,
-                bias,
-                map: M::default(),
-                posterior: Q::default(),
-                prior: P::default(),
-                settings: Settings::default(),
-                stream: None,
-                evaluated: None,
+            |(theta, spread, bias)| {
+                let (posterior, prior, settings) = seen.take();
+                let (map, stream, data, evaluated) = (M::default(), None, None, None);
+                Layer { theta, spread, bias, map, posterior, prior, settings, stream, data, evaluated }
             },
         )
     }
@@ -216,127 +245,56 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
 }
 
 /// Evaluation: deterministic.
-impl<const I: usize, const O: usize, const BIAS: bool, B: Dim, Q, P, E, D> Module<Tensor<(B, Const<I>), E, D, NoneTape>>
-    for Layer<LinearMap<I, O, BIAS>, Q, P, E, D>
+impl<X: Shape, M: Reads<X>, Q, P, E, D> Module<Tensor<X, E, D, NoneTape>> for Layer<M, Q, P, E, D>
 where
     Q: Posterior,
     P: Prior,
     E: Elem,
     D: Backend<E>,
 {
-    type Output = Tensor<(B, Const<O>), E, D, NoneTape>;
+    type Output = Tensor<M::Output, E, D, NoneTape>;
     type Error = D::Err;
 
-    fn try_forward(&self, x: Tensor<(B, Const<I>), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
-        graph::affine(self, x, self.weights())
-    }
-}
-
-/// Training: sampled.
-impl<const I: usize, const O: usize, const BIAS: bool, B: Dim, Q, P, E, D> ModuleMut<Taped<(B, Const<I>), E, D>>
-    for Layer<LinearMap<I, O, BIAS>, Q, P, E, D>
-where
-    Q: Posterior,
-    P: Prior,
-    E: Elem,
-    D: Backend<E>,
-{
-    type Output = Taped<(B, Const<O>), E, D>;
-    type Error = D::Err;
-
-    fn try_forward_mut(&mut self, x: Taped<(B, Const<I>), E, D>) -> Result<Self::Output, D::Err> {
-        let seed = self.draw_seed();
-        let x = drop_inputs(&self.posterior, x, seed)?;
-        if self.settings.composed { graph::sampled(self, x, seed) } else { D::linear(self, x, seed, true) }
-    }
-}
-
-/// Training, from an input that has no tape: sampled, without the gradient of the input.
-impl<const I: usize, const O: usize, const BIAS: bool, B: Dim, Q, P, E, D>
-    ModuleMut<Tensor<(B, Const<I>), E, D, NoneTape>> for Layer<LinearMap<I, O, BIAS>, Q, P, E, D>
-where
-    Q: Posterior,
-    P: Prior,
-    E: Elem,
-    D: Backend<E>,
-{
-    type Output = Taped<(B, Const<O>), E, D>;
-    type Error = D::Err;
-
-    fn try_forward_mut(&mut self, x: Tensor<(B, Const<I>), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
-        let seed = self.draw_seed();
-        let x = drop_inputs(&self.posterior, x, seed)?.put_tape(OwnedTape::default());
-        if self.settings.composed { graph::sampled(self, x, seed) } else { D::linear(self, x, seed, false) }
-    }
-}
-
-/// Evaluation: deterministic.
-///
-/// # Errors
-/// A device error for an image, padding included, that is smaller than the kernel's reach.
-impl<M: Convolution, B: Dim, Q, P, E, D> Module<Tensor<(B, M::In, usize, usize), E, D, NoneTape>>
-    for Layer<M, Q, P, E, D>
-where
-    Q: Posterior,
-    P: Prior,
-    E: Elem,
-    D: Backend<E>,
-{
-    type Output = Tensor<(B, M::Out, usize, usize), E, D, NoneTape>;
-    type Error = D::Err;
-
-    fn try_forward(&self, x: Tensor<(B, M::In, usize, usize), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
+    fn try_forward(&self, x: Tensor<X, E, D, NoneTape>) -> Result<Self::Output, D::Err> {
         let weights = self.weights();
-        if self.settings.composed { graph::affine(self, x, weights) } else { D::conv2d_with(self, x, weights) }
+        if self.settings.composed { graph::affine(self, x, weights) } else { M::evaluate(self, x, weights) }
     }
 }
 
 /// Training: sampled.
-impl<M: Convolution, B: Dim, Q, P, E, D> ModuleMut<Taped<(B, M::In, usize, usize), E, D>> for Layer<M, Q, P, E, D>
+impl<X: Shape, M: Reads<X>, Q, P, E, D, T> ModuleMut<Tensor<X, E, D, T>> for Layer<M, Q, P, E, D>
 where
     Q: Posterior,
     P: Prior,
     E: Elem,
     D: Backend<E>,
+    T: OnTape<E, D>,
 {
-    type Output = Taped<(B, M::Out, usize, usize), E, D>;
+    type Output = Taped<M::Output, E, D>;
     type Error = D::Err;
 
-    fn try_forward_mut(&mut self, x: Taped<(B, M::In, usize, usize), E, D>) -> Result<Self::Output, D::Err> {
-        let seed = self.draw_seed();
-        let x = drop_inputs(&self.posterior, x, seed)?;
-        if self.settings.composed { graph::sampled(self, x, seed) } else { D::conv2d(self, x, seed, true) }
-    }
-}
-
-/// Training, from an input that has no tape: sampled, without the gradient of the input.
-impl<M: Convolution, B: Dim, Q, P, E, D> ModuleMut<Tensor<(B, M::In, usize, usize), E, D, NoneTape>>
-    for Layer<M, Q, P, E, D>
-where
-    Q: Posterior,
-    P: Prior,
-    E: Elem,
-    D: Backend<E>,
-{
-    type Output = Taped<(B, M::Out, usize, usize), E, D>;
-    type Error = D::Err;
-
-    fn try_forward_mut(&mut self, x: Tensor<(B, M::In, usize, usize), E, D, NoneTape>) -> Result<Self::Output, D::Err> {
-        let seed = self.draw_seed();
-        let x = drop_inputs(&self.posterior, x, seed)?.put_tape(OwnedTape::default());
-        if self.settings.composed { graph::sampled(self, x, seed) } else { D::conv2d(self, x, seed, false) }
+    fn try_forward_mut(&mut self, x: Tensor<X, E, D, T>) -> Result<Self::Output, D::Err> {
+        let (seed, is_data) = (self.draw_seed(), self.data == Some(id(&x)));
+        self.evaluated = None; // should a view never have been dropped
+        let x = drop_inputs(&self.posterior, T::on_tape(x), seed, is_data)?;
+        if self.settings.composed { graph::sampled(self, x, seed) } else { M::sample(self, x, seed, !is_data) }
     }
 }
 
 /// Binary dropout of the inputs; any other posterior leaves them alone.
-fn drop_inputs<S: Shape, Q: Posterior, E: Elem, D: Backend<E>, T: Tape<E, D>>(
+fn drop_inputs<S: Shape, Q: Posterior, E: Elem, D: Backend<E>>(
     posterior: &Q,
-    x: Tensor<S, E, D, T>,
+    x: Taped<S, E, D>,
     seed: u64,
-) -> Result<Tensor<S, E, D, T>, D::Err> {
+    is_data: bool,
+) -> Result<Taped<S, E, D>, D::Err> {
     let Noise::Dropout(rate) = posterior.noise() else { return Ok(x) };
     let (mut mask, shape) = (vec![E::default(); x.shape().num_elements()], *x.shape());
     noise::fill_mask(seed, rate, &mut mask);
     let mask = tensor_of(x.device(), &mask, shape)?;
-    x.try_mul(mask)
+    if !is_data {
+        return x.try_mul(mask);
+    }
+    let (x, tape) = x.split_tape();
+    Ok(x.try_mul(mask)?.put_tape(tape))
 }

@@ -3,12 +3,14 @@
 mod activation;
 mod adam;
 mod backend;
+mod build;
 mod checkpoint;
 mod compact;
 pub mod data;
 mod describe;
 mod elbo;
 mod error;
+mod finite;
 mod fused;
 mod gradients;
 mod graph;
@@ -38,6 +40,7 @@ mod training;
 mod transfer;
 mod unfold;
 mod variational;
+mod view;
 
 pub use dfdx;
 pub use sparsevd_infer as infer;
@@ -45,14 +48,16 @@ pub use sparsevd_priors as priors;
 
 pub use activation::ReLU;
 pub use adam::Adam;
-pub use backend::{Backend, Elem, Taped};
+pub use backend::{Backend, Elem, OnTape, Taped};
+pub use build::DeviceBuildExt;
 pub use checkpoint::{Checkpoints, LastCheckpoint};
 pub use compact::compact;
 pub use describe::Description;
 pub use elbo::{Elbo, Loss};
 pub use error::Error;
 pub use gradients::{GradientVariance, Variance, gradient_variance};
-pub use history::{Epoch, History};
+pub use graph::Reads;
+pub use history::{Epoch, History, Warning};
 pub use infer::FileError;
 pub use layer::{Estimator, Layer, Settings, SwitchOff, VARIANCE_FLOOR, Variational};
 pub use likelihood::{GaussianLikelihood, GaussianNoise, categorical};
@@ -61,7 +66,7 @@ pub use nets::{LeNet5, LeNet300100, VggConv, VggHalf, VggLike, VggQuarter};
 pub use network::{Layers, LayersMut, Network, Plain};
 pub use norm::{BatchNorm, Norm};
 pub use parts::within;
-pub use pool::{AvgPool2d, Flatten, MaxPool2d, Pooling, Traced};
+pub use pool::{AvgPool2d, Flatten, MaxPool2d, Pooling};
 pub use posterior::{
     Additive, AlphaPer, Bernoulli, Delta, Fixed, Multiplicative, Noise, PerLayer, PerOutput, PerWeight, Posterior,
     RateError,
@@ -71,12 +76,13 @@ pub use posterior_file::{
     posterior_to_bytes, save_posterior, save_posterior_with,
 };
 pub use predict::{Classifier, Evaluate, predict};
-pub use schedule::Schedule;
+pub use schedule::{Schedule, WarmUp};
 pub use sparsity::{LayerSparsity, Sparsity, THRESHOLD, mask};
 pub use threads::on_threads;
 pub use trainer::Trainer;
 pub use transfer::copy_means;
 pub use variational::{VariationalLayer, Weights};
+pub use view::View;
 
 use priors::{Ard, Flat, Gaussian, LogUniform};
 
@@ -107,8 +113,8 @@ pub mod prelude {
     pub use crate::priors::{Ard, Flat, Gaussian, Laplace, LogUniform, Normal, ScaleMixture, StudentT};
     pub use crate::priors::{Moments, Prior, Real, Shared};
     pub use crate::*;
-    // `Tape`, `Error` and `Gaussian` here are this library's, and so are the modules that dfdx has too.
-    pub use crate::ReLU;
+    // Where dfdx has the same name, this library's is meant.
+    pub use crate::{DeviceBuildExt, ReLU};
     pub use dfdx::nn::BuildOnDevice;
     pub use dfdx::nn::builders::*;
     pub use dfdx::shapes::*;

@@ -52,7 +52,8 @@ pub fn categorical<const C: usize, B: Dim, E: Elem, D: Backend<E>>(
 /// let y: Tensor<(usize, Const<1>), f32, Cpu> = dev.sample_normal_like(&(100, Const));
 /// let (elbo, mut adam) = (Elbo::new(100)?.warm_up(0.0, 5.0)?, Adam::new(1e-2));
 /// for epoch in 0..10 {
-///     let nll = net.1.nll(net.0.forward_mut(x.clone()), y.clone())?;
+///     let inputs = net.input(x.clone());
+///     let nll = net.1.nll(net.0.forward_mut(inputs), y.clone())?;
 ///     let loss = elbo.loss(&net, nll, f64::from(epoch))?;
 ///     adam.step(&mut net, loss.objective)?;
 /// }

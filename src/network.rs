@@ -6,13 +6,15 @@ use sparsevd_priors::{Normal, Prior};
 
 use crate::backend::{Backend, Elem, Taped};
 use crate::describe::{Description, named};
-use crate::error::{Error, setting};
+use crate::error::Error;
 use crate::layer::{Layer, Settings};
 use crate::map::Map;
 use crate::parts::misfit;
 use crate::posterior::{Noise, Posterior};
 use crate::sparsity::Sparsity;
+use crate::tensors::id;
 use crate::variational::{VariationalLayer, Weights, floats};
+use crate::view::View;
 
 /// The layers of a network, each with its path, such as `"0"` or `"2.0"`.
 pub type Layers<'a, E, D> = Vec<(String, &'a dyn VariationalLayer<E, D>)>;
@@ -55,6 +57,7 @@ pub type Plain = Vec<(String, Op)>;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not known as part of a network",
+    note = "a tuple has at most six parts; nest them for more: `((A, B, C), (D, E, F), G)`",
     note = "a module without variational layers says so with `impl<E: Elem, D: Backend<E>> Network<E, D> for {Self} {{}}`",
     note = "one with layers hands `visit` and `visit_mut` on to each of its fields",
     note = "where the type is not yours, wrap it in a struct that is"
@@ -118,32 +121,58 @@ pub trait Network<E: Elem, D: Backend<E>> {
         layers.try_fold(first, |sum, kl| sum.try_add(kl?).map_err(Error::device))
     }
 
-    /// Chooses the weights that `forward` computes with, until it is called again. Training does not look at them, and
-    /// they do not follow it.
+    /// The network with `forward` computing with these weights, for as long as the [`View`] lives. Nothing can train or
+    /// change the network meanwhile; afterwards `forward` computes with the posterior means again.
+    ///
+    /// ```
+    /// # use sparsevd::prelude::*;
+    /// # fn main() -> Result<(), Error> {
+    /// let device = Cpu::seed_from_u64(0);
+    /// let mut net = device.build_module::<SparseVdLinear<4, 2>, f32>();
+    /// let x: Tensor<(usize, Const<4>), f32, _> = device.sample_normal_like(&(8, Const));
+    /// let pruned = net.with_weights(Weights::Pruned(3.0))?.forward(x.clone());
+    /// let draw = net.with_weights(Weights::Sample(1))?.forward(x.clone());
+    /// let mean = net.forward(x);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Setting`] for a threshold that is NaN; the device's.
-    fn use_weights(&mut self, weights: Weights) -> Result<(), Error> {
-        if let Weights::Pruned(threshold) = weights {
-            setting(!threshold.is_nan(), "threshold", threshold, "a number")?;
-        }
-        for (i, (_, layer)) in self.layers_mut().into_iter().enumerate() {
-            layer.use_weights(match weights {
-                Weights::Sample(seed) => Weights::Sample(seed.wrapping_add((i as u64) << 32)),
-                other => other,
-            })?;
-        }
-        Ok(())
+    fn with_weights(&mut self, weights: Weights) -> Result<View<'_, Self, E, D>, Error>
+    where
+        Self: Sized,
+    {
+        View::new(self, weights)
     }
 
-    /// Sets how every layer trains. Another device or precision starts from the default again, as for
-    /// [`set_prior`](Network::set_prior).
+    /// Puts a batch of data on a tape, for `forward_mut`. Layers know it from then on, and do not compute its gradient: a
+    /// third of the products of a first dense layer. For a gradient in the data use dfdx's `x.leaky_trace()` instead.
+    ///
+    /// ```
+    /// # use sparsevd::prelude::*;
+    /// # fn main() -> Result<(), Error> {
+    /// let device = Cpu::seed_from_u64(0);
+    /// let mut net = device.build_module::<SparseVdLinear<4, 2>, f32>();
+    /// let x: Tensor<(usize, Const<4>), f32, _> = device.sample_normal_like(&(8, Const));
+    /// let x = net.input(x);
+    /// let logits = net.forward_mut(x);
+    /// # Ok(()) }
+    /// ```
+    fn input<S: Shape>(&mut self, x: Tensor<S, E, D>) -> Taped<S, E, D>
+    where
+        Self: Sized,
+    {
+        let data = id(&x);
+        self.layers_mut().into_iter().for_each(|(_, layer)| layer.expect_data(data));
+        x.put_tape(OwnedTape::default())
+    }
+
+    /// Sets how every layer trains.
     fn configure(&mut self, settings: Settings) {
         self.layers_mut().into_iter().for_each(|(_, layer)| *layer.settings() = settings);
     }
 
-    /// Gives all layers with a prior of this type the hyper-parameters of `prior`; returns how many there were. Another
-    /// device or precision (dfdx's `to_device`, `to_dtype`) starts from the default again.
+    /// Gives all layers with a prior of this type the hyper-parameters of `prior`; returns how many there were.
     ///
     /// Between epochs, too: a hyper-parameter that is learned in a way of your own is set so. Files say which one they were
     /// written with, and are read only by a network that has been given the same: keep it beside them
@@ -191,7 +220,7 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Network<E, D> for L
         }
         let (mut kept, mut precision) = (0, 0.0);
         let mut pruned = |q: Normal<f64>| {
-            if q.log_alpha() >= threshold || q.mean == 0.0 {
+            if self.prunes(&q, threshold) {
                 return 0.0;
             }
             (kept, precision) = (kept + 1, precision + 1.0 / q.var());

@@ -1,5 +1,7 @@
 //! Batch normalisation.
 
+use std::cell::Cell;
+
 use dfdx::nn::modules::Module;
 use dfdx::nn::tensor_collection::*;
 use dfdx::nn::{BuildOnDevice, ModuleMut};
@@ -18,7 +20,7 @@ use crate::parts::{self, misfit};
 /// Training takes mean and (biased) variance from the batch, over data and positions, and moves the running ones towards
 /// them by a tenth (towards the unbiased variance); evaluation uses the running ones. Parameters, their names and their
 /// defaults are those of dfdx's `BatchNorm1D` and `BatchNorm2D`, which compose with our layers too, on one thread. A single
-/// number has no variance: a batch of one vector comes out as the bias, and leaves the running moments as they are.
+/// number has no variance: a batch of one vector cannot be trained on.
 ///
 /// # Shapes
 /// `(batch, C)` or `(batch, C, height, width)`, unchanged.
@@ -60,20 +62,25 @@ impl<const C: usize, E: Elem, D: Device<E>> TensorCollection<E, D> for Norm<C, E
     fn iter_tensors<V: ModuleVisitor<Self, E, D>>(visitor: &mut V) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
         let ones = || TensorOptions::detached(|t: &mut Tensor<Rank1<C>, E, D>| t.try_fill_with_ones());
         let zeros = || TensorOptions::detached(|t: &mut Tensor<Rank1<C>, E, D>| t.try_fill_with_zeros());
+        let seen = Cell::new((1e-5, 0.1)); // those of a norm that is taken to another device or precision; the defaults
         visitor.visit_fields(
             (
-                Self::tensor("scale", |s| &s.scale, |s| &mut s.scale, TensorOptions::reset_to_ones()),
+                Self::tensor(
+                    "scale",
+                    |s| {
+                        seen.set((s.epsilon, s.momentum));
+                        &s.scale
+                    },
+                    |s| &mut s.scale,
+                    TensorOptions::reset_to_ones(),
+                ),
                 Self::tensor("bias", |s| &s.bias, |s| &mut s.bias, TensorOptions::reset_to_zeros()),
                 Self::tensor("running_mean", |s| &s.running_mean, |s| &mut s.running_mean, zeros()),
                 Self::tensor("running_var", |s| &s.running_var, |s| &mut s.running_var, ones()),
             ),
-            |(scale, bias, running_mean, running_var)| Norm {
-                scale,
-                bias,
-                running_mean,
-                running_var,
-                epsilon: 1e-5,
-                momentum: 0.1,
+            |(scale, bias, running_mean, running_var)| {
+                let (epsilon, momentum) = seen.get();
+                Norm { scale, bias, running_mean, running_var, epsilon, momentum }
             },
         )
     }
@@ -98,7 +105,7 @@ impl<const C: usize, E: Elem, D: Backend<E>> Norm<C, E, D> {
     {
         let (y, moments) = D::batch_norm(self, x)?;
         if moments.iter().any(|m| m.count < 2.0) {
-            return Ok(y);
+            return Err(D::shape_error()); // a single number has no variance
         }
         let moved = |running: &Tensor<Rank1<C>, E, D>, to: fn(&Moments) -> f64| {
             let step = |(old, m): (&E, &Moments)| E::of((1.0 - self.momentum) * old.f64() + self.momentum * to(m));
@@ -223,12 +230,11 @@ mod tests {
     }
 
     #[test]
-    fn a_single_number_leaves_the_moments() {
+    fn a_single_number_is_refused() {
         let device = Cpu::default();
         let mut norm = device.build_module::<BatchNorm<2>, f32>();
-        let y = norm.forward_mut(device.tensor([[3.0, -1.0]]).leaky_trace());
-        assert_eq!((y.as_vec(), norm.running_mean.array()), (vec![0.0; 2], [0.0; 2]));
-        assert_eq!(norm.running_var.array(), [1.0; 2]);
+        assert!(norm.try_forward_mut(device.tensor([[3.0, -1.0]]).leaky_trace()).is_err());
+        assert_eq!((norm.running_mean.array(), norm.running_var.array()), ([0.0; 2], [1.0; 2]));
     }
 
     /// Parameters need not be contiguous: one number for all channels, which gets the sum of their gradients.

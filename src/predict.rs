@@ -16,14 +16,14 @@ use crate::variational::Weights;
 /// and evaluating one needs. Implemented by every module that can.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be trained as a classifier",
-    note = "its first part must be a variational layer or `Traced`, each part must read as many numbers as the one before it gives, and the last gives `(batch, classes)` scores",
+    note = "each part must read as many numbers as the one before it gives, and the last gives `(batch, classes)` scores",
     note = "a convolutional network reads images: give it `split.images()`"
 )]
 pub trait Classifier<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout = Vectors>:
     Network<E, D>
     + TensorCollection<E, D>
     + Module<Tensor<L::Shape<I>, E, D>, Output = Tensor<(usize, Const<C>), E, D>>
-    + ModuleMut<Tensor<L::Shape<I>, E, D>, Output = Taped<(usize, Const<C>), E, D>>
+    + ModuleMut<Taped<L::Shape<I>, E, D>, Output = Taped<(usize, Const<C>), E, D>>
 {
 }
 
@@ -31,7 +31,7 @@ impl<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout> Class
     N: Network<E, D>
         + TensorCollection<E, D>
         + Module<Tensor<L::Shape<I>, E, D>, Output = Tensor<(usize, Const<C>), E, D>>
-        + ModuleMut<Tensor<L::Shape<I>, E, D>, Output = Taped<(usize, Const<C>), E, D>>
+        + ModuleMut<Taped<L::Shape<I>, E, D>, Output = Taped<(usize, Const<C>), E, D>>
 {
 }
 
@@ -54,7 +54,7 @@ pub enum Evaluate {
 /// Data of a batch at a time, so that evaluation needs little memory.
 const BATCH: usize = 100;
 
-/// The network's predictions for a data set. Afterwards `forward` uses the posterior means again.
+/// The network's predictions for a data set.
 ///
 /// # Errors
 /// [`Error::Input`] if the images do not have `I` pixels, or channels, or if a module's [`visit`](Network::visit) or
@@ -67,12 +67,7 @@ pub fn predict<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout
     how: Evaluate,
 ) -> Result<Predictions, Error> {
     fits(network, data)?;
-    let mut pass = |weights: Weights| {
-        network.use_weights(weights)?;
-        let logits = logits(network, data);
-        network.use_weights(Weights::Mean)?;
-        logits
-    };
+    let mut pass = |weights: Weights| logits(&*network.with_weights(weights)?, data);
     match how {
         Evaluate::Mean => Ok(Predictions::from_logits(&pass(Weights::Mean)?, C)?),
         Evaluate::Pruned(threshold) => Ok(Predictions::from_logits(&pass(Weights::Pruned(threshold))?, C)?),

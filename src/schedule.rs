@@ -1,4 +1,4 @@
-//! Learning-rate schedules.
+//! Schedules of the learning rate and of the KL weight.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,39 @@ impl Schedule {
                 setting(*factor > 0.0 && *factor <= 1.0, "schedule.factor", *factor, "more than 0 and at most 1")
             }
             Schedule::Constant | Schedule::HalfThenLinear => Ok(()),
+        }
+    }
+}
+
+/// The part of a training over which the KL weight rises from 0, linearly. Epochs count from 0, and each has one weight: 0 at
+/// the first of the two and before, the full one from the second on.
+///
+/// Without a warm-up the KL outweighs the likelihood while the network has learned nothing, and prunes all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarmUp {
+    /// From the first to the second share of the epochs.
+    Share(f64, f64),
+    /// From the first to the second epoch.
+    Epochs(f64, f64),
+    /// The whole KL from the start.
+    Off,
+}
+
+/// From a twentieth to a half of the epochs, as in this library's experiments.
+impl Default for WarmUp {
+    fn default() -> Self {
+        WarmUp::Share(0.05, 0.5)
+    }
+}
+
+impl WarmUp {
+    /// The two epochs, in a training of so many.
+    pub fn between(&self, epochs: usize) -> (f64, f64) {
+        match *self {
+            WarmUp::Share(from, to) => (from * epochs as f64, to * epochs as f64),
+            WarmUp::Epochs(from, to) => (from, to),
+            WarmUp::Off => (0.0, 0.0),
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct LayerSparsity {
     pub outputs: usize,
     /// Weights.
     pub weights: usize,
-    /// Weights that stay: log alpha below the threshold and a mean that is not zero.
+    /// Weights that stay, as [`VariationalLayer::kept`] says.
     pub kept: usize,
     /// Inputs that no kept weight reads.
     pub dead_inputs: usize,
@@ -63,10 +63,9 @@ impl LayerSparsity {
     }
 }
 
-/// Which weights of a layer stay.
+/// Which weights of a layer stay: [`VariationalLayer::kept`].
 pub fn mask<E: Elem, D: Backend<E>>(layer: &dyn VariationalLayer<E, D>, threshold: f64) -> Vec<bool> {
-    let kept = |(theta, log_alpha): (f64, f64)| theta != 0.0 && log_alpha < threshold;
-    layer.theta().into_iter().zip(layer.log_alpha()).map(kept).collect()
+    layer.kept(threshold)
 }
 
 impl Sparsity {

@@ -145,7 +145,7 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Reader<E> {
 }
 
 /// What tells tensors apart; dfdx gives it out only here.
-fn id<S: Shape, E: Elem, D: Backend<E>>(tensor: &Tensor<S, E, D>) -> UniqueId {
+pub(crate) fn id<S: Shape, E: Elem, D: Backend<E>, T>(tensor: &Tensor<S, E, D, T>) -> UniqueId {
     let mut one = UnusedTensors::default();
     one.add(tensor);
     one.ids[0]

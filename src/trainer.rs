@@ -11,12 +11,12 @@ use crate::elbo::Elbo;
 use crate::error::{Error, setting};
 use crate::history::{Epoch, History};
 use crate::predict::{Classifier, fits};
-use crate::schedule::Schedule;
-use crate::training::Training;
+use crate::schedule::{Schedule, WarmUp};
+use crate::training::{Training, norm_of_one};
 
-/// Trains a classifier with Adam on the negative ELBO, in shuffled mini-batches: by default 100 epochs in batches of 100
-/// at 1e-3, which falls as [`Schedule`]'s default has it, with the whole KL from the start (Sparse VD wants a
-/// [`warm_up`](Trainer::warm_up)).
+/// Trains a classifier with Adam on the negative ELBO, in shuffled mini-batches. The defaults are the recipe of this library's
+/// experiments: 100 epochs in batches of 100 at 1e-3, which falls to zero over the second half, while the KL weight rises to
+/// 1 over the first ([`WarmUp`]).
 ///
 /// The same seed and network give the same result, whatever the number of threads; [`on_threads`](crate::on_threads) chooses
 /// it, and makes training of small networks faster.
@@ -33,9 +33,8 @@ pub struct Trainer {
     pub schedule: Schedule,
     /// The KL weight after the warm-up.
     pub beta: f64,
-    /// The epochs between which the KL weight rises from 0. They count from 0, and each has one weight: 0 at the first of
-    /// the two and before, the full one from the second on.
-    pub warm_up: (f64, f64),
+    /// How the KL weight rises from 0.
+    pub warm_up: WarmUp,
     /// How images are shifted, warped and mirrored, anew each time they are seen; not at all by default.
     pub augment: Augment,
     /// Determines the order of the data, their augmentation and the noise.
@@ -52,7 +51,7 @@ impl Default for Trainer {
             learning_rate: 1e-3,
             schedule: Schedule::default(),
             beta: 1.0,
-            warm_up: (0.0, 0.0),
+            warm_up: WarmUp::default(),
             augment: Augment::default(),
             seed: 0,
             progress: true,
@@ -73,7 +72,7 @@ impl Trainer {
         data: &Dataset<L>,
     ) -> Result<History, Error>
     where
-        N: Classifier<I, C, E, D, L>,
+        N: Classifier<I, C, E, D, L>, // a convolutional network reads `split.images()`
     {
         self.fit_with(network, data, |_, _| ControlFlow::Continue(()))
     }
@@ -190,6 +189,9 @@ impl Trainer {
             let threshold = layer.settings().threshold.unwrap_or(0.0);
             setting(threshold.is_finite(), "trained-in threshold", threshold, "finite, or None")?;
         }
+        if L::dims(data.dims()).len() == 1 {
+            norm_of_one(network, self.batch)?; // in images a norm has all positions
+        }
         let mut training = Training::new(self, network, data, elbo)?;
         checkpoints.map_or(Ok(()), |checkpoints| training.keep(network, checkpoints))?;
         let device = training.device.clone();
@@ -207,6 +209,7 @@ impl Trainer {
         setting(rate > 0.0 && rate.is_finite(), "learning_rate", rate, "positive and finite")?;
         self.schedule.check()?;
         self.augment.check(data)?;
-        Elbo::new(data.len())?.beta(self.beta)?.warm_up(self.warm_up.0, self.warm_up.1)
+        let (from, to) = self.warm_up.between(self.epochs);
+        Elbo::new(data.len())?.beta(self.beta)?.warm_up(from, to)
     }
 }

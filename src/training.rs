@@ -18,14 +18,16 @@ use crate::checkpoint::{self, Checkpoints, Fingerprint, Keeper, LastCheckpoint, 
 use crate::data::{Dataset, Layout};
 use crate::elbo::Elbo;
 use crate::error::Error;
-use crate::history::{Epoch, History};
+use crate::finite;
+use crate::history::{Epoch, History, Warning};
 use crate::likelihood::categorical;
 use crate::network::Network;
 use crate::predict::{Classifier, batch, inputs};
-use crate::sparsity::THRESHOLD;
+use crate::sparsity::{Sparsity, THRESHOLD};
 use crate::trainer::Trainer;
 
-use checks::{check_finite, check_weights, misclassified};
+pub(crate) use checks::norm_of_one;
+use checks::{entropy, misclassified};
 pub(crate) use seeds::mix;
 use seeds::{order, seed_noise};
 
@@ -118,7 +120,7 @@ impl<'a, E: Elem, D: Backend<E>, L: Layout> Training<'a, E, D, L> {
                 stopped = true;
             } else {
                 let Progress { epoch, step, .. } = self.progress;
-                check_weights(network, epoch, step).map_err(|error| error.after(self.last.as_ref()))?;
+                finite::weights(network).map_err(|error| self.failed(error, epoch, step))?;
                 let mut record = self.record(network)?;
                 stopped = after_epoch(network, &mut record).is_break() || self.is_stopped();
                 self.show(&record);
@@ -127,6 +129,9 @@ impl<'a, E: Elem, D: Backend<E>, L: Layout> Training<'a, E, D, L> {
             if stopped || self.is_due() || self.progress.epoch == self.trainer.epochs {
                 self.save(network)?;
             }
+        }
+        if let Some(warning) = self.progress.history.warning() {
+            self.bar.println(format!("warning: {warning}"));
         }
         self.bar.finish_and_clear();
         Ok(self.history())
@@ -170,14 +175,22 @@ impl<'a, E: Elem, D: Backend<E>, L: Layout> Training<'a, E, D, L> {
         let seed = mix(mix(self.trainer.seed, epoch as u64), step as u64);
         seed_noise(network, seed);
         let labels: Vec<usize> = which.iter().map(|&i| self.data.label(i)).collect();
-        let logits = network.try_forward_mut(self.inputs::<I>(which, seed)?).map_err(Error::device)?;
+        let x = network.input(self.inputs::<I>(which, seed)?);
+        let logits = network.try_forward_mut(x);
+        let logits = logits.map_err(|error| norm_of_one(network, which.len()).err().unwrap_or(Error::device(error)))?;
         self.progress.wrong += misclassified(&logits, &labels);
-        let loss = self.elbo.loss(network, categorical(logits, &labels)?, epoch as f64)?;
-        check_finite(network, &loss, epoch, step).map_err(|error| error.after(self.last.as_ref()))?;
+        let loss = self.elbo.loss(network, categorical(logits, &labels)?, epoch as f64);
+        let loss = loss.map_err(|error| self.failed(error, epoch, step))?;
         self.progress.nll += loss.nll;
         self.progress.kl = loss.kl;
+        self.adam.step(network, loss.objective).map_err(|error| self.failed(error, epoch, step))?;
         self.progress.step += 1;
-        self.adam.step(network, loss.objective)
+        Ok(())
+    }
+
+    /// An error of this step, with the last good checkpoint where numbers ceased to be numbers.
+    fn failed(&self, error: Error, epoch: usize, step: usize) -> Error {
+        error.while_training(epoch, step).after(self.last.as_ref())
     }
 
     /// Some of the data, augmented as the step's seed decides.
@@ -195,17 +208,28 @@ impl<'a, E: Elem, D: Backend<E>, L: Layout> Training<'a, E, D, L> {
     fn record(&mut self, network: &impl Network<E, D>) -> Result<Epoch, Error> {
         self.tick();
         let Progress { epoch, step, nll, kl, wrong, seconds, .. } = self.progress;
+        let (nll, sparsity) = (nll / step as f64, network.sparsity(THRESHOLD)?);
         Ok(Epoch {
             epoch,
             learning_rate: self.adam.learning_rate,
             beta: self.elbo.beta_at(epoch as f64),
-            nll: nll / step as f64,
+            nll,
             kl,
             train_error: wrong as f64 / (step * self.trainer.batch) as f64,
             test: None,
-            sparsity: network.sparsity(THRESHOLD)?,
+            warning: self.warning(epoch, nll, &sparsity),
+            sparsity,
             seconds,
         })
+    }
+
+    /// A sign that nothing is learned.
+    fn warning(&self, epoch: usize, nll: f64, sparsity: &Sparsity) -> Option<Warning> {
+        if sparsity.kept() == 0 {
+            return Some(Warning::AllPruned);
+        }
+        let classes = entropy(self.data.labels());
+        (epoch > 0 && classes > 0.0 && nll > 0.98 * classes).then_some(Warning::NothingLearned)
     }
 
     fn save<N, const I: usize, const C: usize>(&mut self, network: &N) -> Result<(), Error>
@@ -219,7 +243,7 @@ impl<'a, E: Elem, D: Backend<E>, L: Layout> Training<'a, E, D, L> {
         let here = self.here(checkpoints);
         let LastCheckpoint { epoch, step, .. } = here;
         let packed = keeper.pack(network, &mut self.adam, &self.progress);
-        let packed = packed.map_err(|error| error.while_training(epoch, step).after(self.last.as_ref()))?;
+        let packed = packed.map_err(|error| self.failed(error, epoch, step))?;
         checkpoint::write(&checkpoints.path, &packed).map_err(|source| Error::Checkpoint { epoch, step, source })?;
         self.last = Some(here);
         Ok(())
@@ -255,8 +279,9 @@ impl<'a, E: Elem, D: Backend<E>, L: Layout> Training<'a, E, D, L> {
     fn show(&self, epoch: &Epoch) {
         self.bar.set_prefix(format!("{}/{}", epoch.epoch + 1, self.trainer.epochs));
         let (error, sparse) = (100.0 * epoch.train_error, 100.0 * epoch.sparsity.sparsity());
+        let warning = epoch.warning.map_or(String::new(), |warning| format!("  WARNING: {warning}"));
         self.bar.set_message(format!(
-            "nll {:.3}  kl {:.0}  train error {error:.2} %  sparse {sparse:.1} %",
+            "nll {:.3}  kl {:.0}  train error {error:.2} %  sparse {sparse:.1} %{warning}",
             epoch.nll, epoch.kl
         ));
     }

@@ -14,7 +14,6 @@ use crate::tensors::{self, Named};
 ///
 /// Tensors are matched by name, `"0.weight"` to `"0.weight"`, which dfdx's `Linear` and this library's layers share.
 /// Means are `weight` and `bias` of any part, and what norms have; another name in a module of yours is passed over.
-/// `forward` computes with them after `use_weights(Weights::Mean)`, where it was told to compute with others.
 /// Layers without a bias neither give nor take one. What only the target has (log sigma^2) stays; set it with
 /// [`VariationalLayer::set_spread`](crate::VariationalLayer::set_spread).
 ///

@@ -11,7 +11,7 @@ use crate::layer::{Layer, Settings, SwitchOff, fill};
 use crate::map::{Grid, Map};
 use crate::posterior::{Noise, Posterior};
 
-/// Which weights `forward` computes with.
+/// The weights that `forward` computes with, through [`Network::with_weights`](crate::Network::with_weights).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Weights {
     /// The posterior means: the default.
@@ -37,10 +37,17 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     fn theta(&self) -> Vec<f64>;
     /// log alpha of every weight, in the same order.
     fn log_alpha(&self) -> Vec<f64>;
-    /// Chooses the weights of `forward`.
-    #[allow(clippy::missing_errors_doc, reason = "the device's")]
+    /// Which weights pruning at this threshold on log alpha keeps, in the same order: those with log alpha below it and a
+    /// mean that is not zero. Where the spread is not trained (binary and Gaussian dropout, an ordinary layer) log alpha says
+    /// nothing about single weights, and the mean alone decides.
+    fn kept(&self, threshold: f64) -> Vec<bool>;
+    /// Chooses the weights of `forward`, for a [`View`](crate::View).
+    #[doc(hidden)]
     fn use_weights(&mut self, weights: Weights) -> Result<(), Error>;
-    /// Replaces the means; `forward` uses them from then on.
+    /// The posterior means again.
+    #[doc(hidden)]
+    fn use_means(&mut self);
+    /// Replaces the means.
     #[allow(clippy::missing_errors_doc, reason = "the device's")]
     fn set_theta(&mut self, theta: &[f64]) -> Result<(), Error>;
     /// Gives every weight the same spread (log sigma^2 or log alpha, as the posterior has it).
@@ -48,6 +55,9 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     fn set_spread(&mut self, spread: f64) -> Result<(), Error>;
     /// Fixes the noise of the training passes that follow.
     fn seed_noise(&mut self, seed: u64);
+    /// Notes that the tensor with this identity is data, whose gradient nobody needs.
+    #[doc(hidden)]
+    fn expect_data(&mut self, data: UniqueId);
     /// The gradients of the means and of the spread, where that is trained; zeros where no gradient arrived.
     #[allow(clippy::missing_errors_doc, reason = "the device's")]
     #[allow(clippy::type_complexity, reason = "a pair")]
@@ -100,8 +110,23 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
         self.marginals().iter().map(Normal::log_alpha).collect()
     }
 
+    fn kept(&self, threshold: f64) -> Vec<bool> {
+        self.marginals().iter().map(|q| !self.prunes(q, threshold)).collect()
+    }
+
     fn use_weights(&mut self, weights: Weights) -> Result<(), Error> {
-        self.use_weights(weights)
+        self.evaluated = match weights {
+            Weights::Mean => None,
+            Weights::Pruned(threshold) => {
+                Some(self.weights_from(|_, q| if self.prunes(&q, threshold) { 0.0 } else { q.mean })?)
+            }
+            Weights::Sample(seed) => self.draw(seed)?,
+        };
+        Ok(())
+    }
+
+    fn use_means(&mut self) {
+        self.evaluated = None;
     }
 
     fn set_theta(&mut self, theta: &[f64]) -> Result<(), Error> {
@@ -110,7 +135,6 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
             let problem = format!("{} means for a layer of {} weights", theta.len(), M::grid().len());
             return Err(Error::Mismatch(vec![problem]));
         }
-        self.evaluated = None;
         overwrite(&mut self.theta, &theta).map_err(Error::device)
     }
 
@@ -121,6 +145,10 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
 
     fn seed_noise(&mut self, seed: u64) {
         self.stream = Some(seed);
+    }
+
+    fn expect_data(&mut self, data: UniqueId) {
+        self.data = Some(data);
     }
 
     fn gradients(&self, gradients: &mut Gradients<E, D>) -> Result<(Vec<f64>, Option<Vec<f64>>), Error> {
@@ -170,21 +198,9 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
 }
 
 impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D> {
-    /// Chooses the weights that `forward` computes with, as [`Network::use_weights`](crate::Network::use_weights) does
-    /// for all layers of a network.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] for a threshold that is NaN; the device's.
-    pub fn use_weights(&mut self, weights: Weights) -> Result<(), Error> {
-        self.evaluated = match weights {
-            Weights::Mean => None,
-            Weights::Pruned(threshold) => {
-                setting(!threshold.is_nan(), "threshold", threshold, "a number")?;
-                Some(self.weights_from(|_, q| if q.log_alpha() < threshold { q.mean } else { 0.0 })?)
-            }
-            Weights::Sample(seed) => self.draw(seed)?,
-        };
-        Ok(())
+    /// Whether pruning at this threshold removes a weight. A spread that is not trained says nothing about single weights.
+    pub(crate) fn prunes(&self, q: &Normal<f64>, threshold: f64) -> bool {
+        q.mean == 0.0 || Q::TRAINED && q.log_alpha() >= threshold
     }
 
     /// The posterior of every weight, in `f64`.
@@ -215,7 +231,7 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
                 noise::fill(seed, &mut eps);
                 let off = |q: &Normal<f64>| {
                     let Settings { threshold, switch_off, .. } = self.settings;
-                    switch_off == SwitchOff::Weight && threshold.is_some_and(|threshold| q.log_alpha() >= threshold)
+                    switch_off == SwitchOff::Weight && threshold.is_some_and(|threshold| self.prunes(q, threshold))
                 };
                 self.weights_from(|i, q| if off(&q) { 0.0 } else { q.mean + q.std() * eps[i] }).map(Some)
             }

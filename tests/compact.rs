@@ -28,8 +28,7 @@ where
         + Module<Tensor<(usize, Const<I>, usize, usize), f32, Cpu>, Output = Tensor<(usize, Const<O>), f32, Cpu>>,
 {
     let x: Tensor<_, f32, _> = Cpu::seed_from_u64(9).sample_normal_like(&(data, Const::<I>, h, w));
-    net.use_weights(Weights::Pruned(THRESHOLD)).unwrap();
-    let pruned = net.forward(x.clone()).as_vec();
+    let pruned = net.with_weights(Weights::Pruned(THRESHOLD)).unwrap().forward(x.clone()).as_vec();
     let small = compact(net, &[I, h, w], THRESHOLD).unwrap();
     same_in_all_forms(&small, &x.as_vec());
     [pruned, small.forward(&x.as_vec(), &mut Scratch::default()).unwrap().to_vec()]
@@ -111,12 +110,11 @@ proptest! {
         let mut net = Cpu::seed_from_u64(seed).build_module::<LeNet300100<LogUniform, Additive, 64>, f32>();
         thin(&mut net, keep, &mut StdRng::seed_from_u64(seed));
         let x: Tensor<_, f32, _> = Cpu::seed_from_u64(9).sample_normal_like(&(data, Const::<64>));
-        net.use_weights(Weights::Pruned(THRESHOLD)).unwrap();
         let small = compact(&net, &[64], THRESHOLD).unwrap();
         same_in_all_forms(&small, &x.as_vec());
         let mut scratch = Scratch::default();
         let found = small.forward(&x.as_vec(), &mut scratch).unwrap().to_vec();
-        close(&found, &net.forward(x.clone()).as_vec());
+        close(&found, &net.with_weights(Weights::Pruned(THRESHOLD)).unwrap().forward(x.clone()).as_vec());
         let again = CompactNet::from_bytes(&small.to_bytes(Precision::Single).unwrap()).unwrap();
         prop_assert_eq!(again.forward(&x.as_vec(), &mut scratch).unwrap(), &found[..]);
         prop_assert_eq!(again.report().unwrap(), small.report().unwrap());

@@ -109,8 +109,9 @@ where
     let x = batch::<M, E>(&x, size);
     let Some((expected, [rows, cols])) = expected else {
         assert!(known.is_err());
-        assert!(net.try_forward(x.clone()).is_err() && net.try_forward_mut(x.clone()).is_err());
-        return assert!(net.try_forward_mut(x.leaky_trace()).is_err());
+        assert!(net.try_forward(x.clone()).is_err() && net.try_forward_mut(x.leaky_trace()).is_err());
+        let x = net.input(x);
+        return assert!(net.try_forward_mut(x).is_err());
     };
     assert_eq!(known.unwrap(), Some(vec![M::OUTPUTS, rows, cols]));
     let y = net.forward(x.clone());
@@ -118,8 +119,9 @@ where
     assert_close(&floats(&y), &expected, tolerance, "forward");
     for composed in [false, true] {
         net.settings.composed = composed;
-        assert_close(&floats(&net.forward_mut(x.clone())), &expected, tolerance, "forward_mut");
-        assert_close(&floats(&net.forward_mut(x.leaky_trace())), &expected, tolerance, "forward_mut, traced");
+        let data = net.input(x.clone());
+        assert_close(&floats(&net.forward_mut(data)), &expected, tolerance, "forward_mut of data");
+        assert_close(&floats(&net.forward_mut(x.leaky_trace())), &expected, tolerance, "forward_mut");
     }
 }
 
@@ -280,7 +282,7 @@ fn surprise(draws: &Draws, mean: &[f64], variance: &[f64]) -> [f64; 3] {
 fn draws<M: Convolution, Q: Posterior>(net: &mut Conv<M, Q>, x: &[f64], size: [usize; 2]) -> Draws {
     const COPIES: usize = 4000;
     net.seed_noise(5);
-    let y = floats(&net.forward_mut(batch::<M, f64>(&x.repeat(COPIES), size)));
+    let y = floats(&net.forward_mut(batch::<M, f64>(&x.repeat(COPIES), size).leaky_traced()));
     let outputs = y.len() / COPIES;
     (0..outputs).map(|j| y.iter().skip(j).step_by(outputs).copied().collect()).collect()
 }
@@ -363,7 +365,7 @@ fn weight_sampling_shares_its_noise() {
     let mut net = layer::<Plain, Additive, f64>(2);
     for (estimator, shared) in [(Estimator::WeightSampling, true), (Estimator::LocalReparameterisation, false)] {
         net.settings.estimator = estimator;
-        let y = floats(&net.forward_mut(batch::<Plain, f64>(&[0.7; 2 * 25], [5, 5])));
+        let y = floats(&net.forward_mut(batch::<Plain, f64>(&[0.7; 2 * 25], [5, 5]).leaky_traced()));
         for channel in y.chunks(9) {
             assert_eq!(channel.iter().all(|y| (y - channel[0]).abs() < 1e-12), shared);
         }
@@ -383,8 +385,7 @@ fn the_rest_of_the_library_sees_a_matrix() {
     dense.bias.copy_from(&conv.bias.as_vec());
     let x = image(64);
     for weights in [Weights::Mean, Weights::Pruned(0.0), Weights::Sample(9)] {
-        conv.use_weights(weights).unwrap();
-        dense.use_weights(weights).unwrap();
+        let (conv, dense) = (conv.with_weights(weights).unwrap(), dense.with_weights(weights).unwrap());
         let flat = Cpu::default().tensor_from_vec(x.clone(), (2, Const::<32>));
         let y = conv.forward(batch::<Conv2dMap<2, 3, 4>, f64>(&x, [4, 4]));
         assert_close(&floats(&y), &floats(&dense.forward(flat)), 1e-12, &format!("{weights:?}"));

@@ -15,8 +15,9 @@ fn whole_path<E: Elem, D: Backend<E> + DeviceBuildExt>(dev: &D, data: &Dataset) 
     net.set_prior(Ard::per_output()).unwrap();
     let mut adam = Adam::new(1e-3);
     let x: Tensor<(usize, Const<64>), E, D> = dev.tensor_from_vec(vec![E::of(0.5); 64], (1, Const));
-    gradient_variance(&mut net, 2, 0, |net| categorical(net.forward_mut(x.clone()), &[0]))?;
+    gradient_variance(&mut net, 2, 0, |net| categorical(net.forward_mut(x.leaky_trace()), &[0]))?;
     net.configure(Settings { estimator: Estimator::Flipout, ..Settings::default() });
+    let x = net.input(x);
     let nll = categorical(net.forward_mut(x), &[0])?;
     let loss = Elbo::new(1)?.loss(&net, nll, 0.0)?;
     adam.step(&mut net, loss.objective)?;

@@ -189,6 +189,7 @@ fn parameters_that_are_not_contiguous() {
         layer.settings.composed = composed;
         layer.seed_noise(9);
         let x: Tensor<(usize, Const<3>), f64, Cpu> = dev.sample_normal_like(&(7, Const));
+        let x = layer.input(x);
         let y = layer.forward_mut(x);
         let out = floats(&y);
         let objective = y.square().sum::<Rank0, _>() + layer.kl().unwrap();

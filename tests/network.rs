@@ -77,7 +77,9 @@ fn priors_and_settings_reach_the_layers_they_are_for() {
 }
 
 /// Three outputs of four inputs, with log sigma^2 = 0, so that `log alpha = -ln theta^2`.
-fn by_hand() -> Layer<LinearMap<4, 3>, Additive, LogUniform, f64, Cpu> {
+type ByHand = Layer<LinearMap<4, 3>, Additive, LogUniform, f64, Cpu>;
+
+fn by_hand() -> ByHand {
     let mut layer = dev().build_module::<SparseVdLinear<4, 3>, f64>();
     #[rustfmt::skip]
     put(&mut layer.theta, &[
@@ -91,7 +93,7 @@ fn by_hand() -> Layer<LinearMap<4, 3>, Additive, LogUniform, f64, Cpu> {
 }
 
 /// The weights and the bias that `forward` uses.
-fn used(layer: &Layer<LinearMap<4, 3>, Additive, LogUniform, f64, Cpu>) -> Vec<f64> {
+fn used(layer: &ByHand) -> Vec<f64> {
     let zero = floats(&layer.forward(batch::<4, f64>(1, &[0.0; 4])));
     let unit = batch::<4, f64>(4, &(0..16).map(|i| f64::from(i % 5 == 0)).collect::<Vec<_>>());
     let y = floats(&layer.forward(unit));
@@ -105,29 +107,22 @@ fn forward_uses_the_weights_it_is_told_to() {
     let (theta, close) =
         (floats(&layer.theta), |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12));
     assert!(close(&used(&layer), &theta));
-    layer.use_weights(Weights::Pruned(3.0)).unwrap();
-    assert!(close(&used(&layer), &[2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.3, 0.0, -0.5]));
+    let pruned = |layer: &mut ByHand, threshold| used(&layer.with_weights(Weights::Pruned(threshold)).unwrap());
+    let sample = |layer: &mut ByHand, seed| used(&layer.with_weights(Weights::Sample(seed)).unwrap());
+    assert!(close(&pruned(&mut layer, 3.0), &[2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.3, 0.0, -0.5]));
     // log alpha = 0 reaches a threshold of 0.
-    layer.use_weights(Weights::Pruned(0.0)).unwrap();
-    assert!(close(&used(&layer), &[2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]));
-    layer.use_weights(Weights::Sample(1)).unwrap();
-    let one = used(&layer);
-    layer.use_weights(Weights::Sample(2)).unwrap();
-    let two = used(&layer);
-    layer.use_weights(Weights::Sample(1)).unwrap();
-    assert_eq!(one, used(&layer));
+    assert!(close(&pruned(&mut layer, 0.0), &[2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]));
+    let (one, two) = (sample(&mut layer, 1), sample(&mut layer, 2));
+    assert_eq!(one, sample(&mut layer, 1));
     assert!((0..12).all(|i| one[i] != two[i] && one[i] != theta[i]));
     // A draw leaves out the weights that training has switched off whole, and those alone.
     layer.settings = Settings { threshold: Some(3.0), switch_off: SwitchOff::Weight, ..Settings::default() };
-    layer.use_weights(Weights::Sample(1)).unwrap();
-    let kept = [0, 8, 9, 11];
-    assert!((0..12).all(|i| used(&layer)[i] == if kept.contains(&i) { one[i] } else { 0.0 }));
+    let (left, kept) = (sample(&mut layer, 1), [0, 8, 9, 11]);
+    assert!((0..12).all(|i| left[i] == if kept.contains(&i) { one[i] } else { 0.0 }));
     layer.settings.switch_off = SwitchOff::Mean;
-    layer.use_weights(Weights::Sample(1)).unwrap();
-    assert_eq!(one, used(&layer));
-    layer.use_weights(Weights::Mean).unwrap();
+    assert_eq!(one, sample(&mut layer, 1));
     assert!(close(&used(&layer), &theta));
-    assert!(matches!(layer.use_weights(Weights::Pruned(f64::NAN)), Err(Error::Setting { .. })));
+    assert!(matches!(layer.with_weights(Weights::Pruned(f64::NAN)), Err(Error::Setting { .. })));
 }
 
 #[test]
@@ -176,11 +171,18 @@ fn a_spread_that_is_no_number_is_refused() {
     assert!(matches!(layer.set_theta(&[0.0; 11]), Err(Error::Mismatch(_))));
 }
 
+/// The weights chosen for an evaluation end with it, also in a clone, and also where the view is never dropped.
 #[test]
-fn means_that_are_set_are_used() {
+fn chosen_weights_cannot_go_stale() {
     let mut layer = by_hand();
-    layer.use_weights(Weights::Pruned(3.0)).unwrap();
+    let theta = used(&layer);
+    let view = layer.with_weights(Weights::Pruned(3.0)).unwrap();
+    assert_ne!(used(&view), theta);
+    assert_eq!(used(&ByHand::clone(&view)), theta);
+    std::mem::forget(view);
     layer.set_theta(&[0.5; 12]).unwrap();
+    let x = layer.input(batch::<4, f64>(1, &[0.0; 4]));
+    layer.forward_mut(x);
     assert_eq!(used(&layer), [0.5; 12]);
 }
 
@@ -266,7 +268,7 @@ fn a_module_that_hides_its_layers_is_not_trained() {
         assert!(predict(&mut net, digits.test(), Evaluate::Mean).is_err());
         // In a loop of one's own, too: the KL is what `visit` comes to.
         let x: Tensor<(usize, Const<64>), f32, Cpu> = dev().sample_normal_like(&(2, Const));
-        let nll = categorical(net.forward_mut(x), &[0, 1]).unwrap();
+        let nll = categorical(net.forward_mut(x.leaky_traced()), &[0, 1]).unwrap();
         assert_eq!(Elbo::new(20).unwrap().loss(&net, nll, 0.0).is_err(), visits != 1);
     }
 }
@@ -307,7 +309,7 @@ fn a_threshold_that_is_no_number_is_refused() {
     let mut net = dev().build_module::<SparseVdLinear<4, 2>, f32>();
     net.configure(Settings { threshold: Some(f64::NAN), ..Settings::default() });
     let x: Tensor<(usize, Const<4>), f32, Cpu> = dev().sample_normal_like(&(2, Const));
-    let nll = categorical(net.forward_mut(x), &[0, 1]).unwrap();
+    let nll = categorical(net.forward_mut(x.leaky_traced()), &[0, 1]).unwrap();
     assert!(matches!(Elbo::new(2).unwrap().loss(&net, nll, 0.0), Err(Error::Setting { .. })));
 }
 
@@ -324,4 +326,78 @@ fn a_network_changes_precision_and_device() {
     assert_eq!(wide.2.prior, Ard::default());
     let (single, double) = (floats(&Network::kl(&net.0).unwrap())[0], floats(&Network::kl(&wide.0).unwrap())[0]);
     assert!((single - double).abs() < 1e-4 * double);
+}
+
+/// What a layer is set to goes along to another precision or device.
+#[test]
+fn another_precision_keeps_posterior_prior_and_settings() {
+    type Net = (DropoutLinear<4, 3>, VariationalLinear<3, 3, StudentT>, BatchNorm<3>);
+    let mut net = dev().build_module::<Net, f32>();
+    net.0.posterior = Bernoulli::new(0.2).unwrap();
+    net.set_prior(StudentT::new(3.0, 0.5).unwrap()).unwrap();
+    let settings = Settings { threshold: Some(2.0), switch_off: SwitchOff::Weight, ..Settings::default() };
+    net.configure(settings);
+    (net.2.epsilon, net.2.momentum) = (0.5, 0.25);
+    let described = net.descriptions();
+    for other in [net.clone().to_dtype::<f64>().to_dtype::<f32>(), net.to_device(&Cpu::seed_from_u64(9))] {
+        assert_eq!(other.descriptions(), described);
+        assert_eq!((other.2.epsilon, other.2.momentum), (0.5, 0.25));
+    }
+    let wide = net.to_dtype::<f64>();
+    assert_eq!((wide.0.posterior.rate(), wide.1.settings), (0.2, settings));
+    assert_eq!(dev().build_module::<Net, f64>().0.posterior, Bernoulli::default());
+}
+
+/// A spread that is not trained says nothing about single weights: only means of zero are pruned, also while training.
+#[test]
+fn dropout_does_not_prune() {
+    fn hold<Q: Posterior>(mut layer: Layer<LinearMap<4, 3>, Q, Flat, f64, Cpu>) {
+        let theta = [2.0, 0.1, 0.0, 0.01, 0.1, 0.1, 0.0, 0.02, 1.0, 0.3, 0.0, -0.5];
+        layer.set_theta(&theta).unwrap();
+        assert!(layer.log_alpha().iter().all(|log_alpha| *log_alpha > 3.0));
+        assert_eq!(mask(&layer, 3.0), theta.map(|theta| theta != 0.0));
+        assert_eq!(Network::sparsity(&layer, 3.0).unwrap().kept(), 9);
+        let x = batch::<4, f64>(1, &[1.0, 2.0, 3.0, 4.0]);
+        let mean = floats(&layer.forward(x.clone()));
+        assert_eq!(floats(&layer.with_weights(Weights::Pruned(3.0)).unwrap().forward(x.clone())), mean);
+        let small = compact(&layer, &[4], 3.0).unwrap();
+        let compacted =
+            small.forward(&[1.0, 2.0, 3.0, 4.0], &mut sparsevd::infer::Scratch::default()).unwrap().to_vec();
+        assert!(compacted.iter().zip(&mean).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6), "{compacted:?}, {mean:?}");
+        for composed in [false, true] {
+            let pass = |layer: &Layer<LinearMap<4, 3>, Q, Flat, f64, Cpu>, threshold: Option<f64>| {
+                let mut layer = layer.clone();
+                layer.settings = Settings { threshold, composed, switch_off: SwitchOff::Weight, ..Settings::default() };
+                layer.seed_noise(3);
+                floats(&layer.forward_mut(x.leaky_trace()))
+            };
+            let (free, masked) = (pass(&layer, None), pass(&layer, Some(3.0)));
+            assert!(free.iter().zip(&masked).all(|(a, b)| (a - b).abs() < 1e-12), "{free:?}, {masked:?}");
+        }
+    }
+    let mut dropout = dev().build_module::<DropoutLinear<4, 3>, f64>();
+    dropout.posterior = Bernoulli::new(0.96).unwrap(); // log alpha = 3.2
+    hold(dropout);
+    let mut gaussian = dev().build_module::<GaussianDropoutLinear<4, 3>, f64>();
+    gaussian.set_spread(4.0).unwrap();
+    hold(gaussian);
+}
+
+/// Messages name a layer by its path, or the network where it is but one layer.
+#[test]
+fn a_network_of_one_layer_has_a_name() {
+    let mut net = dev().build_module::<SparseVdLinear<64, 10>, f32>();
+    let trainer = Trainer { epochs: 1, batch: 10, progress: false, ..Trainer::default() };
+    let digits = Split::optdigits().unwrap().take(20, 10).unwrap();
+    net.spread.copy_from(&[f32::NAN; 640]);
+    let told = trainer.fit(&mut net, digits.train()).unwrap_err().to_string();
+    assert!(told.starts_with("log_sigma2 is NaN in the network, epoch 0, step 0; "), "{told}");
+    let told = compact(&net, &[64], 3.0).unwrap_err().to_string();
+    assert_eq!(told, "the network: its log_sigma2 holds NaN");
+    let told = compact(&dev().build_module::<SparseVdLinear<64, 10>, f32>(), &[63], 3.0).unwrap_err().to_string();
+    assert!(told.starts_with("the network reads 64 numbers; "), "{told}");
+    let file = posterior_to_bytes(&dev().build_module::<SparseVdLinear<64, 10>, f32>(), &()).unwrap();
+    let told =
+        posterior_from_bytes(&mut dev().build_module::<ArdLinear<64, 10>, f32>(), &file).unwrap_err().to_string();
+    assert!(told.contains("the network: its prior is LogUniform::Fit in the file"), "{told}");
 }

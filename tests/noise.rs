@@ -46,7 +46,7 @@ fn moments(variance: [f64; 6]) -> [(f64, f64); 2] {
 
 /// Outputs for many copies of one input: one column for each of the two.
 fn outputs<Q: Posterior>(layer: &mut Layer<LinearMap<3, 2>, Q, Flat, f32, Cpu>, rows: usize) -> [Vec<f64>; 2] {
-    let y = floats(&layer.forward_mut(batch::<3, f32>(rows, &X.repeat(rows))));
+    let y = floats(&layer.forward_mut(batch::<3, f32>(rows, &X.repeat(rows)).leaky_traced()));
     [0, 1].map(|o| y.iter().skip(o).step_by(2).copied().collect())
 }
 
@@ -157,7 +157,7 @@ fn flipout_of_a_convolution_flips_whole_channels() {
         Cpu::default().tensor_from_vec(image.map(|x| x as f32).repeat(2), (2, Const::<2>, 3, 3));
     let mean = floats(&layer.forward(x.clone()));
     let passes: Vec<Vec<f64>> = (0..20_000)
-        .map(|_| floats(&layer.forward_mut(x.clone())).iter().zip(&mean).map(|(y, mean)| y - mean).collect())
+        .map(|_| floats(&layer.forward_mut(x.leaky_trace())).iter().zip(&mean).map(|(y, mean)| y - mean).collect())
         .collect();
     // Output `channel, p` of datum n is number `8 n + 4 channel + p`; it reads pixel `(c, p + tap)` for weight `4 c + tap`.
     let reads = |p: usize, i: usize| image[9 * (i / 4) + 3 * (p / 2 + i % 4 / 2) + p % 2 + i % 2];
@@ -184,8 +184,7 @@ fn posterior_samples_have_the_moments_of_the_posterior() {
         let unit = batch::<3, f32>(3, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
         let mut draws = vec![Vec::new(); 6];
         for seed in 0..20_000 {
-            layer.use_weights(Weights::Sample(seed)).unwrap();
-            let y = floats(&layer.forward(unit.clone()));
+            let y = floats(&layer.with_weights(Weights::Sample(seed)).unwrap().forward(unit.clone()));
             (0..6).for_each(|i| draws[i].push(y[i % 3 * 2 + i / 3]));
         }
         for i in 0..6 {
@@ -210,8 +209,7 @@ fn dropout_tosses_a_coin_for_each_channel_of_each_group() {
         dev.tensor_from_vec((0..16).map(|i| f64::from(i % 5 == 0)).collect(), (4, Const, 1, 1));
     let draws: Vec<[bool; 4]> = (0..20_000)
         .map(|seed| {
-            layer.use_weights(Weights::Sample(seed)).unwrap();
-            let y = floats(&layer.forward(unit.clone()));
+            let y = floats(&layer.with_weights(Weights::Sample(seed)).unwrap().forward(unit.clone()));
             std::array::from_fn(|channel| y[channel * 6..][..6].iter().any(|y| *y > 0.0))
         })
         .collect();
@@ -255,7 +253,7 @@ fn neighbouring_seeds_have_different_noise() {
     put(&mut layer.bias, &[0.0; 40]);
     let unit = batch::<40, f32>(40, &(0..1600).map(|i| f64::from(i % 41 == 0)).collect::<Vec<_>>());
     let mut draw = |seed: u64| {
-        layer.use_weights(Weights::Sample(seed)).unwrap();
+        let layer = layer.with_weights(Weights::Sample(seed)).unwrap();
         floats(&layer.forward(unit.clone()).permute::<_, Axes2<1, 0>>().contiguous())
     };
     let gamma = 0x9E37_79B9_7F4A_7C15_u64;

@@ -1,6 +1,6 @@
 //! A module of a user's own, with a parameter and a statistic, among layers of this library.
 
-use dfdx::prelude::*;
+use sparsevd::dfdx::nn::tensor_collection::*;
 use sparsevd::prelude::*;
 
 #[derive(Clone, Debug, Default)]

@@ -23,7 +23,15 @@ fn digits() -> Dataset {
 
 fn trainer() -> Trainer {
     let (epochs, batch, learning_rate) = (3, 20, 5e-3);
-    Trainer { epochs, batch, learning_rate, warm_up: (0.0, 2.0), seed: 7, progress: false, ..Trainer::default() }
+    Trainer {
+        epochs,
+        batch,
+        learning_rate,
+        warm_up: WarmUp::Epochs(0.0, 2.0),
+        seed: 7,
+        progress: false,
+        ..Trainer::default()
+    }
 }
 
 fn dense(seed: u64) -> <Dense as BuildOnDevice<Cpu, f32>>::Built {
@@ -321,7 +329,7 @@ fn a_diverging_training_keeps_its_last_good_checkpoint() {
         ControlFlow::Continue(())
     };
     let result = trainer().fit_resumable(&mut dense(1), &digits(), &checkpoints, spoil);
-    let Err(error @ Error::NotFinite { epoch: 1, step: 0, .. }) = result else { panic!("{result:?}") };
+    let Err(error @ Error::NotFinite { at: Some((1, 0)), .. }) = result else { panic!("{result:?}") };
     let text = format!("the last good checkpoint is {}, before epoch 0, step 4", path.display());
     assert!(error.to_string().ends_with(&text), "{error}");
 
@@ -329,9 +337,9 @@ fn a_diverging_training_keeps_its_last_good_checkpoint() {
     let good = fs::read(&path).unwrap();
     let due = Checkpoints { every: 6, resume: true, ..Checkpoints::at(&path) };
     let result = trainer().fit_resumable(&mut dense(1), &digits(), &due, spoil);
-    let Err(Error::NotFinite { what, layer, epoch: 1, step: 0, checkpoint: Some(last), .. }) = result else {
+    let Err(Error::NotFinite { what, place, at: Some((1, 0)), checkpoint: Some(last), .. }) = result else {
         panic!("{result:?}")
     };
-    assert_eq!((what.as_str(), layer.as_str(), last.step), ("log_alpha", "layer 2", 4));
+    assert_eq!((what.as_str(), place.as_str(), last.step), ("log_alpha", "layer 2", 4));
     assert_eq!(fs::read(&path).unwrap(), good);
 }

@@ -40,7 +40,7 @@ fn error(net: &mut Built, split: &Split, how: Evaluate) -> f64 {
 #[test]
 fn a_sparse_network_learns_the_digits() {
     let (split, mut net) = (digits(), net());
-    let trainer = Trainer { epochs: 60, learning_rate: 3e-3, warm_up: (5.0, 25.0), ..trainer() };
+    let trainer = Trainer { epochs: 60, learning_rate: 3e-3, warm_up: WarmUp::Epochs(5.0, 25.0), ..trainer() };
     let history = trainer.fit(&mut net, split.train()).unwrap();
     let (first, last) = (&history.epochs[0], &history.epochs[59]);
     assert!(last.nll < 0.5 * first.nll && last.train_error < first.train_error);
@@ -95,25 +95,25 @@ fn a_diverging_training_says_where() {
         let mut net = net();
         net.configure(Settings { composed, ..Settings::default() });
         let result = Trainer { learning_rate: 1e6, ..trainer() }.fit(&mut net, &few());
-        let Err(Error::NotFinite { value, layer, epoch, step, .. }) = result else { panic!("{result:?}") };
+        let Err(Error::NotFinite { value, place, at: Some((epoch, step)), .. }) = result else { panic!("{result:?}") };
         // Weights of 1e6 overflow in the output while they are still finite.
-        assert!(!value.is_finite() && (layer.starts_with("layer ") || layer == "the output"), "{layer}: {value}");
+        assert!(!value.is_finite() && (place.starts_with("layer ") || place == "the output"), "{place}: {value}");
         assert!(epoch == 0 && step >= 1, "epoch {epoch}, step {step}");
     }
     // A NaN that was there from the start is found in the layer that holds it.
     let mut net = net();
     net.2.spread.copy_from(&[f32::NAN; 320]);
     let result = trainer().fit(&mut net, &few());
-    let Err(Error::NotFinite { what, layer, epoch: 0, step: 0, .. }) = result else { panic!("{result:?}") };
-    assert_eq!((what.as_str(), layer.as_str()), ("log_sigma2", "layer 2"));
+    let Err(Error::NotFinite { what, place, at: Some((0, 0)), .. }) = result else { panic!("{result:?}") };
+    assert_eq!((what.as_str(), place.as_str()), ("log_sigma2", "layer 2"));
     // The last step of all is looked at, too: an infinite rate in single precision.
     let data = few();
     let last = Trainer { learning_rate: 1e39, epochs: 1, batch: data.len(), ..trainer() };
     let result = last.fit(&mut self::net(), &data);
-    let Err(Error::NotFinite { epoch: 0, step: 1, .. }) = result else { panic!("{result:?}") };
+    let Err(Error::NotFinite { at: Some((0, 1)), .. }) = result else { panic!("{result:?}") };
     // The parts are finite, what they add up to is not.
-    let result = Trainer { beta: 1e300, warm_up: (0.0, 0.0), ..trainer() }.fit(&mut self::net(), &few());
-    let Err(Error::NotFinite { what, epoch: 0, step: 0, .. }) = result else { panic!("{result:?}") };
+    let result = Trainer { beta: 1e300, warm_up: WarmUp::Off, ..trainer() }.fit(&mut self::net(), &few());
+    let Err(Error::NotFinite { what, at: Some((0, 0)), .. }) = result else { panic!("{result:?}") };
     assert_eq!(what, "beta KL / N");
 }
 
@@ -131,10 +131,10 @@ fn settings_out_of_range_are_named() {
     for beta in [-0.1, f64::NAN, f64::INFINITY] {
         assert_eq!(refused(Trainer { beta, ..trainer() }), "beta");
     }
-    assert_eq!(refused(Trainer { warm_up: (5.0, 2.0), ..trainer() }), "end of the warm-up");
-    assert_eq!(refused(Trainer { warm_up: (-1.0, 2.0), ..trainer() }), "start of the warm-up");
-    assert_eq!(refused(Trainer { warm_up: (f64::NAN, 2.0), ..trainer() }), "start of the warm-up");
-    assert_eq!(refused(Trainer { warm_up: (0.0, f64::INFINITY), ..trainer() }), "end of the warm-up");
+    assert_eq!(refused(Trainer { warm_up: WarmUp::Epochs(5.0, 2.0), ..trainer() }), "end of the warm-up");
+    assert_eq!(refused(Trainer { warm_up: WarmUp::Epochs(-1.0, 2.0), ..trainer() }), "start of the warm-up");
+    assert_eq!(refused(Trainer { warm_up: WarmUp::Epochs(f64::NAN, 2.0), ..trainer() }), "start of the warm-up");
+    assert_eq!(refused(Trainer { warm_up: WarmUp::Epochs(0.0, f64::INFINITY), ..trainer() }), "end of the warm-up");
     for from in [-0.1, 1.1, f64::NAN] {
         assert_eq!(refused(Trainer { schedule: Schedule::LinearToZero { from }, ..trainer() }), "schedule.from");
     }
@@ -164,13 +164,16 @@ fn data_that_does_not_fit_is_named() {
     assert!(matches!(predict(&mut net(), &data(16, 10), Evaluate::Mean), Err(Error::Input(_))));
 }
 
-/// dfdx's own layers start no tape, so the gradient ends behind them.
+/// A module that lets the gradient end: dfdx's own layer with what comes before it off the tape.
 #[test]
 fn a_layer_that_cannot_be_trained_is_not_passed_over() {
-    let mut net = Cpu::seed_from_u64(2).build_module::<(Linear<64, 20>, ReLU, ArdLinear<20, 10>), f32>();
-    let result = trainer().fit(&mut net, &few());
+    let mut net = Cpu::seed_from_u64(2).build_module::<(DenseLinear<64, 20>, ArdLinear<20, 10>), f32>();
+    let x: Tensor<(usize, Const<64>), f32, Cpu> = Cpu::seed_from_u64(1).sample_normal_like(&(2, Const));
+    let h = net.0.forward(x);
+    let nll = categorical(net.1.forward_mut(h.leaky_traced()), &[0, 1]).unwrap();
+    let result = Adam::new(1e-3).step(&mut net, nll);
     let Err(Error::Input(message)) = result else { panic!("{result:?}") };
-    assert!(message.starts_with("no gradient for 0.weight, 0.bias;") && message.contains("`Traced`"), "{message}");
+    assert!(message.starts_with("no gradient for 0.weight, 0.bias;"), "{message}");
 }
 
 /// A tensor that takes the place of another between two steps is trained from then on.
@@ -185,6 +188,7 @@ fn a_tensor_that_is_replaced_is_trained() {
         }
         let before = net.theta.as_vec();
         let x: Tensor<(usize, Const<3>), f32, Cpu> = dev.sample_normal_like(&(4, Const));
+        let x = net.input(x);
         let nll = categorical(net.forward_mut(x), &[0, 1, 0, 1]).unwrap();
         let loss = elbo.loss(&net, nll, 0.0).unwrap();
         adam.step(&mut net, loss.objective).unwrap();
@@ -210,7 +214,7 @@ fn regression_learns_the_noise_level() {
     let mut adam = Adam::new(0.03);
     let mut nll = 0.0;
     for _ in 0..600 {
-        let outputs = net.0.forward_mut(x.clone());
+        let outputs = net.0.forward_mut(x.leaky_trace());
         let loss = elbo.loss(&net, net.1.nll(outputs, y.clone()).unwrap(), 0.0).unwrap();
         nll = loss.nll;
         adam.step(&mut net, loss.objective).unwrap();
@@ -260,4 +264,97 @@ fn the_objective_weighs_the_kl() {
     let kl = floats(&net.kl().unwrap())[0];
     assert_eq!((loss.nll, loss.kl, loss.beta), (1.25, kl, 0.25));
     assert!(kl > 1.0 && (loss.objective.array() - (1.25 + 0.25 * kl / 50.0)).abs() < 1e-12);
+}
+
+/// The recipe of the experiments: the KL waits until the network has learned something.
+#[test]
+fn the_kl_warms_up_over_the_first_half_of_the_epochs() {
+    let trainer = Trainer::default();
+    assert_eq!(trainer.warm_up.between(trainer.epochs), (5.0, 50.0));
+    assert_eq!(WarmUp::Epochs(2.0, 7.0).between(20), (2.0, 7.0));
+    assert_eq!(WarmUp::Off.between(20), (0.0, 0.0));
+    let history = Trainer { epochs: 4, ..self::trainer() }.fit(&mut net(), &few()).unwrap();
+    assert_eq!(history.epochs.iter().map(|epoch| epoch.beta).collect::<Vec<_>>(), [0.0, 0.8 / 1.8, 1.0, 1.0]);
+}
+
+/// Without a warm-up a Gaussian prior prunes everything before anything is learned.
+#[test]
+fn a_training_that_collapses_says_so() {
+    let mut net = Cpu::seed_from_u64(2).build_module::<(GaussianLinear<64, 20>, ReLU, GaussianLinear<20, 10>), f32>();
+    let collapses = Trainer { epochs: 30, learning_rate: 0.02, warm_up: WarmUp::Off, ..trainer() };
+    let history = collapses.fit(&mut net, &few()).unwrap();
+    assert_eq!(history.warning(), Some(Warning::AllPruned));
+    assert!(history.epochs[0].warning.is_none(), "not yet");
+    let text = history.warning().unwrap().to_string();
+    assert!(text.contains("every weight would be pruned") && text.contains("warm_up"), "{text}");
+
+    // The same number of labels of each class, whatever the input: ln 10 nats.
+    let mut blind =
+        Dataset::new("blind", [1, 1, 64], 10, vec![0.0; 64 * 300], (0..300).map(|i| i % 10).collect()).unwrap();
+    let history = trainer().fit(&mut self::net(), &blind).unwrap();
+    assert_eq!(history.warning(), Some(Warning::NothingLearned));
+    // Nine in ten of one class: knowing that alone is 0.5 nats, far below ln 10.
+    let labels = (0..300).map(|i| if i % 10 == 0 { 1 + i / 10 % 9 } else { 0 }).collect();
+    blind = Dataset::new("one in ten", [1, 1, 64], 10, vec![0.0; 64 * 300], labels).unwrap();
+    let history = Trainer { epochs: 20, learning_rate: 0.03, ..trainer() }.fit(&mut self::net(), &blind).unwrap();
+    assert_eq!(history.warning(), Some(Warning::NothingLearned));
+    assert_eq!(trainer().fit(&mut self::net(), &few()).unwrap().warning(), None);
+}
+
+/// A batch norm has no variance of a single number.
+#[test]
+fn batches_of_one_are_refused_by_a_batch_norm() {
+    let one = Trainer { batch: 1, epochs: 1, ..trainer() };
+    let refused = |result: Result<History, Error>| match result {
+        Err(Error::Setting { name: "batch", value, range }) => {
+            assert!(value == 1.0 && range.contains("batch norm"), "{range}")
+        }
+        other => panic!("{other:?}"),
+    };
+    let few = few().take(5).unwrap();
+    let dev = Cpu::seed_from_u64(1);
+    refused(one.fit(&mut dev.build_module::<(DenseLinear<64, 20>, BatchNorm<20>, DenseLinear<20, 10>), f32>(), &few));
+    refused(one.fit(&mut dev.build_module::<(DenseLinear<64, 20>, BatchNorm1D<20>, DenseLinear<20, 10>), f32>(), &few));
+    let images = Dataset::new("images", [1, 8, 8], 10, few.inputs().to_vec(), few.labels().to_vec()).unwrap().images();
+    type AfterAll = (SparseVdConv2d<1, 2, 8>, Flatten<2>, BatchNorm<2>, SparseVdLinear<2, 10>);
+    refused(one.fit(&mut dev.build_module::<AfterAll, f32>(), &images));
+    type InBetween = (SparseVdConv2d<1, 2, 3>, BatchNorm<2>, Flatten<72>, SparseVdLinear<72, 10>);
+    one.fit(&mut dev.build_module::<InBetween, f32>(), &images).expect("36 positions of each channel");
+}
+
+/// In a loop of one's own: an input, or a gradient, that is no number stops it before a weight is spoilt.
+#[test]
+fn a_loop_of_ones_own_stops_at_nan() {
+    let dev = Cpu::seed_from_u64(1);
+    let mut net = dev.build_module::<SparseVdLinear<3, 2>, f32>();
+    let (mut adam, elbo) = (Adam::new(0.1), Elbo::new(10).unwrap());
+    let step = |net: &mut _, adam: &mut Adam<f32, Cpu>, x: [[f32; 3]; 2]| -> Result<(), Error> {
+        let x: Tensor<(usize, Const<3>), f32, Cpu> = dev.tensor_from_vec(x.concat(), (2, Const));
+        let x = Network::input(net, x);
+        let nll = categorical(ModuleMut::forward_mut(net, x), &[0, 1])?;
+        adam.step(net, elbo.loss(net, nll, 0.0)?.objective)
+    };
+    step(&mut net, &mut adam, [[1.0; 3]; 2]).unwrap();
+    let weights = |net: &Layer<LinearMap<3, 2>, Additive, LogUniform, f32, Cpu>| {
+        [floats(&net.theta), floats(&net.spread), floats(&net.bias)].concat()
+    };
+    let before = weights(&net);
+    let result = step(&mut net, &mut adam, [[1.0, f32::NAN, 0.0]; 2]);
+    let Err(error @ Error::NotFinite { at: None, checkpoint: None, .. }) = &result else { panic!("{result:?}") };
+    let told = error.to_string();
+    assert!(told.starts_with("the negative log-likelihood is NaN in the output; "), "{told}");
+    assert_eq!(weights(&net), before);
+
+    // A finite objective with a gradient that is none: the root of 0.
+    let zero = net.bias.leaky_trace() - net.bias.clone();
+    let objective = zero.sqrt().sum() + net.kl().unwrap() + net.theta.leaky_trace().square().sum();
+    let result = adam.step(&mut net, objective);
+    let Err(error @ Error::NotFinite { .. }) = &result else { panic!("{result:?}") };
+    assert!(error.to_string().starts_with("the gradient of bias is "), "{error}");
+    assert_eq!(weights(&net), before);
+    // It goes on as if nothing had happened.
+    let mut other = (net.clone(), Adam::new(0.1));
+    step(&mut net, &mut adam, [[1.0; 3]; 2]).unwrap();
+    step(&mut other.0, &mut other.1, [[1.0; 3]; 2]).unwrap();
+    assert!(weights(&net).iter().all(|x| x.is_finite()) && weights(&net) != before);
 }

@@ -84,7 +84,7 @@ fn batch_norms_come_along() {
     let dev = dev();
     let mut dense = dev.build_module::<Dense, f64>();
     let x: Tensor<(usize, Const<5>), f64, Cpu> = dev.sample_normal_like(&(6, Const));
-    dense.forward_mut(x.clone()); // moves the running moments
+    dense.forward_mut(x.leaky_trace()); // moves the running moments
     dense.1.scale = dev.sample_normal();
     let mut sparse = dev.build_module::<Sparse, f64>();
     assert_eq!(copy_means(&dense, &mut sparse).unwrap(), 8);

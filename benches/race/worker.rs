@@ -84,7 +84,8 @@ where
     let mut turn = (0..POOL).cycle();
     Ok(Box::new(move || {
         let (x, labels) = &batches[turn.next().unwrap_or(0)];
-        let nll = categorical(net.forward_mut(x.clone()), labels)?;
+        let x = net.input(x.clone());
+        let nll = categorical(net.forward_mut(x), labels)?;
         let loss = elbo.loss(&net, nll, 0.0)?;
         let value = loss.nll + loss.kl * loss.beta / n as f64;
         adam.step(&mut net, loss.objective)?;

@@ -110,7 +110,7 @@ impl Case {
 
     fn job<'a>(self, args: &Args, split: &'a Split) -> Job<'a, Vectors> {
         let epochs = self.method.epochs(args.runs.epochs);
-        let warm_up = if self.method == Method::Magnitude { (0.0, 0.0) } else { args.runs.trainer().warm_up };
+        let warm_up = if self.method == Method::Magnitude { WarmUp::Off } else { args.runs.trainer().warm_up };
         let trainer = Trainer { seed: self.seed, beta: self.beta, epochs, warm_up, ..args.runs.trainer() };
         Job { label: self.label(), split, trainer, prunes: self.method.prunes() }
     }

@@ -17,7 +17,6 @@ use crate::history::{Epoch, History};
 use crate::network::Network;
 use crate::tensors::{self, all_fit, entries, finite, fit, parameters};
 use crate::trainer::Trainer;
-use crate::variational::Weights;
 
 /// How far a training is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -164,7 +163,6 @@ impl Keeper<'_> {
         }
         tensors::write(network, |name| values.remove(name))?;
         adam.restore(network, [about.steps, about.begun], &mut values)?;
-        network.use_weights(Weights::Mean)?;
         Ok(about.progress)
     }
 }

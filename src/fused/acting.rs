@@ -66,7 +66,11 @@ where
         let variances = variances(&acting.weights(), &acting.posterior);
         let both = layer.settings.switch_off == SwitchOff::Weight;
         acting.kept = threshold.map(|threshold| {
-            let mask = mask(&acting.weights(), &variances, threshold);
+            let mask = if Q::TRAINED {
+                mask(&acting.weights(), &variances, threshold)
+            } else {
+                not_zero(numbers(&acting.theta)) // log alpha says nothing about single weights
+            };
             Kept { means: Used::of(Buffer::copy(numbers(&acting.theta)), Some(&mask), M::grid()), mask, both }
         });
         let mask = acting.kept.as_ref().filter(|kept| kept.both).map(|kept| &*kept.mask);
@@ -184,6 +188,13 @@ fn mask<E: Elem>(weights: &Weights<'_, E>, variances: &[E], threshold: f64) -> B
             (most * theta * theta - variance).above(0.0).store(&mut mask[i..]);
         }
     });
+    mask
+}
+
+/// 1 where a number is not zero, otherwise 0.
+fn not_zero<E: Elem>(numbers: &[E]) -> Buffer<E> {
+    let mut mask = Buffer::any(numbers.len());
+    mask.iter_mut().zip(numbers).for_each(|(mask, x)| *mask = if *x == E::default() { E::default() } else { E::ONE });
     mask
 }
 

@@ -62,6 +62,21 @@ where
         Ok(())
     }
 
+    fn not_finite<S: Shape>(
+        tensor: &Tensor<S, E, Self>,
+        gradients: &mut Gradients<E, Self>,
+    ) -> Result<Option<f64>, Self::Err> {
+        // Without a way out of the loop it runs in vectors.
+        let finite = |piece: &[E]| piece.iter().fold(true, |all, x| all & x.is_finite());
+        let gradient = &*gradient(gradients, tensor)?;
+        let all = if gradient.len() < PARALLEL {
+            finite(gradient)
+        } else {
+            gradient.par_chunks(CHUNK).map(finite).reduce(|| true, |a, b| a & b)
+        };
+        Ok(if all { None } else { gradient.iter().map(|x| x.f64()).find(|x| !x.is_finite()) })
+    }
+
     fn relu<S: Shape, T: Tape<E, Self>>(x: Tensor<S, E, Self, T>) -> Result<Tensor<S, E, Self, T>, Self::Err> {
         relu::relu(x)
     }

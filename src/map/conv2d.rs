@@ -6,7 +6,7 @@ use dfdx::shapes::{Const, ConstDim, Rank4};
 
 use sparsevd_infer::Op;
 
-use super::{Map, Window};
+use super::{Known, Map, Window};
 
 /// A two-dimensional convolution (cross-correlation, as everywhere in deep learning), from `IN` channels to `OUT`, with a
 /// `K` x `K` kernel.
@@ -71,6 +71,20 @@ pub trait Convolution: Map {
     type Out: ConstDim;
     /// Which pixels an output reads.
     const WINDOW: Window;
+}
+
+impl<
+    const IN: usize,
+    const OUT: usize,
+    const K: usize,
+    const STRIDE: usize,
+    const PAD: usize,
+    const DILATION: usize,
+    const GROUPS: usize,
+    const PER_GROUP: usize,
+    const BIAS: bool,
+> Known for Conv2dMap<IN, OUT, K, STRIDE, PAD, DILATION, GROUPS, PER_GROUP, BIAS>
+{
 }
 
 impl<

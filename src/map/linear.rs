@@ -6,7 +6,7 @@ use dfdx::shapes::{Const, Rank2};
 
 use sparsevd_infer::Op;
 
-use super::Map;
+use super::{Known, Map};
 
 /// `y = W x + b`, from `I` features to `O`; `BIAS = false` leaves `b` out.
 ///
@@ -21,6 +21,8 @@ impl<const I: usize, const O: usize, const BIAS: bool> Debug for LinearMap<I, O,
         f.debug_struct("LinearMap").field("inputs", &I).field("outputs", &O).field("bias", &BIAS).finish()
     }
 }
+
+impl<const I: usize, const O: usize, const BIAS: bool> Known for LinearMap<I, O, BIAS> {}
 
 impl<const I: usize, const O: usize, const BIAS: bool> Map for LinearMap<I, O, BIAS> {
     type Weight = Rank2<O, I>;

@@ -15,7 +15,7 @@ use sparsevd_priors::Shared;
 
 /// How the weights of a layer act on its input. It is linear in the weights, so that
 /// `y ~ N(map(x, E w), map(x^2, Var w))`: local reparameterisation works for every map. The maps are the library's own.
-pub trait Map: Clone + Debug + Default + Send + Sync + 'static {
+pub trait Map: Known + Clone + Debug + Default + Send + Sync + 'static {
     /// The shape of the weights, outputs first.
     type Weight: ConstShape;
     /// The shape of the bias: one number per output.
@@ -46,6 +46,14 @@ pub trait Map: Clone + Debug + Default + Send + Sync + 'static {
     /// What the map reads, in words, if it cannot read this.
     fn output_shape(input: &[usize]) -> Result<Vec<usize>, String>;
 }
+
+/// A map that the kernels know.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a map: the maps are `LinearMap` and `Conv2dMap`",
+    label = "not one of the library's maps",
+    note = "a layer of another kind is a module of your own, with layers and parameters inside: examples/custom_block.rs"
+)]
+pub trait Known {}
 
 /// The weights of a layer seen as a matrix: a row per output, a column per weight into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -3,12 +3,12 @@
 mod cpu;
 mod graph;
 
+use dfdx::nn::ZeroSizedModule;
 use dfdx::nn::modules::{Module, NonMutableModule};
-use dfdx::nn::{ModuleMut, ZeroSizedModule};
 use dfdx::prelude::*;
 use sparsevd_infer::{Op, Pool, PoolKind};
 
-use crate::backend::{Backend, Elem, Taped};
+use crate::backend::{Backend, Elem};
 use crate::error::Error;
 use crate::map::Window;
 use crate::network::{Network, Plain};
@@ -167,41 +167,6 @@ impl<const N: usize, E: Elem, D: Backend<E>> Network<E, D> for Flatten<N> {
 
     fn plain(&self, path: &str, _threshold: f64, found: &mut Plain) -> Result<(), Error> {
         found.push((path.into(), Op::Flatten));
-        Ok(())
-    }
-}
-
-/// Starts the tape, and changes nothing: the first part of a network whose next part needs a tape to train, as dfdx's
-/// own `Linear`, `BatchNorm2D` and `Dropout` do. Our own layers start one themselves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traced;
-
-impl ZeroSizedModule for Traced {}
-
-impl<S: Shape, E: Elem, D: Backend<E>> Module<Tensor<S, E, D, NoneTape>> for Traced {
-    type Output = Tensor<S, E, D, NoneTape>;
-    type Error = D::Err;
-
-    fn try_forward(&self, x: Tensor<S, E, D, NoneTape>) -> Result<Self::Output, D::Err> {
-        Ok(x)
-    }
-}
-
-impl<S: Shape, E: Elem, D: Backend<E>> ModuleMut<Tensor<S, E, D, NoneTape>> for Traced {
-    type Output = Taped<S, E, D>;
-    type Error = D::Err;
-
-    fn try_forward_mut(&mut self, x: Tensor<S, E, D, NoneTape>) -> Result<Self::Output, D::Err> {
-        Ok(x.put_tape(OwnedTape::default()))
-    }
-}
-
-impl<E: Elem, D: Backend<E>> Network<E, D> for Traced {
-    fn output_shape(&self, _path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
-        Ok(Some(input.to_vec()))
-    }
-
-    fn plain(&self, _path: &str, _threshold: f64, _found: &mut Plain) -> Result<(), Error> {
         Ok(())
     }
 }

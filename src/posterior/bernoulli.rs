@@ -12,7 +12,7 @@ use crate::map::{Map, One};
 /// ([`Weights::Sample`](crate::Weights::Sample)) cannot toss one for each pixel: in a convolution it drops whole input
 /// channels, the same for all data, which is more noise than it was trained with.
 ///
-/// Another device or precision (dfdx's `to_device`, `to_dtype`) starts from the default rate, 0.5, again.
+/// Its rate says nothing about single weights: none is pruned by its log alpha.
 ///
 /// Its KL to a prior is not defined weight by weight and counts as zero; pair it with [`Flat`](crate::priors::Flat).
 /// Source: Srivastava et al. 2014; Gal and Ghahramani 2016 for sampling it at evaluation.

@@ -1,11 +1,13 @@
-//! What is looked at in every step: whether the classes are right, and the numbers numbers.
+//! Small questions that a training asks.
 
+use std::collections::BTreeMap;
+
+use dfdx::nn::tensor_collection::TensorCollection;
 use dfdx::prelude::*;
 
 use crate::backend::{Backend, Elem, Taped};
-use crate::elbo::Loss;
-use crate::error::{Error, THE_KL};
-use crate::network::Network;
+use crate::error::{Error, setting};
+use crate::tensors;
 
 /// How many of these data get another class than their label.
 pub(super) fn misclassified<const C: usize, E: Elem, D: Backend<E>>(
@@ -17,45 +19,19 @@ pub(super) fn misclassified<const C: usize, E: Elem, D: Backend<E>>(
     logits.chunks(C).zip(labels).filter(|(row, label)| best(row) != **label).count()
 }
 
-/// Stops at the first number that is not one, and says where it came from.
-pub(super) fn check_finite<E: Elem, D: Backend<E>>(
-    network: &impl Network<E, D>,
-    loss: &Loss<E, D>,
-    epoch: usize,
-    step: usize,
-) -> Result<(), Error> {
-    let first = |values: Vec<E>| values.first().map_or(f64::NAN, |x| x.f64());
-    let objective = first(loss.objective.as_vec());
-    if loss.nll.is_finite() && loss.kl.is_finite() && objective.is_finite() {
-        return Ok(());
-    }
-    check_weights(network, epoch, step)?;
-    for (path, layer) in network.layers() {
-        let kl = first(layer.kl()?.as_vec());
-        if !kl.is_finite() {
-            return Err(found(THE_KL, kl, format!("layer {path}"), (epoch, step)));
-        }
-    }
-    Err(if loss.nll.is_finite() {
-        found("beta KL / N", objective - loss.nll, "the objective".into(), (epoch, step))
-    } else {
-        found("the negative log-likelihood", loss.nll, "the output".into(), (epoch, step))
-    })
+/// The entropy of the labels in nats: the NLL of predicting every class as often as it occurs.
+pub(super) fn entropy(labels: &[usize]) -> f64 {
+    let mut counts = BTreeMap::new();
+    labels.iter().for_each(|label| *counts.entry(label).or_insert(0) += 1);
+    let share = |count: i32| f64::from(count) / labels.len() as f64;
+    counts.into_values().map(|count| -share(count) * share(count).ln()).sum()
 }
 
-/// The same of the weights alone: after the last step of an epoch nothing else looks at them.
-pub(super) fn check_weights<E: Elem, D: Backend<E>>(
-    network: &impl Network<E, D>,
-    epoch: usize,
-    step: usize,
+/// Refuses batches of one in a network with a batch norm, to which a single number has no variance.
+pub(crate) fn norm_of_one<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &N,
+    batch: usize,
 ) -> Result<(), Error> {
-    let layers = network.layers();
-    let bad = layers.iter().find_map(|(path, layer)| Some((path, layer.not_finite()?)));
-    bad.map_or(Ok(()), |(path, (parameter, value))| {
-        Err(found(parameter, value, format!("layer {path}"), (epoch, step)))
-    })
-}
-
-fn found(what: &str, value: f64, layer: String, (epoch, step): (usize, usize)) -> Error {
-    Error::NotFinite { what: what.into(), value, layer, epoch, step, checkpoint: None }
+    let has_norm = batch == 1 && tensors::read(network)?.iter().any(|tensor| tensor.role() == "running_var");
+    setting(!has_norm, "batch", 1.0, "at least 2, because a batch norm takes the variance of the batch")
 }

@@ -124,11 +124,10 @@ pub fn distinct(numbers: impl IntoIterator<Item = f64>) -> Vec<f64> {
 impl Runs {
     /// As the settings say, with the first seed.
     pub fn trainer(&self) -> Trainer {
-        let epochs = self.epochs as f64;
         let warm_up = match self.warm_up {
-            _ if self.quick => (0.0, 20.0 * epochs), // few images, of which a whole KL would leave nothing
-            Some(warm_up) => warm_up,
-            None => (0.05 * epochs, 0.5 * epochs),
+            _ if self.quick => WarmUp::Share(0.0, 20.0), // few images, of which a whole KL would leave nothing
+            Some((from, to)) => WarmUp::Epochs(from, to),
+            None => WarmUp::default(),
         };
         Trainer {
             epochs: self.epochs,

@@ -125,10 +125,13 @@ fn labels_that_differ_in_a_sign_are_kept_apart() {
 fn the_warm_up_is_one_number_or_two() {
     let parsed = |text: &str| Args::try_parse_from(["lab", "--epochs", "6", "--out", "x", "--warm-up", text]);
     for (text, warm_up) in [("5,60", (5.0, 60.0)), ("2", (2.0, 2.0)), ("0,0", (0.0, 0.0))] {
-        assert_eq!(parsed(text).unwrap_or_else(|e| panic!("{e}")).runs.trainer().warm_up, warm_up);
+        assert_eq!(
+            parsed(text).unwrap_or_else(|e| panic!("{e}")).runs.trainer().warm_up,
+            WarmUp::Epochs(warm_up.0, warm_up.1)
+        );
     }
     assert!(parsed("5,10,20").is_err() && parsed("").is_err());
-    assert_eq!(runs(Path::new("x"), &[]).trainer().warm_up, (6.0 * 0.05, 3.0));
+    assert_eq!(runs(Path::new("x"), &[]).trainer().warm_up, WarmUp::Share(0.05, 0.5));
 }
 
 #[test]

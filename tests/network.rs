@@ -322,8 +322,7 @@ fn a_network_changes_precision_and_device() {
     let copy = net.to_device(&dev());
     assert_eq!((floats(&wide.0.theta), floats(&wide.2.bias)), (floats(&net.0.theta), floats(&net.2.bias)));
     assert_eq!((floats(&wide.0.spread), floats(&copy.2.theta)), (vec![-4.0; 24], floats(&net.2.theta)));
-    // As documented, settings do not travel.
-    assert_eq!(wide.2.prior, Ard::default());
+    assert_eq!((&wide.2.prior, &copy.2.prior), (&Ard::per_output(), &Ard::per_output()));
     let (single, double) = (floats(&Network::kl(&net.0).unwrap())[0], floats(&Network::kl(&wide.0).unwrap())[0]);
     assert!((single - double).abs() < 1e-4 * double);
 }

@@ -64,7 +64,6 @@ fn drop_unread(blocks: &mut [Block]) -> bool {
         for row in from.rows.iter_mut().zip(read).filter_map(|(row, read)| (!read).then_some(row)) {
             changed |= row.alive;
             row.alive = false;
-            row.taps.clear();
         }
     }
     changed

@@ -146,3 +146,34 @@ fn activations_and_pools_keep_their_order() {
         same(&net, &ops, [1, 4, 4]).unwrap();
     }
 }
+
+/// Numbers and shapes that make no sense, also where pruning would take them away, and where they would fill the memory.
+#[test]
+fn chains_that_cannot_be_are_named() {
+    let said = |ops: &[Op], input: [usize; 3]| compact(ops, input).unwrap_err().to_string();
+    let linear = |weights: &[f64], bias: &[f64]| Op::Linear { weights: weights.into(), bias: bias.into(), sigma: None };
+    let window = |kernel, pad| Window { kernel, stride: 1, pad, dilation: 1 };
+    let pool = |kernel, pad| Op::Pool(Pool { kind: PoolKind::Mean, window: window(kernel, pad) });
+    for input in [[0, 1, 1], [1, 0, 3], [usize::MAX, 2, 2], [1 << 30, 1 << 30, 1 << 30]] {
+        assert!(said(&[Op::Activation(Activation::Relu)], input).contains("it has from 1 to 16777216 numbers"));
+    }
+    // Nobody reads the first row.
+    let dead = [linear(&[f64::NAN, 1.0], &[0.0, 1.0]), linear(&[0.0, 1.0], &[0.0])];
+    assert_eq!(said(&dead, [1, 1, 1]), "part 0: weight 0 is NaN; every number must be finite");
+    assert_eq!(
+        said(&[linear(&[1.0], &[f64::INFINITY])], [1, 1, 1]),
+        "part 0: bias 0 is inf; every number must be finite"
+    );
+    let scale = Op::Scale { factor: vec![1.0], shift: vec![f64::NEG_INFINITY] };
+    assert_eq!(
+        said(&[linear(&[1.0], &[1.0]), scale], [1, 1, 1]),
+        "part 1: shift 0 is -inf; every number must be finite"
+    );
+    assert_eq!(said(&[linear(&[1e300], &[1.0])], [1, 1, 1]), "part 0: weight 0 is inf; every number must be finite");
+    // Every part alone may be, but each makes the image larger.
+    let borders: Vec<Op> = (0..3).flat_map(|_| [pool(20_000, 19_999), Op::Flatten]).collect();
+    assert!(said(&borders, [1, 1, 1]).contains("it has from 1 to 16777216 numbers"), "{}", said(&borders, [1, 1, 1]));
+    assert_eq!(said(&[pool(5, 1)], [1, 2, 2]), "part 0: a window of 5 pixels on an image of 2 x 2");
+    let wide = said(&[pool(2, 2)], [1, 2, 2]);
+    assert!(wide.contains("a pool of 2 x 2 pixels with a border of 2 and dilation 1"), "{wide}");
+}

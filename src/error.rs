@@ -122,7 +122,7 @@ impl Error {
     /// This error, said of a training that was at this step when it found a tensor that is not finite.
     pub(crate) fn while_training(self, epoch: usize, step: usize) -> Self {
         match self {
-            Error::File(FileError::NotFinite { tensor, value, .. }) => {
+            Error::File(FileError::NotFinite { tensor, value, .. } | FileError::Range { tensor, value, .. }) => {
                 let moment = tensor.strip_prefix("adam.m.").or(tensor.strip_prefix("adam.v."));
                 let (layer, what) = moment.unwrap_or(&tensor).rsplit_once('.').unwrap_or(("", &tensor));
                 let what = if moment.is_some() { format!("Adam's moment of {what}") } else { what.into() };

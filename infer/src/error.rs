@@ -84,7 +84,7 @@ pub enum FileError {
         value: f64,
     },
     /// A number that cannot be what its tensor stands for.
-    #[error("`{tensor}` holds {value} at index {index}; it must be {must_be}")]
+    #[error("`{tensor}` holds {value:?} at index {index}; it must be {must_be}")]
     Range {
         /// The tensor.
         tensor: String,

@@ -210,7 +210,11 @@ fn read_layer(file: &Container, i: usize, about: AboutLayer) -> Result<Layer, Fi
             Packed { step, bits, bytes: tensor("values")?.values()? }.weights(columns.len()).map_err(wrong)?
         }
         (None, None) => tensor("values")?.exactly::<f32>(columns.len())?,
-        (step, bits) => return Err(wrong(format!("a step of {step:?} and {bits:?} bits; packed weights have both"))),
+        (step, bits) => {
+            return Err(wrong(format!(
+                "packed weights have a step and bits, not only one of them: {step:?}, {bits:?}"
+            )));
+        }
     };
     if about.kept != stored {
         return Err(wrong(format!("{} weights by its description, {stored} in the file", about.kept)));

@@ -152,6 +152,15 @@ fn contents_that_cannot_be() {
         }
     }
     says(layer("sigma", (-1.0).into()), "a sigma of -1");
+    says(layer("kept", 3.into()), "3 weights by its description, 4 in the file");
+    says(layer("step", 0.5.into()), "packed weights have a step and bits, not only one of them: Some(0.5), None");
+    says(
+        layer(
+            "pool",
+            serde_json::json!({"kind": "max", "window": {"kernel": 9, "stride": 1, "pad": 0, "dilation": 1}}),
+        ),
+        "a pool that spans 9 pixels, on an image of 4 x 4",
+    );
     says(with(|about, _| about["layers"][1]["before"]["flops"] = u64::MAX.into()), "sizes before");
     says(with(|about, _| about["layers"] = Vec::<Value>::new().into()), "without layers");
 }

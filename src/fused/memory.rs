@@ -168,7 +168,8 @@ mod tests {
         let at = numbers.as_ptr();
         pool.put(numbers);
         assert!(pool.take(99).is_none());
-        assert_eq!(pool.take(100).unwrap().as_ptr(), at);
+        let back = pool.take(100).unwrap();
+        assert_eq!(back.as_ptr(), at);
         assert!(pool.take(100).is_none());
         (0..=Pool::<f64>::KEPT).for_each(|length| pool.put(vec![1.0; length + 1]));
         assert!(pool.take(1).is_none() && pool.take(2).is_some(), "the oldest makes room");

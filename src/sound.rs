@@ -9,9 +9,9 @@ use crate::tensors::finite;
 
 /// Refuses tensors of which a number cannot be what its tensor stands for: one that is not finite; a negative variance, of
 /// a norm or in Adam; a log-variance whose variance is beyond the network's precision.
-pub(crate) fn tensors<'a, E: Elem, D: Backend<E>>(
+pub(crate) fn tensors<E: Elem, D: Backend<E>>(
     network: &impl Network<E, D>,
-    tensors: &[(&str, &'a [E])],
+    tensors: &[(&str, &[E])],
 ) -> Result<(), FileError> {
     for (name, values) in tensors {
         finite(name, values)?;

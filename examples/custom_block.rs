@@ -4,7 +4,7 @@
 
 use sparsevd::dfdx::nn::tensor_collection::*;
 use sparsevd::prelude::*;
-use sparsevd::{Layers, LayersMut};
+use sparsevd::{Kinds, Layers, LayersMut};
 
 /// The kind of module, as it stands in a network's type: `x + gate * inner(x)`, where the gate starts at 0 (Bachlechner et
 /// al. 2021, "ReZero").
@@ -40,6 +40,10 @@ impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for GatedModule<N, 
     }
     fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
         self.inner.visit_mut(&within(path, "inner"), found);
+    }
+    /// Its activations, for files.
+    fn kinds(&self, path: &str, found: &mut Kinds) {
+        self.inner.kinds(&within(path, "inner"), found);
     }
 }
 

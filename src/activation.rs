@@ -7,7 +7,7 @@ use sparsevd_infer::{Activation, Op};
 
 use crate::backend::{Backend, Elem};
 use crate::error::Error;
-use crate::network::{Network, Plain};
+use crate::network::{Kinds, Network, Plain};
 
 /// `max(x, 0)`, element by element, any shape.
 ///
@@ -31,6 +31,10 @@ impl<S: Shape, E: Elem, D: Backend<E>, T: Tape<E, D>> Module<Tensor<S, E, D, T>>
 impl<E: Elem, D: Backend<E>> Network<E, D> for ReLU {
     fn output_shape(&self, _path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
         Ok(Some(input.to_vec()))
+    }
+
+    fn kinds(&self, path: &str, found: &mut Kinds) {
+        found.push((path.into(), "ReLU".into()));
     }
 
     fn plain(&self, path: &str, _threshold: f64, found: &mut Plain) -> Result<(), Error> {

@@ -1,12 +1,14 @@
 //! What files say about layers.
 
 use std::any::type_name;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::place;
+use crate::error::{part, place};
 use crate::layer::Settings;
+use crate::network::Kinds;
 
 /// The version of dfdx, for files.
 pub(crate) const DFDX: &str = "0.13.0";
@@ -37,6 +39,9 @@ pub(crate) fn differences(
     settings: bool,
 ) -> Vec<String> {
     let mut problems = Vec::new();
+    let twice = |i: &usize| file[..*i].iter().any(|(path, _)| *path == file[*i].0);
+    let again = (0..file.len()).filter(twice).map(|i| format!("the file describes {} twice", place(&file[i].0)));
+    problems.extend(again);
     for (path, layer) in here {
         let Some((_, saved)) = file.iter().find(|(other, _)| other == path) else {
             problems.push(format!("the file does not have {}", place(path)));
@@ -59,11 +64,39 @@ pub(crate) fn differences(
     problems
 }
 
+/// What differs between the parts without parameters and those of a file, in words. Files did not always name them.
+pub(crate) fn other_kinds(here: &Kinds, file: Option<&Kinds>) -> Vec<String> {
+    let Some(file) = file else { return Vec::new() };
+    let find = |kinds: &Kinds, path: &str| Some(kinds.iter().find(|(other, _)| other == path)?.1.clone());
+    let paths: BTreeSet<&String> = here.iter().chain(file).map(|(path, _)| path).collect();
+    let differs = |path: &String| {
+        let part = part(path);
+        match (find(file, path), find(here, path)) {
+            (Some(saved), Some(here)) if saved != here => Some(format!("{part} is {saved} in the file, {here} here")),
+            (Some(saved), None) => Some(format!("{part} is {saved} in the file, not here")),
+            (None, Some(here)) => Some(format!("{part} is {here} here, not in the file")),
+            _ => None,
+        }
+    };
+    paths.into_iter().filter_map(differs).collect()
+}
+
 /// A value with the name of its type, which an enum's `Debug` leaves out.
 pub(crate) fn named<T: Debug>(value: &T) -> String {
-    let path = type_name::<T>().split('<').next().unwrap_or_default();
-    let (name, value) = (path.rsplit("::").next().unwrap_or(path), format!("{value:?}"));
+    let (name, value) = (type_alone::<T>(), format!("{value:?}"));
     if value.starts_with(name) { value } else { format!("{name}::{value}") }
+}
+
+/// The name of a type as its user writes it, such as `Residual<..>`.
+pub(crate) fn type_in_words<T: ?Sized>() -> String {
+    let generic = if type_name::<T>().contains('<') { "<..>" } else { "" };
+    format!("{}{generic}", type_alone::<T>())
+}
+
+/// Without path and arguments.
+fn type_alone<T: ?Sized>() -> &'static str {
+    let path = type_name::<T>().split('<').next().unwrap_or_default();
+    path.rsplit("::").next().unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -85,6 +118,8 @@ mod tests {
         assert_eq!(named(&LogUniform::default()), format!("LogUniform::{:?}", LogUniform::default()));
         assert_eq!(named(&StudentT::default()), format!("{:?}", StudentT::default()));
         assert_ne!(named(&Ard::per_output()), named(&Ard::default()));
+        assert_eq!(type_in_words::<dfdx::nn::modules::Residual<(LinearMap<1, 2>, Ard)>>(), "Residual<..>");
+        assert_eq!(type_in_words::<Ard>(), "Ard");
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Error {
             Error::NotFinite { what, value, place, checkpoint, .. } => {
                 Error::NotFinite { what, value, place, at, checkpoint }
             }
-            Error::File(FileError::NotFinite { tensor, value, .. }) => {
+            Error::File(FileError::NotFinite { tensor, value, .. } | FileError::Range { tensor, value, .. }) => {
                 let moment = tensor.strip_prefix("adam.m.").or(tensor.strip_prefix("adam.v."));
                 let (path, what) = split_name(moment.unwrap_or(&tensor));
                 let what = if moment.is_some() { format!("Adam's moment of {what}") } else { what.into() };
@@ -151,7 +151,7 @@ pub(crate) fn place(path: &str) -> String {
 }
 
 /// Any part of a network, alike.
-fn part(path: &str) -> String {
+pub(crate) fn part(path: &str) -> String {
     if path.is_empty() { place(path) } else { format!("part {path}") }
 }
 

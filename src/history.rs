@@ -1,8 +1,11 @@
 //! Per-epoch metrics of a training run.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
+
+use sparsevd_infer::FileError;
 
 use crate::metrics::Metrics;
 use crate::sparsity::Sparsity;
@@ -72,4 +75,44 @@ impl History {
     pub fn warning(&self) -> Option<Warning> {
         self.epochs.last().and_then(|epoch| epoch.warning)
     }
+
+    /// Whether these can be epochs, one after the other.
+    ///
+    /// # Errors
+    /// [`FileError::Structure`] naming the first number that cannot be.
+    pub(crate) fn check(&self) -> Result<(), FileError> {
+        in_range("history", "sparsity_at_start", self.sparsity_at_start, 0.0..=1.0)?;
+        self.epochs.iter().enumerate().try_for_each(|(i, epoch)| epoch.check(i))
+    }
+}
+
+impl Epoch {
+    /// Whether it can be the epoch of this number.
+    fn check(&self, number: usize) -> Result<(), FileError> {
+        let what = format!("history, epoch {number}");
+        let finite = f64::MIN..=f64::MAX;
+        in_range(&what, "epoch", self.epoch as f64, number as f64..=number as f64)?;
+        in_range(&what, "learning_rate", self.learning_rate, 0.0..=f64::MAX)?;
+        in_range(&what, "beta", self.beta, 0.0..=f64::MAX)?;
+        in_range(&what, "seconds", self.seconds, 0.0..=f64::MAX)?;
+        in_range(&what, "nll", self.nll, finite.clone())?;
+        in_range(&what, "kl", self.kl, finite)?;
+        in_range(&what, "train_error", self.train_error, 0.0..=1.0)?;
+        match self.sparsity.layers.iter().find(|l| l.weights == 0 || l.kept > l.weights) {
+            Some(l) => Err(FileError::structure(what, format!("{} of {} weights are kept", l.kept, l.weights))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses a number outside its range, and NaN.
+pub(crate) fn in_range(what: &str, name: &str, value: f64, range: RangeInclusive<f64>) -> Result<(), FileError> {
+    let (least, most) = (range.start(), range.end());
+    let must_be = match (*least == f64::MIN, *most == f64::MAX) {
+        _ if range.contains(&value) => return Ok(()),
+        (true, _) => "finite".into(),
+        (_, true) => format!("finite and at least {least}"),
+        _ => format!("from {least} to {most}"),
+    };
+    Err(FileError::structure(what, format!("{name} is {value:?}; it must be {must_be}")))
 }

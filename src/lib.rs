@@ -29,7 +29,9 @@ mod posterior;
 mod posterior_file;
 mod predict;
 pub mod report;
+mod scalars;
 mod schedule;
+mod sound;
 mod sparsity;
 mod taped;
 mod tensors;
@@ -63,7 +65,7 @@ pub use layer::{Estimator, Layer, Settings, SwitchOff, VARIANCE_FLOOR, Variation
 pub use likelihood::{GaussianLikelihood, GaussianNoise, categorical};
 pub use map::{Conv2dMap, Convolution, Grid, LinearMap, Map, Window};
 pub use nets::{LeNet5, LeNet300100, VggConv, VggHalf, VggLike, VggQuarter};
-pub use network::{Layers, LayersMut, Network, Plain};
+pub use network::{Kinds, Layers, LayersMut, Network, Plain};
 pub use norm::{BatchNorm, Norm};
 pub use parts::within;
 pub use pool::{AvgPool2d, Flatten, MaxPool2d, Pooling};

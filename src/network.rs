@@ -9,7 +9,7 @@ use crate::describe::{Description, named};
 use crate::error::Error;
 use crate::layer::{Layer, Settings};
 use crate::map::Map;
-use crate::parts::misfit;
+use crate::parts::{misfit, no_compact_form};
 use crate::posterior::{Noise, Posterior};
 use crate::sparsity::Sparsity;
 use crate::tensors::id;
@@ -20,6 +20,9 @@ use crate::view::View;
 pub type Layers<'a, E, D> = Vec<(String, &'a dyn VariationalLayer<E, D>)>;
 /// The same, to change them.
 pub type LayersMut<'a, E, D> = Vec<(String, &'a mut dyn VariationalLayer<E, D>)>;
+
+/// The parts of a network that compute without parameters, each with its path, in words: `("1", "ReLU")`.
+pub type Kinds = Vec<(String, String)>;
 
 /// The parts of a network in plain numbers, each with its path.
 pub type Plain = Vec<(String, Op)>;
@@ -82,14 +85,18 @@ pub trait Network<E: Elem, D: Backend<E>> {
         Ok(None)
     }
 
+    /// Adds what the parts inside compute that have no parameters, activations and pools, for files: one of another network,
+    /// with other activations between the same layers, is refused. Nothing, by default; one with parts inside hands the call
+    /// on as it does [`visit`](Network::visit).
+    fn kinds(&self, _path: &str, _found: &mut Kinds) {}
+
     /// What this part computes at evaluation with the posterior means pruned at `threshold`, in plain numbers, for
     /// [`compact`](crate::compact). A part of yours that changes nothing at evaluation gives `Ok(())`.
     ///
     /// # Errors
     /// [`Error::Compact`]: the default, for a part that does not say.
     fn plain(&self, path: &str, _threshold: f64, _found: &mut Plain) -> Result<(), Error> {
-        let problem = "this kind of part has no compact form".into();
-        Err(Error::Compact { part: path.into(), problem })
+        Err(Error::Compact { part: path.into(), problem: no_compact_form::<Self>() })
     }
 
     /// The variational layers, in order.
@@ -208,6 +215,13 @@ pub trait Network<E: Elem, D: Backend<E>> {
     fn sparsity(&self, threshold: f64) -> Result<Sparsity, Error> {
         Sparsity::of(self.layers(), threshold)
     }
+}
+
+/// All parts of a network that compute without parameters.
+pub(crate) fn kinds<E: Elem, D: Backend<E>>(network: &impl Network<E, D>) -> Kinds {
+    let mut found = Vec::new();
+    network.kinds("", &mut found);
+    found
 }
 
 impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Network<E, D> for Layer<M, Q, P, E, D> {

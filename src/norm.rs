@@ -1,7 +1,5 @@
 //! Batch normalisation.
 
-use std::cell::Cell;
-
 use dfdx::nn::modules::Module;
 use dfdx::nn::tensor_collection::*;
 use dfdx::nn::{BuildOnDevice, ModuleMut};
@@ -15,10 +13,10 @@ use crate::parts::{self, misfit};
 /// Batch normalisation over `C` channels or features (Ioffe and Szegedy 2015), for images and for vectors.
 ///
 /// ```text
-/// y = scale (x - mean) / sqrt(variance + 1e-5) + bias                 channel by channel
+/// y = scale (x - mean) / sqrt(variance + epsilon) + bias              channel by channel; epsilon = 1e-5
 /// ```
 /// Training takes mean and (biased) variance from the batch, over data and positions, and moves the running ones towards
-/// them by a tenth (towards the unbiased variance); evaluation uses the running ones. Parameters, their names and their
+/// them by the momentum, a tenth (towards the unbiased variance); evaluation uses the running ones. Parameters, their names and their
 /// defaults are those of dfdx's `BatchNorm1D` and `BatchNorm2D`, which compose with our layers too, on one thread. A single
 /// number has no variance: a batch of one vector cannot be trained on.
 ///
@@ -42,9 +40,9 @@ pub struct Norm<const C: usize, E: Dtype, D: Storage<E>> {
     pub running_mean: Tensor<Rank1<C>, E, D>,
     /// The variance that evaluation divides by; starts at 1.
     pub running_var: Tensor<Rank1<C>, E, D>,
-    /// Added to the variance; 1e-5. Files of networks hold neither this nor the momentum.
+    /// Added to the variance; 1e-5. Files of networks hold this and the momentum.
     pub epsilon: f64,
-    /// How far a batch moves the running moments; 0.1.
+    /// How far a batch moves the running moments, from 0 to 1; 0.1.
     pub momentum: f64,
 }
 
@@ -62,25 +60,22 @@ impl<const C: usize, E: Elem, D: Device<E>> TensorCollection<E, D> for Norm<C, E
     fn iter_tensors<V: ModuleVisitor<Self, E, D>>(visitor: &mut V) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
         let ones = || TensorOptions::detached(|t: &mut Tensor<Rank1<C>, E, D>| t.try_fill_with_ones());
         let zeros = || TensorOptions::detached(|t: &mut Tensor<Rank1<C>, E, D>| t.try_fill_with_zeros());
-        let seen = Cell::new((1e-5, 0.1)); // those of a norm that is taken to another device or precision; the defaults
         visitor.visit_fields(
             (
-                Self::tensor(
-                    "scale",
-                    |s| {
-                        seen.set((s.epsilon, s.momentum));
-                        &s.scale
-                    },
-                    |s| &mut s.scale,
-                    TensorOptions::reset_to_ones(),
-                ),
+                Self::tensor("scale", |s| &s.scale, |s| &mut s.scale, TensorOptions::reset_to_ones()),
                 Self::tensor("bias", |s| &s.bias, |s| &mut s.bias, TensorOptions::reset_to_zeros()),
                 Self::tensor("running_mean", |s| &s.running_mean, |s| &mut s.running_mean, zeros()),
                 Self::tensor("running_var", |s| &s.running_var, |s| &mut s.running_var, ones()),
+                Self::scalar("epsilon", |s| &s.epsilon, |s| &mut s.epsilon, ScalarOptions::from_default(1e-5)),
+                Self::scalar("momentum", |s| &s.momentum, |s| &mut s.momentum, ScalarOptions::from_default(0.1)),
             ),
-            |(scale, bias, running_mean, running_var)| {
-                let (epsilon, momentum) = seen.get();
-                Norm { scale, bias, running_mean, running_var, epsilon, momentum }
+            |(scale, bias, running_mean, running_var, epsilon, momentum)| Norm {
+                scale,
+                bias,
+                running_mean,
+                running_var,
+                epsilon,
+                momentum,
             },
         )
     }
@@ -192,7 +187,7 @@ impl<const C: usize, E: Elem, D: Backend<E>> Network<E, D> for Norm<C, E, D> {
 
     fn plain(&self, path: &str, _threshold: f64, found: &mut Plain) -> Result<(), Error> {
         let op = parts::norm(&self.scale, &self.bias, &self.running_mean, &self.running_var, self.epsilon);
-        let op = op.map_err(|problem| Error::Compact { part: path.into(), problem: problem.into() })?;
+        let op = op.map_err(|problem| Error::Compact { part: path.into(), problem })?;
         found.extend(op.map(|op| (path.to_string(), op)));
         Ok(())
     }

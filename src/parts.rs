@@ -5,8 +5,9 @@ use dfdx::prelude::*;
 use sparsevd_infer::{Activation, Op};
 
 use crate::backend::{Backend, Elem};
+use crate::describe::type_in_words;
 use crate::error::Error;
-use crate::network::{Layers, LayersMut, Network, Plain};
+use crate::network::{Kinds, Layers, LayersMut, Network, Plain};
 use crate::variational::floats;
 
 /// The path of a part, which is how the names of its tensors begin: `"2"` in `""`, `"2.0"` in `"2"`.
@@ -28,6 +29,9 @@ macro_rules! tuple {
             }
             fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
                 $(self.$index.visit_mut(&within(path, $index), found);)+
+            }
+            fn kinds(&self, path: &str, found: &mut Kinds) {
+                $(self.$index.kinds(&within(path, $index), found);)+
             }
             fn plain(&self, path: &str, threshold: f64, found: &mut Plain) -> Result<(), Error> {
                 $(self.$index.plain(&within(path, $index), threshold, found)?;)+
@@ -58,6 +62,10 @@ impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::R
     fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
         self.0.visit_mut(&within(path, 0), found);
     }
+    fn kinds(&self, path: &str, found: &mut Kinds) {
+        found.push((path.into(), "Residual".into()));
+        self.0.kinds(&within(path, 0), found);
+    }
     fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
         match self.0.output_shape(&within(path, 0), input)? {
             Some(output) if output != input => {
@@ -79,6 +87,11 @@ impl<F: Network<E, D>, R: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D>
         self.f.visit_mut(&within(path, "f"), found);
         self.r.visit_mut(&within(path, "r"), found);
     }
+    fn kinds(&self, path: &str, found: &mut Kinds) {
+        found.push((path.into(), "GeneralizedResidual".into()));
+        self.f.kinds(&within(path, "f"), found);
+        self.r.kinds(&within(path, "r"), found);
+    }
     fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
         let f = self.f.output_shape(&within(path, "f"), input)?;
         let r = self.r.output_shape(&within(path, "r"), input)?;
@@ -98,6 +111,9 @@ impl<N: Network<E, D>, const TIMES: usize, E: Elem, D: Backend<E>> Network<E, D>
     fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
         self.modules.iter_mut().enumerate().for_each(|(i, part)| part.visit_mut(&within(path, i), found));
     }
+    fn kinds(&self, path: &str, found: &mut Kinds) {
+        self.modules.iter().enumerate().for_each(|(i, part)| part.kinds(&within(path, i), found));
+    }
     fn plain(&self, path: &str, threshold: f64, found: &mut Plain) -> Result<(), Error> {
         self.modules.iter().enumerate().try_for_each(|(i, part)| part.plain(&within(path, i), threshold, found))
     }
@@ -110,17 +126,22 @@ impl<N: Network<E, D>, const TIMES: usize, E: Elem, D: Backend<E>> Network<E, D>
     }
 }
 
-/// dfdx's own modules hold no layer of ours and cost no KL. Each says what it makes of a shape, or what it reads.
+/// dfdx's own modules hold no layer of ours and cost no KL. Each says what it makes of a shape, or what it reads, and what
+/// it is, where its parameters do not.
 macro_rules! without_layers {
-    ($($shape:expr, $plain:expr => $([$($generic:tt)*] $module:ident $(<$($arg:ident),+>)?),+;)+) => { $($(
+    ($($shape:expr, $kind:expr, $plain:expr => $([$($generic:tt)*] $module:ident $(<$($arg:ident),+>)?),+;)+) => { $($(
         impl<$($generic)* E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::$module $(<$($arg),+>)? {
             fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
                 let shape: Result<Vec<usize>, String> = $shape(input);
                 shape.map(Some).map_err(|expected| misfit(path, expected, input))
             }
+            fn kinds(&self, path: &str, found: &mut Kinds) {
+                let kind: Option<String> = $kind(self);
+                found.extend(kind.map(|kind| (path.to_string(), kind)));
+            }
             fn plain(&self, path: &str, _threshold: f64, found: &mut Plain) -> Result<(), Error> {
-                let plain: Result<Option<Op>, &str> = $plain(self);
-                let plain = plain.map_err(|problem| Error::Compact { part: path.into(), problem: problem.into() })?;
+                let plain: Result<Option<Op>, String> = $plain(self);
+                let plain = plain.map_err(|problem| Error::Compact { part: path.into(), problem })?;
                 found.extend(plain.map(|op| (path.to_string(), op)));
                 Ok(())
             }
@@ -128,36 +149,51 @@ macro_rules! without_layers {
     )+)+ };
 }
 without_layers! {
-    same, |_| activation(Activation::Relu) => [] ReLU;
-    same, |_| activation(Activation::Tanh) => [] Tanh;
-    same, |_| activation(Activation::Sigmoid) => [] Sigmoid;
-    same, |_| Ok(None) => [] Dropout, [const N: usize,] DropoutOneIn<N>;
-    same, |_| unknown() => [] FastGeLU, [] Sin, [] Cos, [] Ln, [] Exp, [] Square, [] Sqrt, [] Abs, [] Softmax,
-        [] LogSoftmax, [] LeakyReLU<E>, [] AccurateGeLU;
-    pooled, |_| unknown() => [] AvgPoolGlobal, [] MaxPoolGlobal, [] MinPoolGlobal;
-    features::<I, O>, |m: &Self| linear(&m.weight, Some(&m.bias)) =>
+    same, kind, |_| activation(Activation::Relu) => [] ReLU;
+    same, kind, |_| activation(Activation::Tanh) => [] Tanh;
+    same, kind, |_| activation(Activation::Sigmoid) => [] Sigmoid;
+    same, |_| None, |_| Ok(None) => [] Dropout, [const N: usize,] DropoutOneIn<N>;
+    same, kind, |_| Err(no_compact_form::<Self>()) => [] FastGeLU, [] Sin, [] Cos, [] Ln, [] Exp, [] Square, [] Sqrt, [] Abs,
+        [] Softmax, [] LogSoftmax, [] AccurateGeLU;
+    same, |m: &Self| Some(format!("LeakyReLU({:?})", m.0)), |_| Err(no_compact_form::<Self>()) => [] LeakyReLU<E>;
+    pooled, kind, |_| Err(no_compact_form::<Self>()) => [] AvgPoolGlobal, [] MaxPoolGlobal, [] MinPoolGlobal;
+    features::<I, O>, |_| None, |m: &Self| linear(&m.weight, Some(&m.bias)) =>
         [const I: usize, const O: usize,] Linear<I, O, E, D>;
-    features::<I, O>, |m: &Self| linear(&m.weight, None) => [const I: usize, const O: usize,] UnbiasedLinear<I, O, E, D>;
-    features::<M, M>, |_| unknown() => [const M: usize,] LayerNorm1D<M, E, D>;
-    channels::<C>, |m: &Self| norm(&m.scale, &m.bias, &m.running_mean, &m.running_var, m.epsilon) =>
+    features::<I, O>, |_| None, |m: &Self| linear(&m.weight, None) =>
+        [const I: usize, const O: usize,] UnbiasedLinear<I, O, E, D>;
+    features::<M, M>, |_| None, |_| Err(no_compact_form::<Self>()) => [const M: usize,] LayerNorm1D<M, E, D>;
+    channels::<C>, |_| None, |m: &Self| norm(&m.scale, &m.bias, &m.running_mean, &m.running_var, m.epsilon) =>
         [const C: usize,] BatchNorm1D<C, E, D>, [const C: usize,] BatchNorm2D<C, E, D>;
-    channels::<C>, |_| unknown() => [const C: usize,] Bias2D<C, E, D>;
+    channels::<C>, |_| None, |_| Err(no_compact_form::<Self>()) => [const C: usize,] Bias2D<C, E, D>;
 }
 
-fn activation(f: Activation) -> Result<Option<Op>, &'static str> {
+/// The name of a module whose type says all that it computes.
+fn kind<T>(_: &T) -> Option<String> {
+    Some(type_in_words::<T>())
+}
+
+fn activation(f: Activation) -> Result<Option<Op>, String> {
     Ok(Some(Op::Activation(f)))
 }
 
-fn unknown() -> Result<Option<Op>, &'static str> {
-    Err("dfdx's module of this kind has no compact form")
+/// Why a part of this type cannot be part of a compact network, and what can be done.
+pub(crate) fn no_compact_form<T: ?Sized>() -> String {
+    format!(
+        "`{}` has no compact form, only chains of layers, batch norms, pools, dropout, `Flatten`, `ReLU`, `Tanh` and `Sigmoid` \
+         have; compact the chains before and after it, predict with `Evaluate::Pruned` instead, or, where the type is yours, \
+         write its `Network::plain`",
+        type_in_words::<T>()
+    )
 }
 
 fn linear<const I: usize, const O: usize, E: Elem, D: Backend<E>>(
     weight: &Tensor<Rank2<O, I>, E, D>,
     bias: Option<&Tensor<Rank1<O>, E, D>>,
-) -> Result<Option<Op>, &'static str> {
-    let bias = bias.map_or_else(|| vec![0.0; O], floats);
-    Ok(Some(Op::Linear { weights: floats(weight), bias, sigma: None }))
+) -> Result<Option<Op>, String> {
+    let (weights, bias) = (floats(weight), bias.map_or_else(|| vec![0.0; O], floats));
+    all_finite("weight", &weights)?;
+    all_finite("bias", &bias)?;
+    Ok(Some(Op::Linear { weights, bias, sigma: None }))
 }
 
 /// `y = (scale / std) x + bias - mean scale / std`.
@@ -167,15 +203,28 @@ pub(crate) fn norm<const C: usize, E: Elem, D: Backend<E>>(
     mean: &Tensor<Rank1<C>, E, D>,
     variance: &Tensor<Rank1<C>, E, D>,
     epsilon: f64,
-) -> Result<Option<Op>, &'static str> {
-    let factor = floats(scale).into_iter().zip(floats(variance)).map(|(scale, v)| scale / (v + epsilon).sqrt());
-    let factor: Vec<f64> = factor.collect();
-    let shift = floats(bias).into_iter().zip(floats(mean).into_iter().zip(&factor)).map(|(b, (m, f))| b - m * f);
-    let shift: Vec<f64> = shift.collect();
-    if factor.iter().chain(&shift).any(|x| !x.is_finite()) {
-        return Err("a batch norm whose moments or parameters are not finite");
+) -> Result<Option<Op>, String> {
+    let [scale, bias, mean, variance] = [scale, bias, mean, variance].map(floats);
+    for (name, values) in [("scale", &scale), ("bias", &bias), ("running_mean", &mean), ("running_var", &variance)] {
+        all_finite(name, values)?;
     }
+    let std: Vec<f64> = variance.iter().map(|v| (v + epsilon).sqrt()).collect();
+    if let Some(i) = std.iter().position(|std| std.is_nan() || *std == 0.0) {
+        return Err(format!(
+            "its running_var holds {} and its epsilon is {epsilon}; the sum must be more than 0",
+            variance[i]
+        ));
+    }
+    let factor: Vec<f64> = scale.iter().zip(std).map(|(scale, std)| scale / std).collect();
+    let shift = bias.iter().zip(mean.iter().zip(&factor)).map(|(b, (m, f))| b - m * f).collect();
     Ok(Some(Op::Scale { factor, shift }))
+}
+
+fn all_finite(name: &str, values: &[f64]) -> Result<(), String> {
+    match values.iter().find(|x| !x.is_finite()) {
+        Some(x) => Err(format!("its {name} holds {x}")),
+        None => Ok(()),
+    }
 }
 
 /// Any shape, unchanged.

@@ -9,10 +9,12 @@ use serde_json::Value;
 use sparsevd_infer::{Container, Dtype, Entry, FileError, container, file};
 
 use crate::backend::{Backend, Elem};
-use crate::describe::{DFDX, Description, differences};
+use crate::describe::{DFDX, Description, differences, other_kinds};
 use crate::error::Error;
-use crate::network::Network;
-use crate::tensors::{self, Named, all_fit, entries, finite, fit, parameters, wrong_shape};
+use crate::network::{Kinds, Network, kinds};
+use crate::scalars::{self, Scalar, Scalars};
+use crate::sound;
+use crate::tensors::{self, Named, all_fit, by_name, entries, finite, fit, parameters, wrong_shape};
 
 const KIND: &str = "posterior";
 const VERSION: u32 = 1;
@@ -24,6 +26,14 @@ pub struct PosteriorAbout {
     pub dfdx: String,
     /// The variational layers, each with its path.
     pub layers: Vec<(String, Description)>,
+    /// The parts that compute without parameters, activations and pools, each with its path; `None` in files from before they
+    /// were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<Kinds>,
+    /// The network's numbers that are not tensors, by name, such as `1.epsilon` and `1.momentum` of a batch norm; `None` in
+    /// files from before they were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scalars: Option<BTreeMap<String, f64>>,
     /// What the caller added; `null` if nothing.
     pub configuration: Value,
 }
@@ -42,7 +52,8 @@ pub struct PosteriorAbout {
 ///
 /// A part inside another is `0.2.weight`; a network that is one layer has `weight`. Numbers are as the network has them,
 /// `F32` or `F64`, row by row; weights are in the units of the network's inputs and outputs. The metadata `sparsevd` is JSON:
-/// format, version, a checksum, and as `about` what [`PosteriorAbout`] says. In Python:
+/// format, version, a checksum, and as `about` what [`PosteriorAbout`] says: layers with priors and settings, activations and
+/// pools, and numbers that are not tensors, such as a norm's epsilon. In Python:
 ///
 /// ```text
 /// import numpy
@@ -52,8 +63,9 @@ pub struct PosteriorAbout {
 /// ```
 ///
 /// # Errors
-/// [`Error::File`], naming the file, which is then as it was: [`FileError::NotFinite`] for a NaN or an infinity, which could
-/// not be read again; [`FileError::Write`]; the device's.
+/// [`Error::File`], naming the file, which is then as it was: [`FileError::NotFinite`] for a NaN or an infinity and
+/// [`FileError::Range`] for a negative variance or one beyond the network's precision, which could not be read again;
+/// [`FileError::Write`]; the device's.
 pub fn save_posterior<N, E: Elem, D: Backend<E>>(network: &N, path: impl AsRef<Path>) -> Result<(), Error>
 where
     N: Network<E, D> + TensorCollection<E, D>,
@@ -81,7 +93,7 @@ where
 /// The bytes of [`save_posterior_with`]'s file; the same for the same posterior and configuration.
 ///
 /// # Errors
-/// [`FileError::NotFinite`] for a NaN or an infinity, which could not be read again; [`FileError::Structure`] if
+/// [`FileError::NotFinite`] and [`FileError::Range`] for numbers that could not be read again; [`FileError::Structure`] if
 /// `configuration` cannot be JSON; the device's.
 pub fn posterior_to_bytes<N, E: Elem, D: Backend<E>>(
     network: &N,
@@ -91,20 +103,26 @@ where
     N: Network<E, D> + TensorCollection<E, D>,
 {
     let configuration = serde_json::to_value(configuration).map_err(|e| FileError::structure("configuration", e))?;
-    let about = PosteriorAbout { dfdx: DFDX.into(), layers: network.descriptions(), configuration };
+    let scalars = Some(scalars::to_file(network)?);
+    let (layers, kinds) = (network.descriptions(), Some(kinds(network)));
+    let about = PosteriorAbout { dfdx: DFDX.into(), layers, kinds, scalars, configuration };
     let tensors = parameters(network)?;
-    tensors.iter().try_for_each(|tensor| finite(&tensor.name, &tensor.values))?;
+    sound::tensors(network, &tensors.iter().map(Named::numbers).collect::<Vec<_>>())?;
     Ok(Container::new(entries(&tensors), &about)?.to_bytes(KIND, VERSION)?)
 }
 
 /// Reads what [`save_posterior`] wrote into a network of the same layers: exactly, in the same precision.
 ///
-/// How the layers train ([`Settings`](crate::Settings)) is left as it is.
+/// Numbers that are not tensors (a norm's epsilon and momentum, the rate of dfdx's dropout) become the file's; a file from
+/// before they were kept is read where the network has the defaults. How the layers train ([`Settings`](crate::Settings)) is
+/// left as it is, so that training can go on in another way; draws from the posterior look at it
+/// ([`SwitchOff::Weight`](crate::SwitchOff::Weight)).
 ///
 /// # Errors
 /// [`Error::File`], naming the file: [`FileError::Mismatch`] with every tensor that is missing, superfluous, or of another
-/// shape or precision, and every layer of another posterior or prior, hyper-parameters included; then
-/// [`FileError::NotFinite`] for a NaN or an infinity; those of [`Container::read`]. The network is then unchanged.
+/// shape or precision, every layer of another posterior or prior, hyper-parameters included, and every other activation or
+/// pool; [`FileError::NotFinite`] for a NaN or an infinity; [`FileError::Range`] for a number that cannot be, such as a
+/// negative variance; those of [`Container::read`]. The network is then unchanged.
 pub fn load_posterior<N, E: Elem, D: Backend<E>>(network: &mut N, path: impl AsRef<Path>) -> Result<(), Error>
 where
     N: Network<E, D> + TensorCollection<E, D>,
@@ -124,10 +142,11 @@ where
     let file = Container::parse(KIND, VERSION, bytes)?;
     let about: PosteriorAbout = file.about()?;
     let mut problems = differences(&network.descriptions(), &about.layers, false);
+    problems.extend(other_kinds(&kinds(network), about.kinds.as_ref()));
     let values = fit(&parameters(network)?, &file.tensors, &mut problems);
+    let scalars = scalars::fit(&scalars::read(network)?, about.scalars.as_ref(), &mut problems)?;
     all_fit(problems)?;
-    values.iter().try_for_each(|(name, values)| finite(name, values))?;
-    put(network, values)
+    put(network, values, &scalars)
 }
 
 /// What the posterior's file at `path` says besides its tensors.
@@ -148,9 +167,12 @@ pub fn posterior_about(path: impl AsRef<Path>) -> Result<PosteriorAbout, Error> 
 /// has of `log_sigma2`, `log_alpha`, `log_noise`,
 /// `num_batches_tracked` and an optimiser's moments is passed over.
 ///
+/// A file of this library brings the epsilons of the norms along. PyTorch's state dict has none: its norms and this library's
+/// start with 1e-5, and where PyTorch's was built with another `eps`, set [`Norm::epsilon`](crate::Norm::epsilon) to it.
+///
 /// # Errors
 /// [`Error::File`], naming the file: [`FileError::Mismatch`] with every tensor that only one side has, or in another shape
-/// or type; [`FileError::NotFinite`]; [`FileError::NotSafetensors`]; [`FileError::Checksum`]. The network is then unchanged.
+/// or type; [`FileError::NotFinite`]; [`FileError::Range`] for a negative variance; [`FileError::NotSafetensors`]; [`FileError::Checksum`]. The network is then unchanged.
 pub fn load_means<N, E: Elem, D: Backend<E>>(network: &mut N, path: impl AsRef<Path>) -> Result<usize, Error>
 where
     N: Network<E, D> + TensorCollection<E, D>,
@@ -167,7 +189,7 @@ pub fn means_from_bytes<N, E: Elem, D: Backend<E>>(network: &mut N, bytes: &[u8]
 where
     N: Network<E, D> + TensorCollection<E, D>,
 {
-    let file = container::tensors(bytes)?;
+    let (file, about) = container::any(bytes)?;
     let (means, others): (Vec<_>, Vec<_>) = tensors::read(network)?.into_iter().partition(Named::is_mean);
     let (mut problems, mut pairs) = (Vec::new(), Vec::new());
     for target in &means {
@@ -184,14 +206,34 @@ where
     let ours = |entry: &Entry| others.iter().any(|other| other.name == entry.name && !other.idle);
     let extra = file.iter().filter(|entry| !wanted(entry) && !ours(entry) && !is_no_mean(&entry.name));
     problems.extend(extra.map(|entry| format!("the network has no `{}`", entry.name)));
+    let scalars = match about {
+        None => Scalars::new(),
+        Some(about) => norms(network, &about, &mut problems)?,
+    };
     all_fit(problems)?;
     let convert = |(name, entry): (&String, &Entry)| {
         let numbers: Vec<E> = entry.floats()?.into_iter().map(E::of).collect();
         finite(&entry.name, &numbers).map(|()| (name.clone(), numbers))
     };
     let values: BTreeMap<_, _> = pairs.into_iter().map(convert).collect::<Result<_, FileError>>()?;
-    put(network, values)?;
+    put(network, values, &scalars)?;
     Ok(means.len())
+}
+
+/// What besides tensors the norms of a network compute with, from a file of this library.
+fn norms<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &N,
+    about: &str,
+    problems: &mut Vec<String>,
+) -> Result<Scalars, Error> {
+    let wrong = |e| FileError::structure("about", e);
+    let mut about: Value = serde_json::from_str(about).map_err(wrong)?;
+    let scalars = about.get_mut("scalars").map_or(Value::Null, Value::take);
+    let scalars: Option<Scalars> = serde_json::from_value(scalars).map_err(wrong)?;
+    let here: Vec<Scalar> = scalars::read(network)?.into_iter().filter(Scalar::is_mean).collect();
+    let known = |name: &String| here.iter().any(|scalar| scalar.name == *name);
+    let file = scalars.map(|file| file.into_iter().filter(|(name, _)| known(name)).collect());
+    Ok(scalars::fit(&here, file.as_ref(), problems)?)
 }
 
 /// A tensor in a file, by our name or PyTorch's.
@@ -215,11 +257,16 @@ fn is_no_mean(name: &str) -> bool {
     name.starts_with("adam.") || matches!(role, "log_sigma2" | "log_alpha" | "log_noise" | "num_batches_tracked")
 }
 
-/// Numbers that fit, into the network, which then evaluates with its means.
-fn put<N, E: Elem, D: Backend<E>>(network: &mut N, mut values: BTreeMap<String, Vec<E>>) -> Result<(), Error>
+/// Numbers that fit, into the network, which then evaluates with its means; unless one of them cannot be.
+fn put<N, E: Elem, D: Backend<E>>(
+    network: &mut N,
+    mut values: BTreeMap<String, Vec<E>>,
+    scalars: &Scalars,
+) -> Result<(), Error>
 where
     N: Network<E, D> + TensorCollection<E, D>,
 {
+    sound::tensors(network, &by_name(&values))?;
     tensors::write(network, |name| values.remove(name))?;
-    Ok(())
+    scalars::write(network, scalars)
 }

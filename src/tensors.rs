@@ -35,6 +35,11 @@ impl<E> Named<E> {
         norm || self.trained && matches!(self.role(), "weight" | "bias")
     }
 
+    /// Its numbers by name.
+    pub(crate) fn numbers(&self) -> (&str, &[E]) {
+        (&self.name, &self.values)
+    }
+
     /// A parameter.
     pub(crate) fn trained(name: String, shape: Vec<usize>, values: Vec<E>) -> Self {
         Named { name, shape, values, trained: true, idle: false }
@@ -249,6 +254,11 @@ pub(crate) fn fit<E: Elem>(
     let known = |entry: &&Entry| wanted.iter().any(|tensor| tensor.name == entry.name);
     problems.extend(file.iter().filter(|entry| !known(entry)).map(|e| format!("the network has no `{}`", e.name)));
     found
+}
+
+/// Numbers by name, to be looked at.
+pub(crate) fn by_name<E>(values: &BTreeMap<String, Vec<E>>) -> Vec<(&str, &[E])> {
+    values.iter().map(|(name, values)| (name.as_str(), values.as_slice())).collect()
 }
 
 /// Refuses a file of which something does not fit.

@@ -6,10 +6,11 @@ use dfdx::nn::tensor_collection::TensorCollection;
 
 use crate::backend::{Backend, Elem};
 use crate::error::Error;
+use crate::scalars::{self, Scalar};
 use crate::tensors::{self, Named};
 
 /// Copies the weights and biases of one network into another of the same shape, and what its norms compute with, running
-/// moments included: from a deterministic network into a variational one (its means), or the reverse. Returns how many
+/// moments and epsilon included: from a deterministic network into a variational one (its means), or the reverse. Returns how many
 /// tensors were copied.
 ///
 /// Tensors are matched by name, `"0.weight"` to `"0.weight"`, which dfdx's `Linear` and this library's layers share.
@@ -47,6 +48,9 @@ where
         return Err(Error::Mismatch(problems));
     }
     let count = means.len();
+    let epsilons = scalars::read(from)?.into_iter().filter(Scalar::is_mean);
+    let epsilons = epsilons.map(|scalar| (scalar.name, scalar.value)).collect();
     tensors::write(to, |name| means.remove(name))?;
+    scalars::write(to, &epsilons)?;
     Ok(count)
 }

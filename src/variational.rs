@@ -10,6 +10,7 @@ use crate::fused::noise;
 use crate::layer::{Layer, Settings, SwitchOff, fill};
 use crate::map::{Grid, Map};
 use crate::posterior::{Noise, Posterior};
+use crate::sound::log_most;
 
 /// The weights that `forward` computes with, through [`Network::with_weights`](crate::Network::with_weights).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,6 +84,12 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     fn posterior(&mut self) -> &mut dyn std::any::Any;
     /// The first parameter that holds a NaN or an infinity, with it.
     fn not_finite(&self) -> Option<(&'static str, f64)>;
+    /// The first weight whose variance would be beyond the layer's precision, if its parameters were those of `of`, by the
+    /// names of their fields: the field of its spread, where it is there, and its value.
+    #[doc(hidden)]
+    fn unbounded<'a>(&self, of: &dyn Fn(&str) -> Option<&'a [E]>) -> Option<(&'static str, usize, f64)>
+    where
+        E: 'a;
     /// What the layer is, for files.
     fn describe(&self) -> Description;
 }
@@ -192,6 +199,20 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
             .or_else(|| first("bias", floats(&self.bias)))
     }
 
+    fn unbounded<'a>(&self, of: &dyn Fn(&str) -> Option<&'a [E]>) -> Option<(&'static str, usize, f64)>
+    where
+        E: 'a,
+    {
+        let gaussian = self.posterior.noise() == Noise::Gaussian;
+        let (theta, spread) = (of("weight").filter(|_| gaussian)?, of(Q::SPREAD)?);
+        theta.iter().enumerate().find_map(|(i, theta)| {
+            let at = sharing::<M, Q>(i);
+            let spread = spread.get(at)?.f64();
+            let within = self.posterior.q(theta.f64(), spread).log_var < log_most::<E>();
+            (!within).then_some((Q::SPREAD, at, spread))
+        })
+    }
+
     fn describe(&self) -> Description {
         Description::of(&self.map, &self.posterior, &self.prior, self.settings)
     }
@@ -205,14 +226,9 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
 
     /// The posterior of every weight, in `f64`.
     pub(crate) fn marginals(&self) -> Vec<Normal<f64>> {
-        let (spread, grid) = (floats(&self.spread), M::grid());
-        let of = |i: usize| match Q::SHARED {
-            Shared::None => spread[i],
-            Shared::PerOutput => spread[i / grid.cols],
-            Shared::PerInput => spread[i % grid.cols],
-            Shared::PerLayer => spread[0],
-        };
-        floats(&self.theta).into_iter().enumerate().map(|(i, theta)| self.posterior.q(theta, of(i))).collect()
+        let spread = floats(&self.spread);
+        let q = |(i, theta): (usize, f64)| self.posterior.q(theta, spread[sharing::<M, Q>(i)]);
+        floats(&self.theta).into_iter().enumerate().map(q).collect()
     }
 
     /// Weights computed one by one from their posterior.
@@ -241,6 +257,17 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D
                 self.weights_from(|i, q| q.mean * keep[grid.input(i)]).map(Some)
             }
         }
+    }
+}
+
+/// Which number of the spread weight `i` has.
+fn sharing<M: Map, Q: Posterior>(i: usize) -> usize {
+    let cols = M::grid().cols;
+    match Q::SHARED {
+        Shared::None => i,
+        Shared::PerOutput => i / cols,
+        Shared::PerInput => i % cols,
+        Shared::PerLayer => 0,
     }
 }
 

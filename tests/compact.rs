@@ -237,6 +237,34 @@ fn what_cannot_be_is_said() {
     assert!(small.forward(&[0.0; 7], &mut Scratch::default()).is_err());
 }
 
+/// With its path and its name, and what to do.
+#[test]
+fn what_has_no_compact_form_is_named() {
+    #[derive(Clone, Debug, Default)]
+    struct Mine;
+    impl<E: Elem, D: Backend<E>> Network<E, D> for Mine {}
+    type Inner = SparseVdLinear<4, 4>;
+    let device = Cpu::seed_from_u64(0);
+    let said = |net: &dyn Fn() -> Result<CompactNet, Error>, start: &str| {
+        let said = net().unwrap_err().to_string();
+        assert!(said.starts_with(start) && said.contains("predict with `Evaluate::Pruned`"), "{said}");
+    };
+    let net = device.build_module::<(Inner, (ReLU, Residual<Inner>)), f32>();
+    said(&|| compact(&net, &[4], 3.0), "part 1.1: `Residual<..>` has no compact form");
+    let net = device.build_module::<(Inner, GeneralizedResidual<Inner, Inner>), f32>();
+    said(&|| compact(&net, &[4], 3.0), "part 1: `GeneralizedResidual<..>` has no compact form");
+    let net = device.build_module::<(Inner, LayerNorm1D<4>, Softmax), f32>();
+    said(&|| compact(&net, &[4], 3.0), "part 1: `LayerNorm1D<..>` has no compact form");
+    said(&|| compact(&(net.0.clone(), Mine), &[4], 3.0), "part 1: `Mine` has no compact form");
+
+    let mut net = device.build_module::<(Inner, BatchNorm<4>), f32>();
+    net.1.running_var.copy_from(&[1.0, -2.0, 1.0, 1.0]);
+    let said = compact(&net, &[4], 3.0).unwrap_err().to_string();
+    assert_eq!(said, "part 1: its running_var holds -2 and its epsilon is 0.00001; the sum must be more than 0");
+    net.1.bias.copy_from(&[f32::NAN; 4]);
+    assert_eq!(compact(&net, &[4], 3.0).unwrap_err().to_string(), "part 1: its bias holds NaN");
+}
+
 /// The posterior decides about weights, not only their means.
 #[test]
 fn log_alpha_prunes() {

@@ -44,7 +44,7 @@ impl Packed {
     pub(crate) fn weights(&self, len: usize) -> Result<Vec<f32>, String> {
         let Packed { step, bits, bytes } = self;
         if !(step.is_normal() && *step > 0.0 && (1..MOST_BITS).contains(bits)) {
-            return Err(format!("{bits} bits and a step of {step}"));
+            return Err(format!("{bits} bits and a step of {step}; there are from 1 to 23 bits and a positive step"));
         }
         let bits = *bits as usize;
         if len.checked_mul(bits).map(|all| all.div_ceil(8)) != Some(bytes.len()) {

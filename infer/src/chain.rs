@@ -2,11 +2,13 @@
 
 use crate::block::{Block, Row, ShapeError, Tap, outputs, wrong};
 use crate::op::{Activation, Op, Pool, PoolKind};
+use crate::parts::MOST;
 use crate::window::Window;
 
 /// The blocks of a network.
 pub(crate) fn blocks(parts: &[Op], input: [usize; 3]) -> Result<Vec<Block>, ShapeError> {
-    let mut chain = Chain { input, blocks: Vec::new(), flat: false };
+    let mut chain = Chain { blocks: Vec::new(), next: Shape::Image(input) };
+    chain.give(0, input)?;
     for (part, op) in parts.iter().enumerate() {
         match op {
             Op::Linear { weights, bias, sigma } => chain.linear(part, weights, bias, *sigma)?,
@@ -16,7 +18,7 @@ pub(crate) fn blocks(parts: &[Op], input: [usize; 3]) -> Result<Vec<Block>, Shap
             Op::Scale { factor, shift } => chain.scale(part, factor, shift)?,
             Op::Activation(f) => chain.activation(part, *f)?,
             Op::Pool(pool) => chain.pool(part, *pool)?,
-            Op::Flatten => chain.flat = true,
+            Op::Flatten => chain.flatten(),
         }
     }
     if chain.blocks.is_empty() {
@@ -25,32 +27,61 @@ pub(crate) fn blocks(parts: &[Op], input: [usize; 3]) -> Result<Vec<Block>, Shap
     Ok(chain.blocks)
 }
 
-/// The blocks so far.
+/// What the next part reads.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// Channels, height, width; features are channels of one pixel.
+    Image([usize; 3]),
+    /// The pixels of such an image, channel by channel, as features; it has more than one a channel.
+    Pixels([usize; 3]),
+}
+
+/// The blocks so far, and what comes out of them.
 struct Chain {
-    input: [usize; 3],
     blocks: Vec<Block>,
-    /// Whether the next part sees an image as its pixels.
-    flat: bool,
+    next: Shape,
 }
 
 impl Chain {
-    /// Channels, height, width of what the next block reads.
-    fn shape(&self) -> [usize; 3] {
-        self.blocks.last().map_or(self.input, |block| block.output)
+    fn push(&mut self, block: Block) -> Result<(), ShapeError> {
+        self.give(block.part, block.output)?;
+        self.blocks.push(block);
+        Ok(())
     }
 
-    fn push(&mut self, block: Block) {
-        self.blocks.push(block);
-        self.flat = false;
+    /// What comes out now, if it is neither nothing nor enormous.
+    fn give(&mut self, part: usize, shape: [usize; 3]) -> Result<(), ShapeError> {
+        let numbers = shape.iter().try_fold(1_usize, |n, side| n.checked_mul(*side));
+        if !numbers.is_some_and(|n| (1..=MOST).contains(&n)) {
+            return Err(wrong(part, format!("an image of {shape:?}; it has from 1 to {MOST} numbers")));
+        }
+        self.next = Shape::Image(shape);
+        Ok(())
+    }
+
+    fn flatten(&mut self) {
+        if let Shape::Image(shape) = self.next
+            && shape[1..] != [1, 1]
+        {
+            self.next = Shape::Pixels(shape);
+        }
+    }
+
+    /// Channels, height, width of what the next part reads as an image: pixels that are features become channels.
+    fn image(&mut self, part: usize) -> Result<[usize; 3], ShapeError> {
+        if let Shape::Pixels(_) = self.next {
+            self.identity(part)?;
+        }
+        let (Shape::Image(shape) | Shape::Pixels(shape)) = self.next;
+        Ok(shape)
     }
 
     fn linear(&mut self, part: usize, weights: &[f64], bias: &[f64], sigma: Option<f64>) -> Result<(), ShapeError> {
-        let shape = self.shape();
-        let [inputs, area] = [shape.iter().product::<usize>(), shape[1] * shape[2]];
-        count(part, weights, bias.len(), inputs)?;
-        let rows = rows(weights, bias, |_, i| (i / area.max(1), i % area.max(1)));
-        self.push(Block::new(part, shape, None, rows)?.of(weights.len(), sigma));
-        Ok(())
+        let (Shape::Image(shape) | Shape::Pixels(shape)) = self.next;
+        count(part, weights, bias.len(), shape.iter().product())?;
+        let area = shape[1] * shape[2];
+        let rows = rows(part, weights, bias, |_, i| (i / area, i % area))?;
+        self.push(Block::new(part, shape, None, rows)?.of(weights.len(), sigma))
     }
 
     fn conv2d(
@@ -60,30 +91,28 @@ impl Chain {
         groups: usize,
         window: Window,
     ) -> Result<(), ShapeError> {
-        self.settle(part)?;
-        outputs(part, window, self.shape())?;
-        let (shape, area, outputs) = (self.shape(), window.kernel * window.kernel, bias.len());
+        let shape = self.image(part)?;
+        outputs(part, window, shape)?;
+        let (area, outputs) = (window.kernel * window.kernel, bias.len());
         if groups == 0 || !shape[0].is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
             return Err(wrong(part, format!("{groups} groups of {} channels, to {outputs}", shape[0])));
         }
         let per_group = shape[0] / groups;
         count(part, weights, outputs, per_group * area)?;
         let first = |row: usize| row * groups / outputs * per_group;
-        let rows = rows(weights, bias, |row, i| (first(row) + i / area, i % area));
-        self.push(Block::new(part, shape, Some(window), rows)?.of(weights.len(), sigma));
-        Ok(())
+        let rows = rows(part, weights, bias, |row, i| (first(row) + i / area, i % area))?;
+        self.push(Block::new(part, shape, Some(window), rows)?.of(weights.len(), sigma))
     }
 
     /// Into the weights before it; as a layer of its own where something has come in between.
     fn scale(&mut self, part: usize, factor: &[f64], shift: &[f64]) -> Result<(), ShapeError> {
-        self.settle(part)?;
-        if factor.len() != self.shape()[0] || shift.len() != factor.len() {
-            let channels = self.shape()[0];
-            return Err(wrong(
-                part,
-                format!("{} factors and {} shifts for {channels} channels", factor.len(), shift.len()),
-            ));
+        let [channels, ..] = self.image(part)?;
+        if factor.len() != channels || shift.len() != channels {
+            let given = format!("{} factors and {} shifts", factor.len(), shift.len());
+            return Err(wrong(part, format!("{given} for {channels} channels")));
         }
+        finite(part, "factor", factor)?;
+        finite(part, "shift", shift)?;
         if self.blocks.last().is_none_or(|b| b.activation.is_some() || b.pool.is_some()) {
             self.identity(part)?;
         }
@@ -110,35 +139,28 @@ impl Chain {
     }
 
     fn pool(&mut self, part: usize, pool: Pool) -> Result<(), ShapeError> {
-        self.settle(part)?;
+        let shape = self.image(part)?;
+        let [h, w] = outputs(part, pool.window, shape)?;
         if self.blocks.last().is_none_or(|b| b.pool.is_some()) {
             self.identity(part)?;
         }
-        let (shape, [h, w]) = (self.shape(), outputs(part, pool.window, self.shape())?);
-        if let Some(block) = self.blocks.last_mut() {
-            (block.pool, block.output) = (Some(pool), [shape[0], h, w]);
-        }
-        Ok(())
+        let output = [shape[0], h, w];
+        self.blocks.last_mut().into_iter().for_each(|block| (block.pool, block.output) = (Some(pool), output));
+        self.give(part, output)
     }
 
-    /// What comes next needs pixels as channels of their own, if they have been made so.
-    fn settle(&mut self, part: usize) -> Result<(), ShapeError> {
-        let flat = self.flat && self.shape()[1..] != [1, 1];
-        if flat { self.identity(part) } else { Ok(()) }
-    }
-
-    /// A map that changes nothing.
+    /// A map that changes nothing, but that pixels become channels where they are features.
     fn identity(&mut self, part: usize) -> Result<(), ShapeError> {
-        let (shape, one) = (self.shape(), Window { kernel: 1, stride: 1, pad: 0, dilation: 1 });
-        let area = shape[1] * shape[2];
-        let (window, area) = if self.flat || area == 1 { (None, area.max(1)) } else { (Some(one), 1) };
+        let one = Window { kernel: 1, stride: 1, pad: 0, dilation: 1 };
+        let (shape, window, area) = match self.next {
+            Shape::Image(shape) if shape[1..] != [1, 1] => (shape, Some(one), 1),
+            Shape::Image(shape) | Shape::Pixels(shape) => (shape, None, shape[1] * shape[2]),
+        };
         let row = |i: usize| {
             let tap = Tap { channel: i / area, place: i % area, weight: 1.0 };
             Row { alive: true, bias: 0.0, taps: vec![tap] }
         };
-        let block = Block::new(part, shape, window, (0..shape[0] * area).map(row).collect())?;
-        self.push(block);
-        Ok(())
+        self.push(Block::new(part, shape, window, (0..shape[0] * area).map(row).collect())?)
     }
 }
 
@@ -151,12 +173,27 @@ fn count(part: usize, weights: &[f64], rows: usize, cols: usize) -> Result<(), S
 }
 
 /// Rows of weights that are not zero; `at(row, i)` is the channel and the place of weight `i` of a row.
-fn rows(weights: &[f64], bias: &[f64], at: impl Fn(usize, usize) -> (usize, usize)) -> Vec<Row> {
+fn rows(
+    part: usize,
+    weights: &[f64],
+    bias: &[f64],
+    at: impl Fn(usize, usize) -> (usize, usize),
+) -> Result<Vec<Row>, ShapeError> {
+    finite(part, "weight", weights)?;
+    finite(part, "bias", bias)?;
     let cols = weights.len() / bias.len().max(1);
     let row = |(o, bias): (usize, &f64)| {
         let kept = weights[o * cols..(o + 1) * cols].iter().enumerate().filter(|(_, w)| **w != 0.0);
         let tap = |(i, weight): (usize, &f64)| Tap { channel: at(o, i).0, place: at(o, i).1, weight: *weight };
         Row { alive: true, bias: *bias, taps: kept.map(tap).collect() }
     };
-    bias.iter().enumerate().map(row).collect()
+    Ok(bias.iter().enumerate().map(row).collect())
+}
+
+/// Refuses a NaN or an infinity, also where it would go with what is pruned.
+fn finite(part: usize, what: &str, numbers: &[f64]) -> Result<(), ShapeError> {
+    match numbers.iter().position(|x| !x.is_finite()) {
+        Some(i) => Err(wrong(part, format!("{what} {i} is {}; every number must be finite", numbers[i]))),
+        None => Ok(()),
+    }
 }

@@ -167,15 +167,23 @@ pub fn parse_any(bytes: &[u8]) -> Result<(Vec<Entry>, Option<String>), FileError
     Ok((tensors, ours))
 }
 
+/// The tensors of [`any`] safetensors file.
+///
+/// # Errors
+/// As [`any`].
+pub fn tensors(bytes: &[u8]) -> Result<Vec<Entry>, FileError> {
+    Ok(any(bytes)?.0)
+}
+
 /// The tensors of any safetensors file, in order of their names; where the file is ours, whatever its kind, its checksum
-/// is looked at.
+/// is compared, and its `about` is the second, in JSON.
 ///
 /// # Errors
 /// [`FileError::NotSafetensors`], [`FileError::Checksum`], or [`FileError::Structure`] for metadata that are not ours.
-pub fn tensors(bytes: &[u8]) -> Result<Vec<Entry>, FileError> {
+pub fn any(bytes: &[u8]) -> Result<(Vec<Entry>, Option<String>), FileError> {
     let (tensors, metadata) = parse_any(bytes)?;
-    metadata.map_or(Ok(()), |text| header(&text, &tensors).map(drop))?;
-    Ok(tensors)
+    let header = metadata.map(|text| header(&text, &tensors)).transpose()?;
+    Ok((tensors, header.map(|header| header.about.get().to_string())))
 }
 
 /// Our metadata, which must be those of these tensors.

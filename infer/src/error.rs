@@ -83,6 +83,18 @@ pub enum FileError {
         /// NaN or an infinity.
         value: f64,
     },
+    /// A number that cannot be what its tensor stands for.
+    #[error("`{tensor}` holds {value:?} at index {index}; it must be {must_be}")]
+    Range {
+        /// The tensor.
+        tensor: String,
+        /// Where, row by row from 0.
+        index: usize,
+        /// What it holds there.
+        value: f64,
+        /// What can be.
+        must_be: &'static str,
+    },
     /// Contents that contradict themselves.
     #[error("{what}: {problem}")]
     Structure {

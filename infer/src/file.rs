@@ -69,8 +69,13 @@ fn replace_by(
 /// A file that did not exist, under a name that no other process or thread uses.
 fn create(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
+    first_free(folder, name, || COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The same, under the first name whose number is free.
+fn first_free(folder: &Path, name: &str, mut next: impl FnMut() -> u32) -> io::Result<(PathBuf, File)> {
     loop {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let count = next();
         let path = folder.join(format!(".{name}.{}-{count}.tmp", std::process::id()));
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {} // an earlier process had the same id
@@ -172,16 +177,15 @@ mod tests {
         assert_eq!(left, expected);
     }
 
-    /// What this process would call its next files is there already.
+    /// An earlier process had the same id, and left files under the names that come next.
     #[test]
     fn a_name_that_is_taken_is_passed_over() {
         let dir = tempfile::tempdir().unwrap();
-        for count in 0..50 {
-            fs::write(dir.path().join(format!(".state.{}-{count}.tmp", std::process::id())), b"half").unwrap();
-        }
-        let path = dir.path().join("state");
-        replace(&path, b"whole").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"whole");
-        assert_eq!(sweep(&path).unwrap(), 50);
+        let numbered = |count: u32| dir.path().join(format!(".state.{}-{count}.tmp", std::process::id()));
+        (5..8).for_each(|count| fs::write(numbered(count), b"half").unwrap());
+        let mut numbers = 5..;
+        let (path, _) = first_free(dir.path(), "state", || numbers.next().unwrap()).unwrap();
+        assert_eq!(path, numbered(8));
+        assert_eq!(sweep(&dir.path().join("state")).unwrap(), 4);
     }
 }

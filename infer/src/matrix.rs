@@ -163,7 +163,7 @@ impl Matrix {
 
 fn finite(values: &[f32]) -> Result<(), String> {
     match values.iter().position(|x| !x.is_finite()) {
-        Some(i) => Err(format!("weight {i} is {}", values[i])),
+        Some(i) => Err(format!("weight {i} is {}; every number must be finite", values[i])),
         None => Ok(()),
     }
 }

@@ -30,6 +30,11 @@ pub(crate) fn sane(w: &Window) -> bool {
     [w.kernel, w.stride, w.dilation].iter().all(|n| (1..LONGEST).contains(n)) && w.pad < LONGEST
 }
 
+fn larger(what: &str, window: Window, [height, width]: [usize; 2]) -> String {
+    let (reach, pad) = (window.reach(), window.pad);
+    format!("a {what} that spans {reach} pixels, on an image of {height} x {width} with a border of {pad}")
+}
+
 /// Lines, and their length.
 pub(crate) struct Sizes {
     pub(crate) before_pool: [usize; 2],
@@ -55,7 +60,7 @@ impl Parts {
             return Err(format!("a sigma of {sigma}"));
         }
         if let Some(i) = bias.iter().position(|b| !b.is_finite()) {
-            return Err(format!("bias {i} is {}", bias[i]));
+            return Err(format!("bias {i} is {}; every number must be finite", bias[i]));
         }
         let area = window.map_or(input[1] * input[2], |w| w.kernel * w.kernel);
         matrix.fits(bias.len(), input[0] * area)?;
@@ -68,16 +73,21 @@ impl Parts {
         if !self.window.iter().chain(self.pool.iter().map(|p| &p.window)).all(sane) || height.max(width) > LONGEST {
             return Err(format!("an image of {height} x {width}, or a window, with a side of 0 or beyond {LONGEST}"));
         }
-        if self.pool.is_some_and(|Pool { window, .. }| window.pad >= window.kernel || window.dilation != 1) {
-            return Err("a pool with gaps, or a border as wide as its kernel: some windows read no pixel".into());
+        if let Some(Pool { window: Window { kernel, pad, dilation, .. }, .. }) = self.pool
+            && (pad >= kernel || dilation != 1)
+        {
+            return Err(format!(
+                "a pool of {kernel} x {kernel} pixels with a border of {pad} and dilation {dilation}: the border must be \
+                 narrower than the pool, or some windows read no pixel, and the dilation 1"
+            ));
         }
         let before_pool = match self.window {
             None => [1, 1],
-            Some(window) => window.outputs([height, width]).ok_or("the kernel is larger than the image")?,
+            Some(window) => window.outputs([height, width]).ok_or_else(|| larger("kernel", window, [height, width]))?,
         };
         let output = match self.pool {
             None => before_pool,
-            Some(pool) => pool.window.outputs(before_pool).ok_or("the pool is larger than the image")?,
+            Some(pool) => pool.window.outputs(before_pool).ok_or_else(|| larger("pool", pool.window, before_pool))?,
         };
         let pad = 2 * self.window.map_or(0, |w| w.pad);
         let small = |count: usize, [h, w]: [usize; 2]| count.checked_mul(h * w).is_some_and(|n| n <= MOST);

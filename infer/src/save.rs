@@ -209,8 +209,16 @@ fn read_layer(file: &Container, i: usize, about: AboutLayer) -> Result<Layer, Fi
         (Some(step), Some(bits)) => {
             Packed { step, bits, bytes: tensor("values")?.values()? }.weights(columns.len()).map_err(wrong)?
         }
-        _ => tensor("values")?.exactly::<f32>(columns.len())?,
+        (None, None) => tensor("values")?.exactly::<f32>(columns.len())?,
+        (step, bits) => {
+            return Err(wrong(format!(
+                "packed weights have a step and bits, not only one of them: {step:?}, {bits:?}"
+            )));
+        }
     };
+    if about.kept != stored {
+        return Err(wrong(format!("{} weights by its description, {stored} in the file", about.kept)));
+    }
     let bias = tensor("bias")?.exactly::<f32>(about.outputs)?;
     // The columns are held against the shapes by the layer.
     let matrix = Csr::new(starts, columns, values).map(Matrix::Csr).map_err(wrong)?;

@@ -15,15 +15,16 @@ use crate::parts::Parts;
 /// - batch norm goes into the weights before it;
 /// - an output whose weights are all zero is a constant, which goes into the biases of the next layer (but stays where
 ///   that layer pads its input with zeros and the constant is not zero: at the border it would be wrong);
-/// - an output that no weight of the next layer reads goes;
+/// - an output that no weight of the next layer reads goes.
 ///
-/// and so on until nothing changes. Inputs and outputs of the network keep their order.
+/// Inputs and outputs of the network keep their order.
 ///
 /// # Errors
 /// [`ShapeError`] for a part that cannot read what it would be given.
 pub fn compact(parts: &[Op], input: [usize; 3]) -> Result<CompactNet, ShapeError> {
     let mut blocks = blocks(parts, input)?;
-    while fold_constants(&mut blocks) | drop_unread(&mut blocks) {}
+    fold_constants(&mut blocks);
+    drop_unread(&mut blocks);
     blocks.iter_mut().for_each(keep_one);
     let layers: Result<Vec<Layer>, ShapeError> = (0..blocks.len()).map(|b| layer(&blocks, b)).collect();
     Ok(CompactNet { input, layers: layers? }.tuned(BATCH))
@@ -32,9 +33,9 @@ pub fn compact(parts: &[Op], input: [usize; 3]) -> Result<CompactNet, ShapeError
 /// How many data at once a network is made for.
 const BATCH: usize = 100;
 
-/// Rows without weights, into the biases of the layer that reads them.
-fn fold_constants(blocks: &mut [Block]) -> bool {
-    let mut changed = false;
+/// Rows without weights, into the biases of the layer that reads them; first layers first, so that rows whose last weights
+/// go with it are constants in their turn.
+fn fold_constants(blocks: &mut [Block]) {
     for b in 1..blocks.len() {
         let (before, after) = blocks.split_at_mut(b);
         let (Some(from), Some(to)) = (before.last_mut(), after.first_mut()) else { continue };
@@ -47,27 +48,23 @@ fn fold_constants(blocks: &mut [Block]) -> bool {
             row.taps.retain(|tap| folded(tap.channel).is_none());
         }
         for row in from.rows.iter_mut().zip(&constants).filter_map(|(row, value)| value.map(|_| row)) {
-            (row.alive, changed) = (false, true);
+            row.alive = false;
         }
     }
-    changed
 }
 
-/// Rows that no row of the next layer reads.
-fn drop_unread(blocks: &mut [Block]) -> bool {
-    let mut changed = false;
+/// Rows that no row of the next layer reads; last layers first, so that rows which only such rows read go too. No row that
+/// stays loses a weight by it, so there are no new constants.
+fn drop_unread(blocks: &mut [Block]) {
     for b in (1..blocks.len()).rev() {
         let (before, after) = blocks.split_at_mut(b);
         let (Some(from), Some(to)) = (before.last_mut(), after.first()) else { continue };
         let mut read = vec![false; from.rows.len()];
         to.rows.iter().filter(|row| row.alive).flat_map(|row| &row.taps).for_each(|tap| read[tap.channel] = true);
         for row in from.rows.iter_mut().zip(read).filter_map(|(row, read)| (!read).then_some(row)) {
-            changed |= row.alive;
             row.alive = false;
-            row.taps.clear();
         }
     }
-    changed
 }
 
 /// A layer of which nothing is left keeps one output, which is 0, so that there is a layer.

@@ -152,6 +152,69 @@ fn contents_that_cannot_be() {
         }
     }
     says(layer("sigma", (-1.0).into()), "a sigma of -1");
+    says(layer("kept", 3.into()), "3 weights by its description, 4 in the file");
+    says(layer("step", 0.5.into()), "packed weights have a step and bits, not only one of them: Some(0.5), None");
+    says(
+        layer(
+            "pool",
+            serde_json::json!({"kind": "max", "window": {"kernel": 9, "stride": 1, "pad": 0, "dilation": 1}}),
+        ),
+        "a pool that spans 9 pixels, on an image of 4 x 4",
+    );
     says(with(|about, _| about["layers"][1]["before"]["flops"] = u64::MAX.into()), "sizes before");
     says(with(|about, _| about["layers"] = Vec::<Value>::new().into()), "without layers");
+}
+
+/// All places in JSON.
+fn places(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_string());
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| places(value, &format!("{at}/{name}"), found)),
+        Value::Array(all) => all.iter().enumerate().for_each(|(i, value)| places(value, &format!("{at}/{i}"), found)),
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// A description that makes no sense somewhere, or a tensor that does not, with the checksum of that: a typed error, or a
+    /// network that runs and can be written again.
+    #[test]
+    fn nonsense_is_refused_or_runs(
+        spoils in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..3),
+        precision in prop::sample::select(vec![Precision::Single, Precision::Posterior]),
+    ) {
+        let file = Container::parse("compact", 1, &net().to_bytes(precision).unwrap()).unwrap();
+        let (mut about, mut tensors): (Value, _) = (file.about().unwrap(), file.tensors);
+        for (in_about, at, how) in spoils {
+            if in_about {
+                let mut all = Vec::new();
+                places(&about, "", &mut all);
+                let odd = [
+                    Value::Null, (-1).into(), 0.into(), 1.into(), 2.into(), 3.into(), u64::MAX.into(), (1_u64 << 31).into(),
+                    1e300.into(), (-1e-300).into(), "x".into(), Vec::<Value>::new().into(), vec![1, 2].into(), true.into(),
+                ];
+                *about.pointer_mut(at.get::<String>(&all)).unwrap() = how.get(&odd).clone();
+                continue;
+            }
+            let i = at.index(tensors.len());
+            match how.index(8) {
+                0 => tensors[i].bytes.iter_mut().for_each(|byte| *byte = 0xff),
+                1 => tensors[i].bytes.iter_mut().for_each(|byte| *byte = 0),
+                2 => tensors[i].bytes.iter_mut().step_by(3).for_each(|byte| *byte ^= 0x41),
+                3 => tensors[i].shape.push(1),
+                4 => tensors[i] = Entry::new(&tensors[i].name, &[0], &[] as &[f32]),
+                5 => tensors[i] = Entry::new(&tensors[i].name, &[1], &[7_u32]),
+                6 => tensors[i].name += "x",
+                _ => tensors.reverse(),
+            }
+        }
+        let bytes = Container::new(tensors, &about).unwrap().to_bytes("compact", 1).unwrap();
+        let Ok(net) = CompactNet::from_bytes(&bytes) else { return Ok(()) };
+        prop_assert!(CompactNet::from_bytes(&net.to_bytes(precision).unwrap()).is_ok());
+        if net.inputs() < 1 << 12 && net.report().unwrap().flops()[1] < 1 << 20 {
+            prop_assert_eq!(outputs(&net).len(), net.outputs());
+        }
+    }
 }

@@ -11,11 +11,13 @@ use super::{KIND, VERSION};
 use crate::adam::Adam;
 use crate::backend::{Backend, Elem};
 use crate::data::{Dataset, Layout};
-use crate::describe::{DFDX, Description, differences};
+use crate::describe::{DFDX, Description, differences, other_kinds};
 use crate::error::Error;
-use crate::history::{Epoch, History};
-use crate::network::Network;
-use crate::tensors::{self, all_fit, entries, finite, fit, parameters};
+use crate::history::{Epoch, History, in_range};
+use crate::network::{Kinds, Network, kinds};
+use crate::scalars::{self, Scalars};
+use crate::sound;
+use crate::tensors::{self, Named, all_fit, by_name, entries, fit, parameters};
 use crate::trainer::Trainer;
 
 /// How far a training is.
@@ -46,10 +48,26 @@ impl Progress {
 
     /// Whether a training of this many epochs and steps can be there.
     fn check(&self, trainer: &Trainer, per_epoch: usize, steps: i32) -> Result<(), FileError> {
-        let consistent = self.history.epochs.len() == self.epoch
-            && (self.epoch < trainer.epochs && self.step < per_epoch || self.epoch == trainer.epochs && self.step == 0)
-            && self.epoch.checked_mul(per_epoch).map(|n| n + self.step) == usize::try_from(steps).ok();
-        if consistent { Ok(()) } else { Err(FileError::structure("progress", "epoch, step and history disagree")) }
+        let Progress { epoch, step, nll, kl, wrong, seconds, history } = self;
+        let consistent = history.epochs.len() == *epoch
+            && (*epoch < trainer.epochs && *step < per_epoch || *epoch == trainer.epochs && *step == 0)
+            && epoch.checked_mul(per_epoch).and_then(|n| n.checked_add(*step)) == usize::try_from(steps).ok();
+        if !consistent {
+            return Err(FileError::structure(
+                "progress",
+                format!(
+                    "epoch {epoch}, step {step}, after {steps} steps and {} epochs of history; this training has {} epochs of \
+                     {per_epoch} steps",
+                    history.epochs.len(),
+                    trainer.epochs
+                ),
+            ));
+        }
+        in_range("progress", "nll", *nll, f64::MIN..=f64::MAX)?;
+        in_range("progress", "kl", *kl, f64::MIN..=f64::MAX)?;
+        in_range("progress", "seconds", *seconds, 0.0..=f64::MAX)?;
+        in_range("progress", "wrong", *wrong as f64, 0.0..=step.saturating_mul(trainer.batch) as f64)?;
+        history.check()
     }
 }
 
@@ -60,6 +78,11 @@ struct About {
     trainer: Trainer,
     data: Fingerprint,
     layers: Vec<(String, Description)>,
+    /// The parts without parameters, and the numbers that are not tensors; none in files from before they were kept.
+    #[serde(default)]
+    kinds: Option<Kinds>,
+    #[serde(default)]
+    scalars: Option<Scalars>,
     steps: i32,
     /// How many of the steps there were when Adam last began anew.
     #[serde(default)]
@@ -116,20 +139,23 @@ impl Keeper<'_> {
     {
         let mut tensors = parameters(network)?;
         tensors.extend(adam.state(network)?);
-        tensors.iter().try_for_each(|tensor| finite(&tensor.name, &tensor.values))?;
+        sound::tensors(network, &tensors.iter().map(Named::numbers).collect::<Vec<_>>())?;
         let [steps, begun] = adam.steps();
+        progress.check(self.trainer, self.per_epoch, steps)?;
         let about = About {
             dfdx: DFDX.into(),
             trainer: self.trainer.clone(),
             data: self.data.clone(),
             layers: network.descriptions(),
+            kinds: Some(kinds(network)),
+            scalars: Some(scalars::to_file(network)?),
             steps,
             begun,
             progress: progress.clone(),
         };
         let file = Container::new(entries(&tensors), &about)?;
         // JSON has no infinity: what would not be read again is not written over what can be.
-        if file.about::<About>().is_ok_and(|read| read.layers == about.layers) {
+        if file.about::<About>().is_ok_and(|read| read.layers == about.layers && read.progress == about.progress) {
             return Ok(file);
         }
         Err(FileError::structure("about", "the history or a layer's settings hold a number that is not finite").into())
@@ -150,28 +176,22 @@ impl Keeper<'_> {
         let mut problems = settings("trainer", &about.trainer, &here)?;
         problems.extend(settings("data", &about.data, &self.data)?);
         problems.extend(differences(&network.descriptions(), &about.layers, true));
+        problems.extend(other_kinds(&kinds(network), about.kinds.as_ref()));
         let mut wanted = parameters(network)?;
         wanted.extend(adam.state(network)?);
         let mut values = fit(&wanted, &file.tensors, &mut problems);
+        let scalars = scalars::fit(&scalars::read(network)?, about.scalars.as_ref(), &mut problems)?;
         all_fit(problems)?;
-        values.iter().try_for_each(|(name, values)| finite(name, values))?;
-        let variance = |(name, _): &(&String, _)| name.starts_with("adam.v.");
-        values.iter().filter(variance).try_for_each(|(name, values)| not_negative(name, values))?;
+        sound::tensors(network, &by_name(&values))?;
         about.progress.check(self.trainer, self.per_epoch, about.steps)?;
         if !(0..=about.steps).contains(&about.begun) {
-            return Err(FileError::structure("begun", "Adam has begun anew after more steps than there were").into());
+            let problem = format!("Adam has begun anew after {} steps of {}", about.begun, about.steps);
+            return Err(FileError::structure("begun", problem).into());
         }
         tensors::write(network, |name| values.remove(name))?;
+        scalars::write(network, &scalars)?;
         adam.restore(network, [about.steps, about.begun], &mut values)?;
         Ok(about.progress)
-    }
-}
-
-/// The mean of a square.
-fn not_negative<E: Elem>(tensor: &str, values: &[E]) -> Result<(), FileError> {
-    match values.iter().find(|x| **x < E::default()) {
-        Some(value) => Err(FileError::structure("tensors", format!("`{tensor}` holds {}, below zero", value.f64()))),
-        None => Ok(()),
     }
 }
 

@@ -161,12 +161,28 @@ impl<E: Elem> DerefMut for Buffer<E> {
 mod tests {
     use super::*;
 
+    /// Of a pool of its own: other tests use the one that buffers come from.
     #[test]
-    fn buffers_come_back() {
-        let length = 12_345;
-        let first = Buffer::<f64>::zeros(length).as_ptr();
-        assert_eq!(Buffer::<f64>::any(length).as_ptr(), first);
-        assert!(Buffer::<f64>::zeros(length).iter().all(|x| *x == 0.0));
+    fn what_is_put_comes_back() {
+        let (pool, numbers) = (Pool::new(), vec![1.0_f64; 100]);
+        let at = numbers.as_ptr();
+        pool.put(numbers);
+        assert!(pool.take(99).is_none());
+        let back = pool.take(100).unwrap();
+        assert_eq!(back.as_ptr(), at);
+        assert!(pool.take(100).is_none());
+        (0..=Pool::<f64>::KEPT).for_each(|length| pool.put(vec![1.0; length + 1]));
+        assert!(pool.take(1).is_none() && pool.take(2).is_some(), "the oldest makes room");
+    }
+
+    /// Whatever was in their memory before.
+    #[test]
+    fn zeros_are_zeros() {
+        for _ in 0..2 {
+            let mut buffer = Buffer::<f64>::zeros(12_345);
+            assert!(buffer.iter().all(|x| *x == 0.0));
+            buffer.fill(1.0);
+        }
     }
 
     #[test]

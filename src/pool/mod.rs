@@ -11,7 +11,7 @@ use sparsevd_infer::{Op, Pool, PoolKind};
 use crate::backend::{Backend, Elem};
 use crate::error::Error;
 use crate::map::Window;
-use crate::network::{Network, Plain};
+use crate::network::{Kinds, Network, Plain};
 use crate::parts::misfit;
 use crate::unfold::Images;
 
@@ -120,6 +120,11 @@ macro_rules! pool {
                 }
                 let least = K.saturating_sub(2 * PAD).max(1);
                 Err(misfit(path, format!("images of at least {least} x {least} pixels"), input))
+            }
+
+            fn kinds(&self, path: &str, found: &mut Kinds) {
+                let kind = format!("{} {{ kernel: {K}, stride: {STRIDE}, pad: {PAD} }}", stringify!($pool));
+                found.push((path.into(), kind));
             }
 
             fn plain(&self, path: &str, _threshold: f64, found: &mut Plain) -> Result<(), Error> {

@@ -181,7 +181,7 @@ pub enum DataError {
     },
     /// Pixels and labels do not match in number.
     #[error(
-        "{name}: {inputs} input values for {labels} labels of {pixels} pixels each; expected {labels} x {pixels} values"
+        "{name}: {inputs} input values for {labels} labels, with {pixels} values an example; expected {labels} x {pixels} values"
     )]
     Counts {
         /// The data set.
@@ -205,14 +205,17 @@ pub enum DataError {
         /// The number of classes.
         classes: usize,
     },
-    /// A pixel that is NaN or infinite.
-    #[error("{name}: pixel {pixel} of example {index} is {value}; every pixel must be finite")]
+    /// An input that is NaN or infinite.
+    #[error(
+        "{name}: value {pixel} of example {index} is {value}; every value must be finite: fill in what is missing, or leave \
+         the example out"
+    )]
     NonFinite {
         /// The data set.
         name: String,
         /// The example, from 0.
         index: usize,
-        /// The pixel within the example, from 0.
+        /// The pixel or feature within the example, from 0.
         pixel: usize,
         /// Its value.
         value: f32,

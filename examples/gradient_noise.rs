@@ -141,7 +141,7 @@ where
     N: Classifier<I, 10, f32, Cpu>,
 {
     net.configure(settings);
-    let batch = split.train().clone().take(args.runs.batch)?;
+    let batch = split.train().select(0..args.runs.batch)?;
     let x: Tensor<(usize, Const<I>), f32, Cpu> =
         Cpu::default().tensor_from_vec(batch.inputs().to_vec(), (batch.len(), Const));
     gradient_variance(net, args.passes, seed, |net| {

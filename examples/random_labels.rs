@@ -36,7 +36,7 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     runs: Runs,
-    /// Trains on the first so many images only
+    /// Trains on the first so many images only, in the order of the file
     #[arg(long, value_name = "IMAGES")]
     images: Option<usize>,
     /// The share of labels that are random
@@ -68,7 +68,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
     Bernoulli::new(args.dropout)?;
     let split = args.runs.split_or_digits((600, 300))?;
     let split = match args.images {
-        Some(images) => split.clone().take(images, split.test().len())?,
+        Some(images) => Split::new(split.train().select(0..images)?, split.test().clone())?,
         None => split,
     };
     let split = split.centred();

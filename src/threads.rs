@@ -15,7 +15,7 @@ use crate::error::{Error, setting};
 /// use sparsevd::prelude::*;
 ///
 /// # fn main() -> Result<(), Error> {
-/// let digits = Split::optdigits()?.take(200, 100)?;
+/// let digits = Split::optdigits()?.take(200, 100, 0)?;
 /// let mut net = Cpu::seed_from_u64(0).build_module::<(SparseVdLinear<64, 20>, ReLU, SparseVdLinear<20, 10>), f32>();
 /// let trainer = Trainer { epochs: 1, progress: false, ..Trainer::default() };
 /// let history = on_threads(0, || trainer.fit(&mut net, digits.train()))??;

@@ -86,7 +86,7 @@ impl Trainer {
     /// use std::ops::ControlFlow;
     ///
     /// # fn main() -> Result<(), Error> {
-    /// let digits = Split::optdigits()?.take(200, 100)?;
+    /// let digits = Split::optdigits()?.take(200, 100, 0)?;
     /// let mut net = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<64, 10>, f32>();
     /// let mut failed = None;
     /// let (test, trainer) = (digits.test(), Trainer { epochs: 2, progress: false, ..Trainer::default() });
@@ -125,7 +125,7 @@ impl Trainer {
     /// # fn main() -> Result<(), Error> {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let path = dir.path().join("training.safetensors");
-    /// let digits = Split::optdigits()?.take(200, 100)?;
+    /// let digits = Split::optdigits()?.take(200, 100, 0)?;
     /// let mut net = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<64, 10>, f32>();
     /// let checkpoints = Checkpoints { every: 10, resume: true, ..Checkpoints::at(path) };
     /// let trainer = Trainer { epochs: 2, progress: false, ..Trainer::default() };

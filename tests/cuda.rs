@@ -39,7 +39,7 @@ fn whole_path<E: Elem, D: Backend<E> + DeviceBuildExt>(dev: &D, data: &Dataset) 
 #[ignore = "needs a GPU"]
 fn on_cuda() {
     let dev = Cuda::seed_from_u64(1);
-    let data = Split::optdigits().unwrap().into_parts().0.take(200).unwrap();
+    let data = Split::optdigits().unwrap().into_parts().0.take(200, 0).unwrap();
     whole_path::<f32, _>(&dev, &data).unwrap();
     whole_path::<f64, _>(&dev, &data).unwrap();
 }

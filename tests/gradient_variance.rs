@@ -10,7 +10,7 @@ fn variances<Q: Posterior, P: Prior + Default>(
     spread: f64,
     passes: usize,
 ) -> Vec<GradientVariance> {
-    let digits = Split::optdigits().unwrap().centred().into_parts().0.take(50).unwrap();
+    let digits = Split::optdigits().unwrap().centred().into_parts().0.take(50, 0).unwrap();
     let mut net = Cpu::seed_from_u64(1).build_module::<Net<Q, P>, f32>();
     net.layers_mut().into_iter().for_each(|(_, layer)| layer.set_spread(spread).unwrap());
     net.configure(Settings { estimator, ..Settings::default() });

@@ -115,7 +115,7 @@ fn augmentation_that_cannot_be_is_refused() {
 #[test]
 fn the_digits_inside_the_crate_are_images_too() {
     type Net = (SparseVdConv2d<1, 8, 3>, ReLU, MaxPool2d<2>, Flatten<72>, ArdLinear<72, 10>);
-    let digits = Split::optdigits().unwrap().take(1000, 500).unwrap();
+    let digits = Split::optdigits().unwrap().take(1000, 500, 0).unwrap();
     assert_eq!(digits.clone().images().vectors(), digits);
     let digits = digits.centred().images();
     let trainer = Trainer {

@@ -254,7 +254,7 @@ mod forgetful {
 #[test]
 fn a_module_that_hides_its_layers_is_not_trained() {
     use forgetful::Half;
-    let digits = Split::optdigits().unwrap().take(20, 10).unwrap();
+    let digits = Split::optdigits().unwrap().take(20, 10, 0).unwrap();
     for (visits, problem) in [
         (1, "`visit` comes to 2 of the network's layers, `visit_mut` to 1"),
         (0, "2 layers of this library; `visit` comes to 1 of them (visits: 1)"),

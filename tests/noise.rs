@@ -270,7 +270,7 @@ fn neighbouring_seeds_have_different_noise() {
 /// A few steps of a network that is wide enough for several threads.
 fn trained(seed: u64, threads: usize, settings: Settings) -> Vec<f64> {
     type Net = (SparseVdLinear<64, 300>, ReLU, ArdLinear<300, 10>);
-    let data = Split::optdigits().unwrap().into_parts().0.take(300).unwrap();
+    let data = Split::optdigits().unwrap().into_parts().0.take(300, 0).unwrap();
     let mut net = Cpu::seed_from_u64(1).build_module::<Net, f32>();
     net.configure(settings);
     let trainer = Trainer { epochs: 2, batch: 100, seed, progress: false, ..Trainer::default() };

@@ -18,7 +18,7 @@ type Image = (
 
 /// 6 steps an epoch; 4 data are left over each time.
 fn digits() -> Dataset {
-    Split::optdigits().unwrap().centred().into_parts().0.take(124).unwrap()
+    Split::optdigits().unwrap().centred().into_parts().0.take(124, 0).unwrap()
 }
 
 fn trainer() -> Trainer {
@@ -217,7 +217,7 @@ fn all_that_differs_is_named_and_nothing_changed() {
     net.0.settings.threshold = Some(3.0);
     net.2.prior = Ard::per_output();
     let before = posterior_to_bytes(&net, &()).unwrap();
-    let data = digits().take(123).unwrap();
+    let data = digits().take(123, 0).unwrap();
     let other = Trainer { learning_rate: 0.25, seed: 8, progress: true, ..trainer() };
     let problems = mismatches(other.checkpoint_from_bytes(&mut net, &data, &bytes));
     let expected = [

@@ -15,7 +15,7 @@ fn digits() -> Split {
 
 /// 300 digits: what an error takes to happen.
 fn few() -> Dataset {
-    digits().into_parts().0.take(300).unwrap()
+    digits().into_parts().0.take(300, 0).unwrap()
 }
 
 fn trainer() -> Trainer {

@@ -8,9 +8,10 @@
 //! A file may be gzipped, and may hold any number of records; there is no header that says how many. A record's length
 //! is odd, so a file cut at a block of the disk or the network almost never ends with a whole one.
 
-use super::dir::list;
+use super::listing::Listing;
+use super::sniff::sniff;
 use super::{DataError, Dataset, Split, idx};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Channels, height, width.
 pub const DIMS: [usize; 3] = [3, 32, 32];
@@ -45,7 +46,7 @@ pub struct Batch {
 /// Reads one file.
 ///
 /// # Errors
-/// [`DataError::Records`], [`DataError::Label`], or what is wrong with the file.
+/// [`DataError::Records`], [`DataError::Label`], [`DataError::Foreign`], or what is wrong with the file.
 pub fn read_batch(path: &Path) -> Result<Batch, DataError> {
     parse_batch(&path.display().to_string(), &idx::read(path)?)
 }
@@ -61,7 +62,8 @@ pub fn parse_batch(file: &str, raw: &[u8]) -> Result<Batch, DataError> {
         return Err(DataError::TooLarge { file: file.into(), found, limit });
     }
     if bytes.is_empty() || bytes.len() % RECORD != 0 {
-        return Err(DataError::Records { file: file.into(), found, record: RECORD as u64 });
+        let records = || DataError::Records { file: file.into(), found, record: RECORD as u64 };
+        return Err(sniff(file, &bytes).or_else(|| hundred(file, &bytes)).unwrap_or_else(records));
     }
     let records = bytes.chunks_exact(RECORD);
     let labels: Vec<u8> = records.clone().map(|record| record[0]).collect();
@@ -71,39 +73,52 @@ pub fn parse_batch(file: &str, raw: &[u8]) -> Result<Batch, DataError> {
     Ok(Batch { labels, pixels: records.flat_map(|record| &record[1..]).copied().collect() })
 }
 
-/// The folder that holds the batches, if `dir` or the archive's folder inside it has any.
-pub(super) fn folder(dir: &Path, files: &[String]) -> Option<PathBuf> {
+/// Whether the records are those of CIFAR-100.
+fn hundred(file: &str, bytes: &[u8]) -> Option<DataError> {
+    let record = RECORD + 1;
+    let fits = bytes.len().is_multiple_of(record)
+        && bytes.chunks_exact(record).all(|record| record[0] < 20 && record[1] < 100);
+    fits.then(|| DataError::Foreign {
+        at: file.into(),
+        what: format!("{} records of {record} bytes with two labels each, as CIFAR-100 has", bytes.len() / record),
+        todo: "choose one of the labels, and give the numbers to `Dataset::new`".into(),
+    })
+}
+
+/// The folder that holds the batches: this one, or the archive's folder inside it.
+pub(super) fn folder(here: &Listing) -> Result<Option<Listing>, DataError> {
+    if is_folder(here) {
+        return Listing::of(&here.dir).map(Some);
+    }
+    let inside = here.folders.iter().any(|folder| folder == FOLDER);
+    inside.then(|| Listing::of(&here.dir.join(FOLDER))).transpose()
+}
+
+/// Whether a folder holds any of the batches.
+pub(super) fn is_folder(here: &Listing) -> bool {
     let batch = |file: &String| {
         let name = file.strip_suffix(".gz").unwrap_or(file);
         TRAIN.iter().chain(&TEST).any(|(batch, _)| *batch == name)
     };
-    let inside = || files.iter().any(|file| file == FOLDER).then(|| dir.join(FOLDER)).filter(|dir| dir.is_dir());
-    if files.iter().any(batch) { Some(dir.into()) } else { inside() }
+    here.files.iter().any(batch)
 }
 
 /// All six batches of a folder.
-pub(super) fn read_split(dir: &Path) -> Result<Split, DataError> {
-    let files = list(dir).map_err(|source| DataError::Read { path: dir.into(), source })?;
-    Split::new(half(dir, &files, &TRAIN)?, half(dir, &files, &TEST)?)
+pub(super) fn read_split(batches: &Listing) -> Result<Split, DataError> {
+    Split::new(half(batches, &TRAIN)?, half(batches, &TEST)?)
 }
 
 /// One batch after another, so that no more than one is in memory as bytes.
-fn half(dir: &Path, files: &[String], batches: &[(&str, &'static str)]) -> Result<Dataset, DataError> {
+fn half(folder: &Listing, batches: &[(&str, &'static str)]) -> Result<Dataset, DataError> {
     let (mut inputs, mut labels) = (Vec::new(), Vec::new());
     for (name, role) in batches {
-        let batch = read_batch(&find(dir, files, name, role)?)?;
+        let missing = || folder.missing(role, vec![(*name).into()]);
+        let batch = read_batch(&folder.find([(*name).into()]).ok_or_else(missing)?)?;
         inputs.reserve_exact(batch.pixels.len());
         inputs.extend(batch.pixels.iter().map(|value| f32::from(*value) / 255.0));
         labels.extend(batch.labels.iter().map(|label| usize::from(*label)));
     }
     Dataset::new(NAME, DIMS, CLASSES, inputs, labels)
-}
-
-/// The file, plain before gzipped.
-fn find(dir: &Path, files: &[String], name: &str, role: &'static str) -> Result<PathBuf, DataError> {
-    let found = [name.to_string(), format!("{name}.gz")].into_iter().find(|name| files.contains(name));
-    let missing = || DataError::Missing { dir: dir.into(), role, looked_for: vec![name.into()] };
-    found.map(|name| dir.join(name)).ok_or_else(missing)
 }
 
 #[cfg(test)]

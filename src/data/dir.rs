@@ -1,6 +1,7 @@
 //! A folder in the layout of MNIST, four IDX files, or of CIFAR-10, six batches.
 
-use super::{DataError, Dataset, Split, cifar, idx};
+use super::listing::Listing;
+use super::{DataError, Dataset, Split, cifar, foreign, idx};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -31,14 +32,11 @@ impl Part {
         (prefix.is_empty() || prefix.ends_with(['-', '_'])).then_some(prefix)
     }
 
-    fn find(&self, dir: &Path, files: &[String], prefix: &str) -> Result<PathBuf, DataError> {
-        let plain_then_gz = self.names().flat_map(|name| [format!("{prefix}{name}"), format!("{prefix}{name}.gz")]);
-        let found = plain_then_gz.into_iter().find(|name| files.contains(name));
-        found.map(|name| dir.join(name)).ok_or_else(|| DataError::Missing {
-            dir: dir.into(),
-            role: self.role,
-            looked_for: self.names().map(|name| format!("{prefix}{name}")).collect(),
-        })
+    fn find(&self, folder: &Listing, prefix: &str) -> Result<PathBuf, DataError> {
+        let names: Vec<String> = self.names().map(|name| format!("{prefix}{name}")).collect();
+        let of_this = |name: &str| self.stems.iter().any(|stem| name.contains(stem));
+        let missing = || foreign::form(folder, of_this).unwrap_or_else(|| folder.missing(self.role, names.clone()));
+        folder.find(names.clone()).ok_or_else(missing)
     }
 }
 
@@ -51,19 +49,24 @@ impl Split {
     /// prefix shared by all, as in `optdigits-train-images-idx3-ubyte`. Of a plain and a gzipped file the plain one is read.
     ///
     /// Pixels are divided by 255, or by 16 when the prefix begins with `optdigits`. The data set is called after the folder.
-    /// Its classes are `0..=` the largest label.
+    /// Its classes are `0..=` the largest label; EMNIST's letters, which begin at 1, are refused.
     ///
     /// A folder with `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, or with a folder
     /// `cifar-10-batches-bin` of them, is [CIFAR-10](cifar): colour images in 10 classes, pixels divided by 255.
     ///
     /// # Errors
-    /// [`DataError::Missing`] with the names looked for, [`DataError::Ambiguous`], or what is wrong with a file.
+    /// [`DataError::Missing`] with the names looked for, [`DataError::Ambiguous`], [`DataError::Elsewhere`] for a folder one
+    /// level too high or too low, [`DataError::Foreign`] for other forms and other data sets, or what is wrong with a file.
     pub fn from_dir(dir: impl AsRef<Path>) -> Result<Self, DataError> {
         let dir = dir.as_ref();
-        let files = list(dir).map_err(|source| DataError::Read { path: dir.into(), source })?;
-        let prefix = match (cifar::folder(dir, &files), prefix(dir, &files)?) {
-            (None, prefix) => prefix.unwrap_or(""),
-            (Some(dir), None) => return cifar::read_split(&dir),
+        let folder = Listing::of(dir)?;
+        let prefix = match (cifar::folder(&folder)?, prefix(&folder)?) {
+            (None, Some(prefix)) => prefix,
+            (None, None) => {
+                let nothing = || folder.missing(TRAIN_IMAGES.role, TRAIN_IMAGES.names().collect());
+                return Err(foreign::explain(&folder, is_set).unwrap_or_else(nothing));
+            }
+            (Some(batches), None) => return cifar::read_split(&batches),
             (Some(_), Some(prefix)) => {
                 let prefixes = vec![prefix.into(), cifar::NAME.into()];
                 return Err(DataError::Ambiguous { dir: dir.into(), prefixes });
@@ -71,7 +74,7 @@ impl Split {
         };
         let full_scale = if prefix.starts_with("optdigits") { 16 } else { 255 };
         let read = |images: &Part, labels: &Part| -> Result<_, DataError> {
-            let (images, labels) = (images.find(dir, &files, prefix)?, labels.find(dir, &files, prefix)?);
+            let (images, labels) = (images.find(&folder, prefix)?, labels.find(&folder, prefix)?);
             Ok((images.display().to_string(), idx::read_images(&images)?, idx::read_labels(&labels)?))
         };
         let train = read(&TRAIN_IMAGES, &TRAIN_LABELS)?;
@@ -85,6 +88,9 @@ pub(super) type Half = (String, idx::Images, Vec<u8>);
 
 /// Bytes to a [`Split`]: pixels divided by `full_scale`, classes `0..=` the largest label of both halves.
 pub(super) fn assemble(name: &str, full_scale: u8, train: Half, test: Half) -> Result<Split, DataError> {
+    if let (Some(&first @ 1..), Some(&last)) = (train.2.iter().min(), train.2.iter().max()) {
+        return Err(DataError::FirstLabel { name: name.into(), first, last });
+    }
     let classes = train.2.iter().chain(&test.2).max().map_or(0, |label| usize::from(*label) + 1);
     let half = |(file, images, labels): Half, role| {
         let pixels = images.height * images.width;
@@ -99,17 +105,18 @@ pub(super) fn assemble(name: &str, full_scale: u8, train: Half, test: Half) -> R
     Split::new(half(train, "train")?, half(test, "test")?)
 }
 
-pub(super) fn list(dir: &Path) -> std::io::Result<Vec<String>> {
-    std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+/// Whether a folder has files of a data set that is read, though perhaps not all.
+fn is_set(folder: &Listing) -> bool {
+    folder.files.iter().any(|file| PARTS.iter().any(|part| part.prefix(file).is_some())) || cifar::is_folder(folder)
 }
 
 /// The one prefix that the folder's IDX files share; `None` when there are none.
-fn prefix<'a>(dir: &Path, files: &'a [String]) -> Result<Option<&'a str>, DataError> {
-    let found = |file: &'a String| PARTS.iter().find_map(|part| part.prefix(file));
-    let prefixes: BTreeSet<&str> = files.iter().filter_map(found).collect();
+fn prefix(folder: &Listing) -> Result<Option<&str>, DataError> {
+    let found = |file| PARTS.iter().find_map(|part| part.prefix(file));
+    let prefixes: BTreeSet<&str> = folder.files.iter().filter_map(|file| found(file)).collect();
     if prefixes.len() > 1 {
         let prefixes = prefixes.into_iter().map(String::from).collect();
-        return Err(DataError::Ambiguous { dir: dir.into(), prefixes });
+        return Err(DataError::Ambiguous { dir: folder.dir.clone(), prefixes });
     }
     Ok(prefixes.into_iter().next())
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::Share;
+
 /// Why data was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -15,17 +17,20 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// A `.gz` stream is damaged, or is cut short.
-    #[error("{file}: damaged gzip stream ({source}); download the file again")]
+    #[error("{file}: {}; download the file again", match source.kind() {
+        std::io::ErrorKind::UnexpectedEof => "the gzip stream breaks off, so the download did not end".into(),
+        _ => format!("damaged gzip stream ({source})"),
+    })]
     Gzip {
         /// The file.
         file: String,
         /// What the decompressor said.
         source: std::io::Error,
     },
-    /// The first four bytes are those of another format.
+    /// The first four bytes are those of another format, which is not known here.
     #[error(
         "{file}: begins with the bytes {found:02x?}, an IDX file of {what} begins with {expected:02x?}; \
-         are the image and label files swapped, or is this another format?"
+         it is damaged, or of another format"
     )]
     Magic {
         /// The file.
@@ -86,8 +91,8 @@ pub enum DataError {
     },
     /// A folder lacks one of the files of a data set.
     #[error("{dir}: no {role}; looked for {}, each also with `.gz` (and IDX files with any prefix, as in \
-        `optdigits-`); scripts/get-data.sh fetches MNIST, Fashion-MNIST and CIFAR-10",
-        looked_for.join(", "), dir = dir.display())]
+        `optdigits-`), and found {}; scripts/get-data.sh fetches MNIST, Fashion-MNIST and CIFAR-10",
+        looked_for.join(", "), some(there), dir = dir.display())]
     Missing {
         /// The folder.
         dir: PathBuf,
@@ -95,6 +100,46 @@ pub enum DataError {
         role: &'static str,
         /// The names that would have been accepted.
         looked_for: Vec<String>,
+        /// The files in the folder, and the folders, with a slash.
+        there: Vec<String>,
+    },
+    /// A folder without a visible file.
+    #[error("{dir}: the folder is empty; scripts/get-data.sh fetches MNIST, Fashion-MNIST and CIFAR-10", dir = dir.display())]
+    Nothing {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// A folder one or two levels above the data, or one below.
+    #[error("{dir}: no data set in this folder, but in {}; give that folder", some(&named(found)), dir = dir.display())]
+    Elsewhere {
+        /// The folder.
+        dir: PathBuf,
+        /// The folders near it that have one.
+        found: Vec<PathBuf>,
+    },
+    /// Another format, or another data set, that is known here but not read.
+    #[error("{at}: {what}; {todo}")]
+    Foreign {
+        /// The file or folder.
+        at: String,
+        /// What it is.
+        what: String,
+        /// What to do.
+        todo: String,
+    },
+    /// Labels that do not begin at 0.
+    #[error(
+        "{name}: the training labels are {first} to {last}, as EMNIST's letters are 1 to 26; classes are numbered from 0: \
+         read the files with `idx::read_images` and `idx::read_labels`, subtract {first} from each label, and give them to \
+         `Dataset::new`"
+    )]
+    FirstLabel {
+        /// The data set.
+        name: String,
+        /// The smallest label.
+        first: u8,
+        /// The largest.
+        last: u8,
     },
     /// A folder holds several data sets.
     #[error("{dir}: several data sets, with the prefixes {prefixes:?}; give each a folder of its own", dir = dir.display())]
@@ -136,7 +181,7 @@ pub enum DataError {
     },
     /// Pixels and labels do not match in number.
     #[error(
-        "{name}: {inputs} input values for {labels} labels of {pixels} pixels each; expected {labels} x {pixels} values"
+        "{name}: {inputs} input values for {labels} labels, with {pixels} values an example; expected {labels} x {pixels} values"
     )]
     Counts {
         /// The data set.
@@ -160,36 +205,87 @@ pub enum DataError {
         /// The number of classes.
         classes: usize,
     },
-    /// A pixel that is NaN or infinite.
-    #[error("{name}: pixel {pixel} of example {index} is {value}; every pixel must be finite")]
+    /// An input that is NaN or infinite.
+    #[error(
+        "{name}: value {pixel} of example {index} is {value}; every value must be finite: fill in what is missing, or leave \
+         the example out"
+    )]
     NonFinite {
         /// The data set.
         name: String,
         /// The example, from 0.
         index: usize,
-        /// The pixel within the example, from 0.
+        /// The pixel or feature within the example, from 0.
         pixel: usize,
         /// Its value.
         value: f32,
     },
-    /// More examples asked for than there are, or none.
-    #[error("{name}: asked for the first {asked} examples of {have}; ask for 1 to {have}")]
-    Take {
+    /// More or fewer examples asked for than can be given.
+    #[error("{name}: asked for {asked}, {count} of {have} examples; {least} to {most} can {purpose}")]
+    Share {
         /// The data set.
         name: String,
-        /// Examples asked for.
+        /// What was asked for.
+        asked: Share,
+        /// The examples that this comes to.
+        count: usize,
+        /// Examples there.
+        have: usize,
+        /// The fewest that can be given.
+        least: usize,
+        /// The most that can be given.
+        most: usize,
+        /// What they can be, and why no others.
+        purpose: &'static str,
+    },
+    /// A class with too few examples to be in every part of a split.
+    #[error(
+        "{name}: {} of class {class}; {what} needs at least {needs} of each class, so that no part is without one. Add \
+         examples, leave the class out and number the others from 0, or choose both halves yourself, with `select` and \
+         `Split::new`",
+        match have { 0 => "no example".into(), 1 => "1 example".into(), n => format!("{n} examples") }
+    )]
+    Rare {
+        /// The data set.
+        name: String,
+        /// The class.
+        class: usize,
+        /// Its examples.
+        have: usize,
+        /// What needs more of them.
+        what: &'static str,
+        /// How many.
+        needs: usize,
+    },
+    /// Fewer than two folds.
+    #[error("{name}: {asked} folds; cross-validation takes at least 2")]
+    Folds {
+        /// The data set.
+        name: String,
+        /// Folds asked for.
         asked: usize,
+    },
+    /// An index beyond the last example.
+    #[error("{name}: example {index} selected; there are {have}, numbered from 0")]
+    Index {
+        /// The data set.
+        name: String,
+        /// The index.
+        index: usize,
         /// Examples there.
         have: usize,
     },
-    /// More examples to hold out than leave any to learn from, or none.
-    #[error("{name}: cannot hold out {asked} of {have} training examples; 1 to {most} can be", most = have.saturating_sub(1))]
-    HeldOut {
-        /// The data set.
+    /// A class with test examples and none to learn from.
+    #[error(
+        "{name}: {have} test examples of class {class}, which no training example has. If one table was cut in two, \
+         let `split` shuffle it, class by class; to judge on a class never seen, give the test data to `predict` alone"
+    )]
+    Unseen {
+        /// The test half.
         name: String,
-        /// Examples to hold out.
-        asked: usize,
-        /// Training examples there.
+        /// The class.
+        class: usize,
+        /// Its test examples.
         have: usize,
     },
     /// Training and test halves that do not belong together.
@@ -211,4 +307,16 @@ pub enum DataError {
         /// Its classes.
         test_classes: usize,
     },
+}
+
+/// Names, as many as one reads.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = names[..names.len() - more].join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
+fn named(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
 }

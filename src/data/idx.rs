@@ -8,6 +8,7 @@
 //! a header is believed when the file's length agrees with it.
 
 use super::DataError;
+use super::sniff::sniff;
 use flate2::read::MultiGzDecoder;
 use std::borrow::Cow;
 use std::fs::File;
@@ -19,6 +20,8 @@ pub const MAX_BYTES: u64 = 1 << 30;
 
 const IMAGES: [u8; 4] = [0, 0, 8, 3];
 const LABELS: [u8; 4] = [0, 0, 8, 1];
+/// As much of a file as shows what it is instead.
+const SNIFFED: u64 = 512;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Grey images, one byte a pixel.
@@ -95,7 +98,9 @@ fn payload<const D: usize>(
     let header = unpack(file, raw, header_len as u64)?;
     if !header.starts_with(&magic) {
         let found = header.iter().copied().take(4).collect();
-        return Err(DataError::Magic { file: file.into(), what, expected: magic, found });
+        let start = unpack(file, raw, SNIFFED)?;
+        let unknown = || DataError::Magic { file: file.into(), what, expected: magic, found };
+        return Err(sniff(file, &start).unwrap_or_else(unknown));
     }
     let mut dims = [0_u32; D];
     let mut sizes = header[magic.len()..].chunks_exact(4);

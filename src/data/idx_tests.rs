@@ -44,7 +44,8 @@ fn every_truncation_is_refused() {
     for n in 0..raw.len() {
         let error = parse_images("x", &raw[..n]).unwrap_err();
         match n {
-            0..4 => assert!(matches!(error, DataError::Magic { .. }), "{n}: {error}"),
+            0 => assert!(matches!(error, DataError::Foreign { .. }), "{n}: {error}"),
+            1..4 => assert!(matches!(error, DataError::Magic { .. }), "{n}: {error}"),
             4..16 => assert!(matches!(error, DataError::Length { expected: 16, found, .. } if found == n as u64)),
             _ => assert!(matches!(error, DataError::Length { expected: 28, found, .. } if found == n as u64)),
         }
@@ -65,13 +66,11 @@ fn trailing_bytes_are_refused() {
 
 #[test]
 fn swapped_files_and_other_formats_are_named() {
-    assert!(matches!(
-        parse_images("x", &labels(&PIXELS)),
-        Err(DataError::Magic { expected: IMAGES, what: "images", .. })
-    ));
-    assert!(matches!(parse_labels("x", &images(2, 3, 2, &PIXELS)), Err(DataError::Magic { expected: LABELS, .. })));
-    let text = parse_images("here.gz", b"<html>").unwrap_err().to_string();
-    assert!(text.contains("here.gz") && text.contains("[3c, 68, 74, 6d]") && text.contains("[00, 00, 08, 03]"));
+    let (as_images, as_labels) = (parse_images("x", &labels(&PIXELS)), parse_labels("x", &images(2, 3, 2, &PIXELS)));
+    assert!(matches!(as_images, Err(DataError::Foreign { what, .. }) if what.contains("labels")));
+    assert!(matches!(as_labels, Err(DataError::Foreign { what, .. }) if what.contains("images")));
+    let text = parse_images("here.gz", b"something").unwrap_err().to_string();
+    assert!(text.contains("here.gz") && text.contains("[73, 6f, 6d, 65]") && text.contains("[00, 00, 08, 03]"));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A training half and a test half.
 
-use super::{DataError, Dataset, Images, Layout, Vectors};
+use std::collections::HashSet;
+
+use super::{DataError, Dataset, Images, Layout, Share, Vectors};
 
 /// Training and test data of the same shape and classes.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,8 +12,15 @@ pub struct Split<L = Vectors> {
 }
 
 impl<L: Layout> Split<L> {
+    /// Two halves that were made elsewhere, such as a benchmark's official ones. [`Dataset::split`] makes them from one
+    /// table.
+    ///
+    /// A class that has no test example is allowed: the test half then says nothing of it. [`Dataset::class_counts`] shows
+    /// what either half has.
+    ///
     /// # Errors
-    /// [`DataError::Halves`] when dimensions or classes differ.
+    /// [`DataError::Halves`] when dimensions or classes differ; [`DataError::Unseen`] for a class with test examples and
+    /// none to learn from, as in a table sorted by class and cut in two.
     pub fn new(train: Dataset<L>, test: Dataset<L>) -> Result<Self, DataError> {
         if train.dims() != test.dims() || train.classes() != test.classes() {
             return Err(DataError::Halves {
@@ -23,7 +32,17 @@ impl<L: Layout> Split<L> {
                 test_classes: test.classes(),
             });
         }
+        let seen: HashSet<usize> = train.labels().iter().copied().collect();
+        if let Some(&class) = test.labels().iter().find(|label| !seen.contains(label)) {
+            let have = test.labels().iter().filter(|label| **label == class).count();
+            return Err(DataError::Unseen { name: test.name().into(), class, have });
+        }
         Ok(Self { train, test })
+    }
+
+    /// Halves of one data set.
+    pub(super) fn of_parts(train: Dataset<L>, test: Dataset<L>) -> Self {
+        Self { train, test }
     }
 
     /// What to learn from.
@@ -41,35 +60,30 @@ impl<L: Layout> Split<L> {
         (self.train, self.test)
     }
 
-    /// The first `train` and the first `test` examples: a smaller, quicker problem.
+    /// A random subset of either half, each class in proportion: a smaller, quicker problem.
     ///
     /// # Errors
-    /// [`DataError::Take`] when either is 0 or more than there are.
-    pub fn take(self, train: usize, test: usize) -> Result<Self, DataError> {
-        Ok(Self { train: self.train.take(train)?, test: self.test.take(test)? })
+    /// As [`Dataset::take`].
+    pub fn take(&self, train: impl Into<Share>, test: impl Into<Share>, seed: u64) -> Result<Self, DataError> {
+        Self::new(self.train.take(train, seed)?, self.test.take(test, seed)?)
     }
 
-    /// The last `n` training examples in place of the test half: to choose settings by, so that the test half, seen once
-    /// at the end, tells the truth.
+    /// The training half alone, split again, with `n` of its examples, or a fraction of them, in place of the test half: to
+    /// choose settings by, so that the test half, seen once at the end, tells the truth.
     ///
     /// # Errors
-    /// [`DataError::HeldOut`] when `n` is 0 or would leave nothing to learn from.
-    pub fn held_out(self, n: usize) -> Result<Self, DataError> {
-        let have = self.train.len();
-        if !(1..have).contains(&n) {
-            return Err(DataError::HeldOut { name: self.train.name().into(), asked: n, have });
-        }
-        let left = have - n;
-        Ok(Self { test: self.train.clone().take_last(n)?, train: self.train.take(left)? })
+    /// As [`Dataset::split`].
+    pub fn held_out(&self, n: impl Into<Share>, seed: u64) -> Result<Self, DataError> {
+        self.train.split(n, seed)
     }
 
-    /// For convolutional networks: every datum with its channels, height and width.
+    /// For convolutional networks: every example with its channels, height and width.
     ///
     /// ```
     /// # use sparsevd::prelude::*;
     /// type Net = (SparseVdConv2d<1, 8, 3>, ReLU, MaxPool2d<2>, Flatten<72>, SparseVdLinear<72, 10>);
     /// let mut net = Cpu::default().build_module::<Net, f32>();
-    /// let digits = Split::optdigits()?.centred().images().take(200, 100)?;
+    /// let digits = Split::optdigits()?.centred().images().take(200, 100, 0)?;
     /// Trainer { epochs: 1, ..Trainer::default() }.fit(&mut net, digits.train())?;
     /// # Ok::<(), Error>(())
     /// ```
@@ -77,7 +91,7 @@ impl<L: Layout> Split<L> {
         Split { train: self.train.images(), test: self.test.images() }
     }
 
-    /// For dense networks: every datum as one vector.
+    /// For dense networks: every example as one vector.
     pub fn vectors(self) -> Split<Vectors> {
         Split { train: self.train.vectors(), test: self.test.vectors() }
     }
@@ -146,21 +160,38 @@ mod tests {
         assert!(Split::new(a.clone(), a).is_ok());
     }
 
+    /// Labels and, as inputs, positions, of two classes.
+    fn labelled(labels: &[usize]) -> Dataset {
+        let inputs = (0..labels.len()).map(|i| i as f32).collect();
+        Dataset::new("two classes", [1, 1, 1], 2, inputs, labels.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_class_without_training_examples_is_refused() {
+        let refused = Split::new(labelled(&[0, 0]), labelled(&[0, 1, 1])).unwrap_err();
+        assert!(matches!(refused, DataError::Unseen { class: 1, have: 2, .. }));
+        let told = refused.to_string();
+        assert!(told.contains("class 1") && told.contains("`split`") && told.contains("`predict`"), "{told}");
+        let split = Split::new(labelled(&[0, 1]), labelled(&[0])).unwrap();
+        assert_eq!(split.test().class_counts(), [1, 0]);
+    }
+
     #[test]
     fn take_takes_from_each_half() {
-        let split = Split::new(half([1, 1, 1], 1, &[0.0, 1.0, 2.0]), half([1, 1, 1], 1, &[3.0, 4.0])).unwrap();
-        let small = split.clone().take(2, 1).unwrap();
-        assert_eq!((small.train().inputs(), small.test().inputs()), (&[0.0, 1.0][..], &[3.0][..]));
-        assert!(split.take(2, 3).is_err());
+        let split = Split::new(labelled(&[0, 0, 1, 1, 1, 1]), labelled(&[1, 1, 0, 0])).unwrap();
+        let small = split.take(3, 0.5, 1).unwrap();
+        assert_eq!((small.train().class_counts(), small.test().class_counts()), (vec![1, 2], vec![1, 1]));
+        assert!(matches!(split.take(2, 5, 1), Err(DataError::Share { count: 5, have: 4, least: 2, most: 4, .. })));
     }
 
     #[test]
     fn held_out_examples_are_not_learned_from() {
-        let split = Split::new(half([1, 1, 1], 1, &[0.0, 1.0, 2.0]), half([1, 1, 1], 1, &[3.0])).unwrap();
-        let held = split.clone().held_out(1).unwrap();
-        assert_eq!((held.train().inputs(), held.test().inputs()), (&[0.0, 1.0][..], &[2.0][..]));
-        assert!([0, 3, 4].into_iter().all(|n| split.clone().held_out(n).is_err()));
-        let error = split.clone().held_out(3).unwrap_err().to_string();
-        assert!(error.contains("hold out 3 of 3") && error.contains("1 to 2"), "{error}");
+        let split = Split::new(labelled(&[0, 0, 0, 0, 1, 1]), labelled(&[0])).unwrap();
+        let held = split.held_out(2, 3).unwrap();
+        assert_eq!((held.train().class_counts(), held.test().class_counts()), (vec![3, 1], vec![1, 1]));
+        let mut all = [held.train().inputs(), held.test().inputs()].concat();
+        all.sort_by(f32::total_cmp);
+        assert_eq!(all, split.train().inputs());
+        assert_eq!(held, split.train().split(2, 3).unwrap());
     }
 }

@@ -20,7 +20,7 @@ fn net(seed: u64) -> Built {
 }
 
 static DIGITS: LazyLock<Dataset> =
-    LazyLock::new(|| Split::optdigits().unwrap().centred().into_parts().0.take(60).unwrap());
+    LazyLock::new(|| Split::optdigits().unwrap().centred().into_parts().0.take(60, 0).unwrap());
 
 fn trainer() -> Trainer {
     Trainer { epochs: 2, batch: 20, progress: false, ..Trainer::default() }

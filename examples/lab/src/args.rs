@@ -8,6 +8,10 @@ use serde::Serialize;
 use sparsevd::data::{Augment, DataError, Layout, Split};
 use sparsevd::prelude::*;
 
+/// The seed of what is held out, and of the little that `--quick` takes: which images these are is part of the problem, not of
+/// a repetition.
+const DRAW: u64 = 0;
+
 /// How to train, and where the results go.
 #[derive(Clone, Debug, Args, Serialize)]
 pub struct Runs {
@@ -47,7 +51,8 @@ pub struct Runs {
     /// log sigma^2 at the start, of networks that learn it
     #[arg(long, allow_negative_numbers = true, default_value_t = -10.0)]
     pub log_sigma2: f64,
-    /// Holds out so many of the training images and judges by them instead of the test images: for choosing settings
+    /// Holds out so many of the training images, drawn at random, each class in proportion, the same for all seeds, and judges
+    /// by them instead of the test images: for choosing settings
     #[arg(long, value_name = "IMAGES")]
     pub validate: Option<usize>,
     /// Threads to train with; 0 for all that the machine has
@@ -185,7 +190,7 @@ impl Runs {
 
     fn little(&mut self, split: Split, (train, test): (usize, usize)) -> Result<Split, Box<dyn std::error::Error>> {
         let split = match self.validate {
-            Some(images) => split.held_out(images)?,
+            Some(images) => split.held_out(images, DRAW)?,
             None => split,
         };
         if !self.quick {
@@ -193,7 +198,7 @@ impl Runs {
         }
         (self.epochs, self.batch, self.seeds) = (self.epochs.min(2), self.batch.min(50), 1);
         let (all, held) = (split.train().len(), split.test().len());
-        Ok(split.take(train.min(all), test.min(held))?)
+        Ok(split.take(train.min(all), test.min(held), DRAW)?)
     }
 }
 
@@ -265,9 +270,11 @@ impl Needs {
     /// What to do about missing data; any other error speaks for itself.
     fn explain(self, dir: &Path, source: DataError) -> Box<dyn std::error::Error> {
         match source {
-            DataError::Missing { .. } | DataError::Read { .. } => {
-                NoData { needs: self, dir: dir.into(), source }.into()
-            }
+            DataError::Missing { .. }
+            | DataError::Read { .. }
+            | DataError::Nothing { .. }
+            | DataError::Elsewhere { .. }
+            | DataError::Foreign { .. } => NoData { needs: self, dir: dir.into(), source }.into(),
             other => other.into(),
         }
     }

@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn lower_thresholds_prune_more_and_say_what_it_may_cost() {
-        let split = Split::optdigits().unwrap().take(100, 50).unwrap();
+        let split = Split::optdigits().unwrap().take(100, 50, 0).unwrap();
         let mut net = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<64, 10>, f32>();
         net.set_theta(&[1.0; 640]).unwrap();
         let log_sigma2 = (0..640).map(|i| if i < 64 { 0.25 } else { -1.5 }).collect();

@@ -27,7 +27,7 @@ type Net = (SparseVdLinear<64, 12>, ReLU, SparseVdLinear<12, 10>);
 fn run(out: &Path, more: &[&str]) -> Result<Vec<Record>, Box<dyn std::error::Error>> {
     let usual = ["lab", "--epochs", "3", "--batch", "20", "--seeds", "2", "--threads", "1", "--out"];
     let args = Args::parse_from(usual.into_iter().chain(out.to_str()).chain(more.iter().copied()));
-    let split = Split::optdigits()?.take(400, 100)?.centred();
+    let split = Split::optdigits()?.take(400, 100, 0)?.centred();
     let trainer = args.runs.trainer();
     let seeds = Seeds { experiment: "lab", title: String::new(), split: &split, trainer, start: &args.start };
     seeds.run(&Desk::new(&args.runs)?, &args.runs, &args, |seed, _| {

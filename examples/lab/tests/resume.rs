@@ -53,7 +53,7 @@ fn train(runs: &Runs, split: &Split, seed: u64) -> (Record, Vec<f64>) {
 #[test]
 fn a_finished_training_is_taken_up_without_training_again() {
     let dir = tempfile::tempdir().unwrap();
-    let split = Split::optdigits().unwrap().take(400, 100).unwrap().centred();
+    let split = Split::optdigits().unwrap().take(400, 100, 0).unwrap().centred();
     let first = train(&runs(dir.path(), &[]), &split, 1);
     assert!(first.0.values["error"] < 0.6 && first.0.values["epochs"] == 6.0, "{:?}", first.0.values);
     assert_eq!(first.0.curves["test error"].len(), 6);
@@ -70,7 +70,7 @@ fn a_finished_training_is_taken_up_without_training_again() {
 #[test]
 fn a_checkpoint_of_other_settings_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let split = Split::optdigits().unwrap().take(400, 100).unwrap().centred();
+    let split = Split::optdigits().unwrap().take(400, 100, 0).unwrap().centred();
     train(&runs(dir.path(), &[]), &split, 1);
     let refusal = |more: [&str; 2]| {
         let runs = runs(dir.path(), &["--resume", more[0], more[1]]);
@@ -109,7 +109,7 @@ fn a_task_that_fails_takes_nothing_from_the_others() {
 #[test]
 fn labels_that_differ_in_a_sign_are_kept_apart() {
     let dir = tempfile::tempdir().unwrap();
-    let split = Split::optdigits().unwrap().take(40, 20).unwrap().centred();
+    let split = Split::optdigits().unwrap().take(40, 20, 0).unwrap().centred();
     let runs = runs(dir.path(), &[]);
     for label in ["log sigma^2 = 2", "log sigma^2 = -2"] {
         let trainer = Trainer { epochs: 1, ..runs.trainer() };
@@ -138,7 +138,7 @@ fn the_warm_up_is_one_number_or_two() {
 #[test]
 fn sparsity_while_training_counts_at_the_threshold_of_the_run() {
     let dir = tempfile::tempdir().unwrap();
-    let split = Split::optdigits().unwrap().take(400, 100).unwrap().centred();
+    let split = Split::optdigits().unwrap().take(400, 100, 0).unwrap().centred();
     let sparsity = |threshold: &str| {
         let (record, _) = train(&runs(&dir.path().join(threshold), &["--threshold", threshold]), &split, 1);
         let (_, last) = *record.curves["sparsity"].last().unwrap();

@@ -1,0 +1,59 @@
+//! What a folder holds.
+
+use std::path::{Path, PathBuf};
+
+use super::DataError;
+
+/// The names in a folder, sorted, without those that people do not see and no data set has.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) dir: PathBuf,
+    pub(super) files: Vec<String>,
+    pub(super) folders: Vec<String>,
+}
+
+impl Listing {
+    /// # Errors
+    /// [`DataError::Foreign`] for a file, [`DataError::Read`] where there is nothing, or nothing to be read.
+    pub(super) fn of(dir: &Path) -> Result<Self, DataError> {
+        let failed = |source| DataError::Read { path: dir.into(), source };
+        if dir.is_file() {
+            let todo = "give the folder that holds the files of the data set".into();
+            return Err(DataError::Foreign { at: dir.display().to_string(), what: "a file".into(), todo });
+        }
+        let mut listing = Self { dir: dir.into(), ..Self::default() };
+        for entry in std::fs::read_dir(dir).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            if !is_hidden(&name) {
+                let is_dir = dir.join(&name).is_dir();
+                if is_dir { &mut listing.folders } else { &mut listing.files }.push(name);
+            }
+        }
+        listing.files.sort_unstable();
+        listing.folders.sort_unstable();
+        Ok(listing)
+    }
+
+    /// The first of these names, each plain before gzipped, that is a file here.
+    pub(super) fn find(&self, names: impl IntoIterator<Item = String>) -> Option<PathBuf> {
+        let spelled = names.into_iter().flat_map(|name| [format!("{name}.gz"), name].into_iter().rev());
+        spelled.into_iter().find(|name| self.files.contains(name)).map(|name| self.dir.join(name))
+    }
+
+    /// A part of a data set that is not here.
+    pub(super) fn missing(&self, role: &'static str, looked_for: Vec<String>) -> DataError {
+        let folders = self.folders.iter().map(|name| format!("{name}/"));
+        DataError::Missing {
+            dir: self.dir.clone(),
+            role,
+            looked_for,
+            there: self.files.iter().cloned().chain(folders).collect(),
+        }
+    }
+}
+
+/// Files that systems put beside everybody's: macOS's `._` and `.DS_Store`, Windows's thumbnails.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.')
+        || ["__MACOSX", "Thumbs.db", "desktop.ini"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}

@@ -2,7 +2,7 @@
 
 use sparsevd::data::Split;
 use sparsevd::plots::{Mask, Quantity, Series, curves, masks};
-use sparsevd_lab::curves::{bands, kept, log_alphas, over_epochs, points};
+use sparsevd_lab::curves::{bands, bars, kept, log_alphas, over_epochs, points};
 use sparsevd_lab::page::Figure;
 use sparsevd_lab::record::Record;
 use sparsevd_lab::table::seeds;
@@ -23,7 +23,7 @@ pub fn figures(args: &Args, split: &Split, records: &[Record]) -> Vec<Figure> {
     let kept_are =
         format!("The share kept follows the KL weight as it rises, then the learning rate as it falls. {bands}");
     let modes = format!(
-        "log alpha of every weight after training, {seeds} together; the share axis is logarithmic, so that the few weights \
+        "log alpha of every weight after training, of {seeds}; the share axis is logarithmic, so that the few weights \
          kept, left of the threshold, can be seen. Where two modes stand apart, the threshold hardly matters."
     );
     let mut figures = vec![
@@ -53,9 +53,9 @@ fn tradeoff(args: &Args, records: &[Record]) -> Figure {
     let svg = curves(&lines, x, Quantity::linear("test error [%]"), "Error against compression");
     let several = if args.betas.is_empty() { "" } else { "Points joined by a line differ in the KL weight. " };
     let caption = format!(
-        "Better is lower and further right. Marks are means over {}, bars go from the smallest to the largest. {several}Magnitude \
+        "Better is lower and further right. {} {several}Magnitude \
          pruning has Sparse VD's sparsity.",
-        seeds(records)
+        bars(records)
     );
     Figure::new("tradeoff", svg, caption)
 }

@@ -32,9 +32,18 @@ fn mean(lines: &[&Curve], f: impl Fn(f64) -> f64) -> Vec<Point> {
 
 /// For the caption of [`over_seeds`]: whose curves, and what the bands are.
 pub fn bands(records: &[Record]) -> String {
+    drawn(records, "Lines", "bands")
+}
+
+/// For the caption of [`points`]: of which seeds, and what the bars are.
+pub fn bars(records: &[Record]) -> String {
+    drawn(records, "Marks", "bars")
+}
+
+fn drawn(records: &[Record], means: &str, ranges: &str) -> String {
     match seeds(records) {
         one if one.starts_with("seed ") => format!("Of {one}."),
-        all => format!("Lines are means over {all}, bands go from the smallest to the largest."),
+        all => format!("{means} are means over {all}, {ranges} go from the smallest to the largest."),
     }
 }
 

@@ -172,9 +172,8 @@ fn figures(records: &[Record], runs: &Runs) -> Vec<Figure> {
     };
     let layers: Vec<Record> = records.iter().flat_map(layers).collect();
     let (bands, seeds) = (bands(records), seeds(records));
-    let modes = format!(
-        "log alpha after training, of {seeds} together. Where two modes stand apart, the threshold hardly matters."
-    );
+    let modes =
+        format!("log alpha after training, of {seeds}. Where two modes stand apart, the threshold hardly matters.");
     vec![
         Figure::new("loss", loss, format!("While training, with the layers' noise, and on the test images. {bands}")),
         Figure::new("error", error, format!("The share of images misclassified, under the same conditions. {bands}")),

@@ -13,8 +13,9 @@ use clap::builder::RangedU64ValueParser;
 use serde::Serialize;
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{finite, path};
+use sparsevd_lab::folder::{Again, Folder};
 use sparsevd_lab::results::Results;
-use sparsevd_lab::{finish, resume, small::small, stop};
+use sparsevd_lab::{finish, small::small, stop};
 
 /// Trains LeNet-300-100 with Sparse Variational Dropout, on the UCI digits or the images in --data, and compacts it.
 ///
@@ -22,7 +23,7 @@ use sparsevd_lab::{finish, resume, small::small, stop};
 /// network: compact.safetensors, and compact-posterior.safetensors with weights in as many bits as the posterior supports.
 /// Prints what was removed, the errors, and how long a pass takes before and after; results.json has them, too.
 ///
-/// Ctrl-C stops after the current step; --resume goes on, also after a crash, to the same bytes.
+/// Ctrl-C stops after the current step and exits with 130; --resume goes on, also after a crash, to the same bytes.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
@@ -38,7 +39,10 @@ struct Args {
     /// Determines the initial weights, the order of the data and the noise
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for the results and the checkpoint
+    /// Replace an earlier run's results in the folder, whatever its settings
+    #[arg(long)]
+    overwrite: bool,
+    /// Folder for the results and the checkpoint; one with an earlier run's needs --resume or --overwrite
     #[arg(long, value_name = "DIR", value_parser = path, default_value = "runs/compact")]
     out: PathBuf,
     /// Steps from one checkpoint to the next
@@ -66,7 +70,9 @@ fn run<const I: usize>(
     batch: usize,
     learning_rate: f64,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let (split, stop) = (split.centred(), stop::stop_on_ctrl_c()?);
+    let (split, stop) = (split.centred(), stop::stop_on_signal()?);
+    let again = Again { resume: args.resume, overwrite: args.overwrite };
+    let folder = Folder::claim(&args.out, "compact", again, args)?;
     let mut net = Cpu::seed_from_u64(args.seed).build_module::<Net<I>, f32>();
     let trainer = Trainer { epochs: args.epochs, batch, learning_rate, seed: args.seed, ..Trainer::default() };
     let checkpoints = Checkpoints {
@@ -77,14 +83,13 @@ fn run<const I: usize>(
     };
     let fit = || trainer.fit_resumable(&mut net, split.train(), &checkpoints, |_, _| ControlFlow::Continue(()));
     if on_threads(0, fit)??.stopped {
-        println!("{}", resume::how_to_resume());
-        return Ok(());
+        return Ok(()); // its checkpoint is kept, and `finish` says how to go on
     }
     save_posterior_with(&net, args.out.join("posterior.safetensors"), &trainer)?;
     let small = small(&mut net, split.test(), args.threshold, &args.out)?;
     println!("{small}");
     let records = small.records(&format!("{I}-300-100-10 on {}", split.train().name()), args.seed);
-    Results::on("compact", args, &split, records.into()).write(args.out.join("results.json"))?;
+    Results::on("compact", args, &split, records.into()).write(folder.path().join("results.json"))?;
     println!("Wrote {}", args.out.join("compact.safetensors").display());
     Ok(())
 }

@@ -9,15 +9,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use sparsevd::plots::{Scale, Series, curves};
+use sparsevd::plots::{Quantity, curves};
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
+use sparsevd_lab::curves::{bands, kept, over_epochs, over_seeds};
 use sparsevd_lab::desk::Desk;
-use sparsevd_lab::page::{self, Figure, over_epochs, publish};
+use sparsevd_lab::folder::Folder;
+use sparsevd_lab::page::{Figure, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
-use sparsevd_lab::table::groups;
 use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish};
 
@@ -29,7 +30,7 @@ use sparsevd_lab::{Failure, finish};
 /// Then trains both with the log-uniform prior, alpha per weight, each from a new network.
 ///
 /// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current steps and reports what is there; --resume goes on.
+/// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
@@ -60,10 +61,16 @@ fn run(mut args: Args) -> Result<(), Failure> {
     if args.runs.quick {
         args.passes = args.passes.min(2);
     }
-    on_images(&args, &split, |records| report(&args, &split, records))
+    on_images(&args, &split, |records, folder| report(&args, &split, records, folder))
 }
 
 impl OnImages for Args {
+    const NAME: &str = "gradient-noise";
+
+    fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
     /// Variances, then trainings.
     fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure> {
         let desk = Desk::new(&self.runs)?;
@@ -129,7 +136,7 @@ fn same_alpha<const I: usize>(net: &mut Net<I, Additive, LogUniform>, log_alpha:
     net.4.spread.copy_from(&spread(net.4.theta.as_vec()));
 }
 
-/// Of theta, layer by layer, in nats^2 of the negative log-likelihood of a datum, averaged over a batch.
+/// Of theta, layer by layer, in nats^2 of the negative log-likelihood of an example, averaged over a batch.
 fn variance<N, const I: usize>(
     args: &Args,
     split: &Split,
@@ -159,34 +166,32 @@ fn add(record: &mut Record, log_alpha: f64, found: &[GradientVariance]) {
     }
 }
 
-fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
-    let results = Results::on("gradient-noise", args, split, records);
-    let mut figures = Vec::new();
+fn report(args: &Args, split: &Split, records: Vec<Record>, folder: &Folder) -> Result<(), Failure> {
+    let results = Results::on(Args::NAME, args, split, records);
+    let (mut figures, bands) = (Vec::new(), bands(&results.records));
     for layer in LAYERS {
-        let first = groups(&results.records, false).into_iter().map(|group| group[0]);
-        let lines = first.filter_map(|r| Some(Series::new(&r.label, r.curves.get(layer)?.iter().copied())));
-        let (title, y) = (format!("Gradient noise, {layer}"), "Var of dNLL/dtheta, mean over weights [nats^2]");
-        let svg = curves(&lines.collect::<Vec<_>>(), "log alpha", y, &title, Scale::Log);
-        let caption =
-            "The variance of the gradient of a mean over the noise of the pass, the data being the same; first seed.";
+        let y = Quantity::log("Var of dNLL/dtheta, mean over weights [nats²]");
+        let lines = over_seeds(&results.records, layer, |y| y);
+        let svg = curves(&lines, Quantity::linear("log alpha"), y, &format!("Gradient noise, {layer}"));
+        let caption = format!(
+            "The variance of the gradient of a mean over the noise of the pass, the data being the same. {bands}"
+        );
         figures.push(Figure::new(&format!("variance-{}", layer.replace(' ', "-")), svg, caption));
     }
     let trained: Vec<Record> = results.records.iter().filter(|r| r.values.contains_key("error")).cloned().collect();
-    let nll = ("NLL [nats per image]", "Training, with the layers' noise");
-    let nll = over_epochs(&trained, "train nll", 1.0, nll, Scale::Log);
-    let sparsity = page::sparsity(&trained, args.runs.threshold);
-    figures.push(Figure::new("training", nll, "First seed."));
-    figures.push(Figure::new("sparsity", sparsity, "First seed."));
+    let nll = Quantity::log("NLL [nats per image]");
+    let nll = over_epochs(&trained, "train nll", |nll| nll, nll, "Training, with the layers' noise");
+    figures.push(Figure::new("training", nll, bands.as_str()));
+    figures.push(Figure::new("sparsity", kept(&trained, args.runs.threshold), bands));
     let variances = ["form", "at -8", "at -4", "at +0", "at +2", "at +4"];
     let scores = ["form", "error", "mean error", "train nll", "nll", "sparsity", "compression"];
     let tables = [("Variance of the gradient of theta, first layer, nats^2", &variances[..]), ("Trained", &scores[..])];
     let about = format!(
-        "{}; inputs-300-100-10; {} passes a variance, batches of {}; {} epochs. Mean +- standard deviation over \
-         seeds.",
+        "{}; inputs-300-100-10; {} passes a variance, batches of {}; {} epochs.",
         args.runs.images(split),
         args.passes,
         args.runs.batch,
         args.runs.epochs
     );
-    publish("Gradient noise", &about, results, &tables, figures, &args.runs.out)
+    publish("Gradient noise", &about, results, &tables, figures, folder)
 }

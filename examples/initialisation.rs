@@ -10,23 +10,24 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use sparsevd::data::Vectors;
-use sparsevd::plots::{Scale, Series, curves};
+use sparsevd::plots::{Quantity, curves};
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, TrainedIn, distinct, finite, parse};
+use sparsevd_lab::curves::{bands, over_seeds};
 use sparsevd_lab::desk::Desk;
+use sparsevd_lab::folder::Folder;
 use sparsevd_lab::page::{Figure, publish};
 use sparsevd_lab::record::{Curve, Record};
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
-use sparsevd_lab::table::groups;
 use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish};
 
 /// Trains Sparse VD (inputs-300-100-10) from several values of log sigma^2, from the means of a dense network trained before,
-/// and with the threshold trained in or not; and prunes each trained network at thresholds from -8 to 12.
+/// and with weights masked during training or not; and prunes each trained network at thresholds from -8 to 12.
 ///
 /// Prints a table; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current steps and reports what is there; --resume goes on.
+/// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
@@ -45,7 +46,7 @@ struct Case {
     log_sigma2: f64,
     pretrained: bool,
     trained_in: TrainedIn,
-    /// What is trained in where nothing else is asked.
+    /// What is masked where nothing else is asked.
     usually: TrainedIn,
 }
 
@@ -57,10 +58,16 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<(), Failure> {
     let split = args.runs.split_or_digits((600, 300))?.centred();
-    on_images(&args, &split, |records| report(&args, &split, records))
+    on_images(&args, &split, |records, folder| report(&args, &split, records, folder))
 }
 
 impl OnImages for Args {
+    const NAME: &str = "initialisation";
+
+    fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
     fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure> {
         let seeds = || self.runs.all_seeds();
         let Runs { log_sigma2, trained_in: usually, .. } = self.runs;
@@ -144,32 +151,31 @@ impl Case {
     }
 }
 
-fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
-    let results = Results::on("initialisation", args, split, records);
-    let lines = |curve: &str, factor: f64| -> Vec<Series> {
-        let first = groups(&results.records, false).into_iter().map(|group| group[0]);
-        let with = first.filter_map(|r| Some((r, r.curves.get(curve)?)));
-        with.map(|(r, points)| Series::new(&r.label, points.iter().map(|(x, y)| (*x, factor * y)))).collect()
-    };
-    let (error, kept, x) =
-        (lines("error by threshold", 100.0), lines("kept by threshold", 1.0), "threshold on log alpha");
-    let error = curves(&error, x, "test error [%]", "Error over the threshold", Scale::Log);
-    let kept = curves(&kept, x, "weights kept", "Weights over the threshold", Scale::Log);
+fn report(args: &Args, split: &Split, records: Vec<Record>, folder: &Folder) -> Result<(), Failure> {
+    let results = Results::on(Args::NAME, args, split, records);
+    let x = Quantity::linear("threshold on log alpha");
+    let error = over_seeds(&results.records, "error by threshold", |error| 100.0 * error);
+    let error = curves(&error, x, Quantity::log("test error [%]"), "Error over the threshold");
+    let kept = over_seeds(&results.records, "kept by threshold", |kept| kept);
+    let kept = curves(&kept, x, Quantity::log("weights kept"), "Weights over the threshold");
+    let bands = bands(&results.records);
     let figures = vec![
         Figure::new(
             "threshold-error",
             error,
-            "For the first seed: where the curve is flat, the threshold hardly matters. To choose one, judge with --validate.",
+            format!(
+                "Where the curve is flat, the threshold hardly matters. To choose one, judge with --validate. {bands}"
+            ),
         ),
-        Figure::new("threshold-kept", kept, "For the first seed: flat where log alpha has two modes."),
+        Figure::new("threshold-kept", kept, format!("Flat where log alpha has two modes. {bands}")),
     ];
     let about = format!(
-        "{}; inputs-300-100-10, {} epochs. Mean +- standard deviation over seeds; the last weights, never the \
-         best epoch; pruned at log alpha = {}.",
+        "{}; inputs-300-100-10, {} epochs. Scores are of the last epoch's weights, never the best epoch's, pruned at log \
+         alpha = {}.",
         args.runs.images(split),
         args.runs.epochs,
         args.runs.threshold
     );
     let columns = ["start", "sparsity at start", "error", "mean error", "nll", "ece", "layers", "compression"];
-    publish("Threshold and initialisation", &about, results, &[("Starts", &columns)], figures, &args.runs.out)
+    publish("Threshold and initialisation", &about, results, &[("Starts", &columns)], figures, folder)
 }

@@ -9,11 +9,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use sparsevd::plots::Scale;
+use sparsevd::plots::Quantity;
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
+use sparsevd_lab::curves::{bands, kept, over_epochs};
 use sparsevd_lab::desk::Desk;
-use sparsevd_lab::page::{self, Figure, over_epochs, publish};
+use sparsevd_lab::folder::Folder;
+use sparsevd_lab::page::{Figure, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
@@ -27,7 +29,7 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// same noise, seed by seed, so that their differences can be taken seed by seed, too: with a 95 % interval (Student's t).
 ///
 /// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current steps and reports what is there; --resume goes on.
+/// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
@@ -48,10 +50,16 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<(), Failure> {
     let split = args.runs.split_or_digits((600, 300))?.centred();
-    on_images(&args, &split, |records| report(&args, &split, records))
+    on_images(&args, &split, |records, folder| report(&args, &split, records, folder))
 }
 
 impl OnImages for Args {
+    const NAME: &str = "kl";
+
+    fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
     fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure> {
         let priors = [FIT, EXACT, CUBIC, ARD];
         let cases = priors.iter().flat_map(|prior| self.runs.all_seeds().map(move |seed| (*prior, seed)));
@@ -119,11 +127,12 @@ fn differences(records: &[Record]) -> Vec<Record> {
     measured.collect()
 }
 
-fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Failure> {
-    let error = ("test error [%]", "Test error while training, pruned means");
+fn report(args: &Args, split: &Split, mut records: Vec<Record>, folder: &Folder) -> Result<(), Failure> {
+    let (y, title) = (Quantity::log("test error [%]"), "Test error while training, pruned means");
+    let error = over_epochs(&records, "test error", |error| 100.0 * error, y, title);
     let figures = vec![
-        Figure::new("sparsity", page::sparsity(&records, args.runs.threshold), "First seed."),
-        Figure::new("error", over_epochs(&records, "test error", 100.0, error, Scale::Log), "First seed."),
+        Figure::new("sparsity", kept(&records, args.runs.threshold), bands(&records)),
+        Figure::new("error", error, bands(&records)),
     ];
     let columns = ["KL", "error", "nll", "ece", "sparsity", "compression", "kl", "seconds"];
     let mut tables = vec![("Trained with", &columns[..])];
@@ -134,14 +143,14 @@ fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Fa
         tables.push(("Differences, seed by seed, and half of their 95 % intervals", &names));
     }
     records.extend(minus);
-    let results = Results::on("kl", args, split, records);
+    let results = Results::on(Args::NAME, args, split, records);
     let about = format!(
-        "{}; inputs-300-100-10, {} epochs, {} seeds. Mean +- standard deviation over seeds; the last weights, \
-         never the best epoch; pruned at log alpha = {}.",
+        "{}; inputs-300-100-10, {} epochs, {} seeds. Scores are of the last epoch's weights, never the best epoch's, pruned at \
+         log alpha = {}.",
         args.runs.images(split),
         args.runs.epochs,
         args.runs.seeds,
         args.runs.threshold
     );
-    publish("KL", &about, results, &tables, figures, &args.runs.out)
+    publish("KL", &about, results, &tables, figures, folder)
 }

@@ -101,7 +101,9 @@ fn publish(run: &str, results: &Path) -> Result<(), Failure> {
     found.records.iter_mut().for_each(|record| record.curves.clear()); // they are in the figures
     found.command.clear(); // the configuration says the same, without the paths of a machine
     if let Some(settings) = found.configuration.as_object_mut() {
-        ["data", "out", "resume", "threads", "checkpoint_every"].iter().for_each(|name| drop(settings.remove(*name)));
+        ["data", "out", "resume", "overwrite", "threads", "checkpoint_every"]
+            .iter()
+            .for_each(|name| drop(settings.remove(*name)));
     }
     let name = name.unwrap_or(&found.experiment);
     found.write(results.join(format!("{name}.json")))?;

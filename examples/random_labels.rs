@@ -11,11 +11,13 @@ use clap::Parser;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
-use sparsevd::plots::Scale;
+use sparsevd::plots::Quantity;
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
+use sparsevd_lab::curves::{bands, kept, over_epochs};
 use sparsevd_lab::desk::Desk;
-use sparsevd_lab::page::{self, Figure, over_epochs, publish};
+use sparsevd_lab::folder::Folder;
+use sparsevd_lab::page::{Figure, publish};
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
@@ -29,7 +31,7 @@ use sparsevd_lab::{Failure, finish};
 /// that costs no likelihood: to prune everything.
 ///
 /// Prints a table; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current steps and reports what is there; --resume goes on.
+/// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
@@ -72,10 +74,16 @@ fn run(mut args: Args) -> Result<(), Failure> {
         None => split,
     };
     let split = split.centred();
-    on_images(&args, &split, |records| report(&args, &split, records))
+    on_images(&args, &split, |records, folder| report(&args, &split, records, folder))
 }
 
 impl OnImages for Args {
+    const NAME: &str = "random-labels";
+
+    fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
     fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure> {
         let cases = METHODS.into_iter().flat_map(|method| self.runs.all_seeds().map(move |seed| (method, seed)));
         let epochs = METHODS.len() * self.runs.epochs * self.runs.seeds as usize;
@@ -153,20 +161,23 @@ fn commonest_error(data: &Dataset) -> f64 {
     1.0 - most as f64 / data.len() as f64
 }
 
-fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failure> {
-    let results = Results::on("random-labels", args, split, records);
+fn report(args: &Args, split: &Split, records: Vec<Record>, folder: &Folder) -> Result<(), Failure> {
+    let results = Results::on(Args::NAME, args, split, records);
     let pruned = |record: &&Record| ["ARD", "Sparse VD"].contains(&record.label.as_str());
     let pruned: Vec<Record> = results.records.iter().filter(pruned).cloned().collect();
-    let error = ("error, sampled [%]", "Error on the random labels while training");
-    let error = over_epochs(&results.records, "train error", 100.0, error, Scale::Linear);
-    let sparsity = page::sparsity(&pruned, args.runs.threshold);
+    let (y, title) = (Quantity::linear("error, sampled [%]"), "Error on the random labels while training");
+    let error = over_epochs(&results.records, "train error", |error| 100.0 * error, y, title);
+    let bands = bands(&results.records);
     let figures = vec![
-        Figure::new("train-error", error, "90 % is chance; with the layers' noise."),
-        Figure::new("sparsity", sparsity, "How many of the weights are pruned."),
+        Figure::new("train-error", error, format!("90 % is chance; with the layers' noise. {bands}")),
+        Figure::new(
+            "sparsity",
+            kept(&pruned, args.runs.threshold),
+            format!("How many of the weights are left. {bands}"),
+        ),
     ];
     let about = format!(
-        "{}, {:.0} % of the training labels random, the others true; inputs-300-100-10, {} epochs. Mean +- standard deviation over \
-         seeds.",
+        "{}, {:.0} % of the training labels random, the others true; inputs-300-100-10, {} epochs.",
         args.runs.images(split),
         100.0 * args.random,
         args.runs.epochs
@@ -181,5 +192,5 @@ fn report(args: &Args, split: &Split, records: Vec<Record>) -> Result<(), Failur
         "compression",
         "seconds",
     ];
-    publish("Random labels", &about, results, &[("Training and test", &columns)], figures, &args.runs.out)
+    publish("Random labels", &about, results, &[("Training and test", &columns)], figures, folder)
 }

@@ -1,4 +1,4 @@
-//! What sparsity does to uncertainty: calibration on MNIST, and Fashion-MNIST as data that the network has not seen the like of.
+//! What sparsity does to uncertainty: calibration on MNIST, and Fashion-MNIST as out-of-distribution data.
 //!
 //! ```sh
 //! scripts/get-data.sh data mnist fashion
@@ -10,10 +10,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 use sparsevd::metrics::auroc;
-use sparsevd::plots::{Scale, Series, curves};
+use sparsevd::plots::{Quantity, curves};
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Needs, Runs, parse};
+use sparsevd_lab::curves::{bands, over_seeds};
 use sparsevd_lab::desk::Desk;
+use sparsevd_lab::folder::Folder;
 use sparsevd_lab::page::{Figure, publish};
 use sparsevd_lab::record::{Curve, Record};
 use sparsevd_lab::results::Results;
@@ -27,7 +29,7 @@ use sparsevd_lab::{Failure, finish, reported};
 /// tells the two sets apart (AUROC: 50 % is chance).
 ///
 /// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current step and reports what is there; --resume goes on.
+/// Ctrl-C stops after the current step, reports what is there and exits with 130; --resume goes on.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
@@ -54,6 +56,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
     // Both as the network sees them: without the mean image of its own training data.
     let strange = Split::new(known.train().clone(), strange.test().clone())?.centred();
     let asked = Asked { known: known.centred(), strange };
+    let folder = args.runs.claim("uncertainty", &args)?;
     let desk = Desk::new(&args.runs)?;
     let mut records = Vec::new();
     let outcome = args.runs.all_seeds().try_for_each(|seed| asked.all(&args, &desk, seed, &mut records));
@@ -61,7 +64,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
     records.sort_by_key(|record: &Record| {
         ["Dense", "Binary", "Sparse"].iter().position(|name| record.label.starts_with(name))
     });
-    reported(outcome, records, |records| report(&args, &asked, records))
+    reported(outcome, records, |records| report(&args, &asked, records, &folder))
 }
 
 /// What the networks are asked about.
@@ -135,36 +138,26 @@ fn cumulative(values: Vec<f64>) -> Curve {
     (0..=46).map(|i| 0.05 * f64::from(i)).map(|x| (x, share(x))).collect()
 }
 
-fn report(args: &Args, asked: &Asked, records: Vec<Record>) -> Result<(), Failure> {
+fn report(args: &Args, asked: &Asked, records: Vec<Record>, folder: &Folder) -> Result<(), Failure> {
     let results = Results::new("uncertainty", args, &asked.known, records);
     let shown = ["Dense, means", "Binary dropout, 100 samples", "Sparse VD, pruned means", "Sparse VD, 100 samples"];
-    let line = |label: &&str, curve: &str| {
-        let record = results.records.iter().find(|r| r.label == *label)?;
-        Some(Series::new(*label, record.curves[curve].iter().map(|(x, y)| (*x, 100.0 * y))))
-    };
+    let shown: Vec<Record> = results.records.iter().filter(|r| shown.contains(&r.label.as_str())).cloned().collect();
     let figure = |name: &str, curve: &str, title: &str| {
-        let lines: Vec<Series> = shown.iter().filter_map(|label| line(label, curve)).collect();
-        let svg = curves(&lines, "entropy of the prediction [nats]", "images up to it [%]", title, Scale::Linear);
-        Figure::new(name, svg, "Cumulative, for the first seed: the lower a curve, the less sure the network.")
+        let (x, y) = (Quantity::linear("entropy of the prediction [nats]"), Quantity::linear("images up to it [%]"));
+        let svg = curves(&over_seeds(&shown, curve, |share| 100.0 * share), x, y, title);
+        Figure::new(name, svg, format!("Cumulative: the lower a curve, the less sure the network. {}", bands(&shown)))
     };
     let figures = vec![
         figure("entropy", "entropy", "Entropy on MNIST's test images"),
-        figure("entropy-elsewhere", "entropy elsewhere", "Entropy on Fashion-MNIST, never seen before"),
+        figure("entropy-elsewhere", "entropy elsewhere", "Entropy on Fashion-MNIST, out-of-distribution"),
     ];
     let images = if args.runs.validate.is_some() { "held-out" } else { "test" };
     let about = format!(
-        "LeNet-300-100 trained on MNIST, {} epochs, {} seeds, asked about MNIST's and Fashion-MNIST's {images} images. Mean +- standard \
-         deviation over seeds; the last weights, never the best epoch.",
+        "LeNet-300-100 trained on MNIST, {} epochs, {} seeds, asked about MNIST's and Fashion-MNIST's {images} images. Scores are of the \
+         last epoch's weights, never the best epoch's.",
         args.runs.epochs, args.runs.seeds
     );
     let columns =
         ["network, weights", "error", "nll", "ece", "brier", "entropy", "information", "entropy elsewhere", "auroc"];
-    publish(
-        "Uncertainty",
-        &about,
-        results,
-        &[("MNIST, and Fashion-MNIST elsewhere", &columns)],
-        figures,
-        &args.runs.out,
-    )
+    publish("Uncertainty", &about, results, &[("MNIST, and Fashion-MNIST elsewhere", &columns)], figures, folder)
 }

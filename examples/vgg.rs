@@ -24,7 +24,7 @@ use sparsevd_lab::train::Job;
 ///
 /// Prints tables; writes results.json, figures (SVG), report.html, and for each seed the posterior and the compact network
 /// (safetensors) into the folder given by --out.
-/// Ctrl-C stops after the current step and reports; --resume goes on, also after a crash, to the same numbers.
+/// Ctrl-C stops after the current step, reports and exits with 130; --resume goes on, also after a crash, to the same numbers.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {

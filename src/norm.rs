@@ -1,5 +1,7 @@
 //! Batch normalisation.
 
+use std::cell::Cell;
+
 use dfdx::nn::modules::Module;
 use dfdx::nn::tensor_collection::*;
 use dfdx::nn::{BuildOnDevice, ModuleMut};
@@ -60,22 +62,28 @@ impl<const C: usize, E: Elem, D: Device<E>> TensorCollection<E, D> for Norm<C, E
     fn iter_tensors<V: ModuleVisitor<Self, E, D>>(visitor: &mut V) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
         let ones = || TensorOptions::detached(|t: &mut Tensor<Rank1<C>, E, D>| t.try_fill_with_ones());
         let zeros = || TensorOptions::detached(|t: &mut Tensor<Rank1<C>, E, D>| t.try_fill_with_zeros());
+        // dfdx gives a norm on another device or precision the default numbers; this one keeps its own.
+        let seen = Cell::new(None);
         visitor.visit_fields(
             (
-                Self::tensor("scale", |s| &s.scale, |s| &mut s.scale, TensorOptions::reset_to_ones()),
+                Self::tensor(
+                    "scale",
+                    |s| {
+                        seen.set(Some((s.epsilon, s.momentum)));
+                        &s.scale
+                    },
+                    |s| &mut s.scale,
+                    TensorOptions::reset_to_ones(),
+                ),
                 Self::tensor("bias", |s| &s.bias, |s| &mut s.bias, TensorOptions::reset_to_zeros()),
                 Self::tensor("running_mean", |s| &s.running_mean, |s| &mut s.running_mean, zeros()),
                 Self::tensor("running_var", |s| &s.running_var, |s| &mut s.running_var, ones()),
                 Self::scalar("epsilon", |s| &s.epsilon, |s| &mut s.epsilon, ScalarOptions::from_default(1e-5)),
                 Self::scalar("momentum", |s| &s.momentum, |s| &mut s.momentum, ScalarOptions::from_default(0.1)),
             ),
-            |(scale, bias, running_mean, running_var, epsilon, momentum)| Norm {
-                scale,
-                bias,
-                running_mean,
-                running_var,
-                epsilon,
-                momentum,
+            |(scale, bias, running_mean, running_var, epsilon, momentum)| {
+                let (epsilon, momentum) = seen.get().unwrap_or((epsilon, momentum));
+                Norm { scale, bias, running_mean, running_var, epsilon, momentum }
             },
         )
     }

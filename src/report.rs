@@ -8,6 +8,7 @@ mod table;
 pub use table::{Align, Table};
 
 use crate::infer::file;
+use crate::plots::Figure;
 use crate::text::escape;
 use std::path::{Path, PathBuf};
 
@@ -61,7 +62,8 @@ enum Part {
     Heading(String),
     Text(String),
     Table(Table),
-    Figure { svg: String, caption: String },
+    Terms(Vec<(String, String)>),
+    Figure { figure: Figure, caption: String },
     Json { name: String, value: serde_json::Value },
 }
 
@@ -86,9 +88,14 @@ impl Report {
         self.add(Part::Table(table.clone()))
     }
 
-    /// Adds a figure: SVG text, as from [`plots`](crate::plots), and what it shows.
-    pub fn figure(&mut self, svg: impl Into<String>, caption: impl Into<String>) -> &mut Self {
-        self.add(Part::Figure { svg: svg.into(), caption: caption.into() })
+    /// Adds names and what they mean, or are: the legend of a table, the settings of a run.
+    pub fn terms<K: Into<String>, V: Into<String>>(&mut self, terms: impl IntoIterator<Item = (K, V)>) -> &mut Self {
+        self.add(Part::Terms(terms.into_iter().map(|(name, meaning)| (name.into(), meaning.into())).collect()))
+    }
+
+    /// Adds a figure: one of [`plots`](crate::plots), or any SVG text, and what it shows.
+    pub fn figure(&mut self, figure: impl Into<Figure>, caption: impl Into<String>) -> &mut Self {
+        self.add(Part::Figure { figure: figure.into(), caption: caption.into() })
     }
 
     /// Adds data, folded away under its name: settings, or every number behind a figure.
@@ -103,7 +110,8 @@ impl Report {
 
     /// The page as HTML text.
     ///
-    /// Everything but the figures is escaped, and the page forbids itself (by a content security policy) to load or to run
+    /// It fits a screen of 360 pixels or more: figures of [`plots`](crate::plots) are in it at both of their widths, and wide
+    /// tables scroll. Everything but the figures is escaped, and the page forbids itself (by a content security policy) to load or to run
     /// anything.
     ///
     /// # Errors
@@ -152,7 +160,7 @@ pub fn write_json(path: impl AsRef<Path>, results: &impl serde::Serialize) -> Re
     write().map_err(|source| ReportError::Write { path: path.into(), source })
 }
 
-/// Writes a figure as an SVG file, as carefully as [`Report::write`] writes a page.
+/// Writes a figure as an SVG file, such as [`Figure::wide`], as carefully as [`Report::write`] writes a page.
 ///
 /// # Errors
 /// [`ReportError::Write`].
@@ -171,11 +179,27 @@ impl Part {
                 paragraphs.map(|text| format!("<p>{}</p>\n", escape(text))).collect()
             }
             Self::Table(table) => table.html(),
-            Self::Figure { svg, caption } => {
+            Self::Terms(terms) => {
+                let term = |(name, meaning): &(String, String)| {
+                    format!("<div><dt>{}</dt> <dd>{}</dd></div>\n", escape(name), escape(meaning))
+                };
+                format!("<dl>\n{}</dl>\n", terms.iter().map(term).collect::<String>())
+            }
+            Self::Figure { figure, caption } => {
                 let label = escape(caption);
-                let svg = plain_svg(svg).map_err(|reason| ReportError::Figure { caption: caption.clone(), reason })?;
-                let svg = svg.replacen("<svg", &format!("<svg role=\"img\" aria-label=\"{label}\""), 1);
-                format!("<figure>\n{}\n<figcaption>{label}</figcaption>\n</figure>\n", svg.trim())
+                let drawn = |svg: &str| -> Result<String, ReportError> {
+                    let svg =
+                        plain_svg(svg).map_err(|reason| ReportError::Figure { caption: caption.clone(), reason })?;
+                    Ok(svg.replacen("<svg", &format!("<svg role=\"img\" aria-label=\"{label}\""), 1))
+                };
+                let drawn = match figure.narrow() {
+                    None => drawn(figure.wide())?,
+                    Some(narrow) => {
+                        let (wide, narrow) = (drawn(figure.wide())?, drawn(narrow)?);
+                        format!("<div class=\"full\">{wide}</div>\n<div class=\"narrow\">{narrow}</div>")
+                    }
+                };
+                format!("<figure>\n{drawn}\n<figcaption>{label}</figcaption>\n</figure>\n")
             }
             Self::Json { name, value } => {
                 let name = escape(name);

@@ -46,6 +46,18 @@ pub(crate) fn shorten(text: &str, columns: usize) -> String {
     text.chars().take_while(fits).chain(['…']).collect()
 }
 
+/// Lines of whole words, each at most `columns` wide; a longer word has a line of its own.
+pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| width(line) + 1 + width(word) <= columns) {
+            Some(line) => line.extend([" ", word]),
+            None => lines.push(word.into()),
+        }
+    }
+    lines
+}
+
 /// Digits in groups of three: `235,200`.
 pub(crate) fn grouped(n: usize) -> String {
     let digits = n.to_string();
@@ -79,5 +91,6 @@ mod tests {
         assert_eq!(shorten("sparse", 4), "spa…");
         assert_eq!(shorten("稀疏稀疏", 4), "稀…"); // the second would need columns 3 and 4, the ellipsis one of them
         assert_eq!(one_line("a\r\nb\tc"), "a  b c");
+        assert_eq!(wrapped("weights kept per input pixel", 12), ["weights kept", "per input", "pixel"]);
     }
 }

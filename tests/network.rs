@@ -387,7 +387,7 @@ fn dropout_does_not_prune() {
 fn a_network_of_one_layer_has_a_name() {
     let mut net = dev().build_module::<SparseVdLinear<64, 10>, f32>();
     let trainer = Trainer { epochs: 1, batch: 10, progress: false, ..Trainer::default() };
-    let digits = Split::optdigits().unwrap().take(20, 10).unwrap();
+    let digits = Split::optdigits().unwrap().take(20, 10, 0).unwrap();
     net.spread.copy_from(&[f32::NAN; 640]);
     let told = trainer.fit(&mut net, digits.train()).unwrap_err().to_string();
     assert!(told.starts_with("log_sigma2 is NaN in the network, epoch 0, step 0; "), "{told}");

@@ -1,9 +1,11 @@
-//! Training curves, log alpha, masks, and error against sparsity.
+//! Error against compression, training curves, log alpha, and masks.
 
 use sparsevd::data::Split;
-use sparsevd::plots::{Mask, Scale, Series, curves, masks};
-use sparsevd_lab::page::{self, Figure, line, log_alphas, over_epochs};
+use sparsevd::plots::{Mask, Quantity, Series, curves, masks};
+use sparsevd_lab::curves::{bands, bars, kept, log_alphas, over_epochs, points};
+use sparsevd_lab::page::Figure;
 use sparsevd_lab::record::Record;
+use sparsevd_lab::table::seeds;
 
 use crate::Args;
 use crate::methods::Method;
@@ -11,14 +13,24 @@ use crate::methods::Method;
 pub fn figures(args: &Args, split: &Split, records: &[Record]) -> Vec<Figure> {
     let main: Vec<Record> = records.iter().filter(|r| r.label == Method::of(r).name()).cloned().collect();
     let pruning: Vec<Record> = main.iter().filter(|r| Method::of(r).prunes()).cloned().collect();
-    let error = ("test error [%]", "Test error while training");
-    let error = over_epochs(&main, "test error", 100.0, error, Scale::Log);
-    let sparsity = page::sparsity(&pruning, args.runs.threshold);
-    let modes = "log alpha after training. Where two modes stand apart, the threshold hardly matters.";
+    let (bands, seeds, threshold) = (bands(&main), seeds(&main), args.runs.threshold);
+    let y = Quantity::log("test error [%]");
+    let error = over_epochs(&main, "test error", |error| 100.0 * error, y, "Test error while training");
+    let error_is = format!(
+        "Test error after each epoch, as deployed: pruned means where the method prunes. Magnitude pruning: the last of its \
+         rounds. {bands}"
+    );
+    let kept_are =
+        format!("The share kept follows the KL weight as it rises, then the learning rate as it falls. {bands}");
+    let modes = format!(
+        "log alpha of every weight after training, of {seeds}; the share axis is logarithmic, so that the few weights \
+         kept, left of the threshold, can be seen. Where two modes stand apart, the threshold hardly matters."
+    );
     let mut figures = vec![
-        Figure::new("error", error, "Test error after each epoch, as deployed."),
-        Figure::new("sparsity", sparsity, "It follows the KL weight, then the learning rate's decay."),
-        Figure::new("log-alpha", log_alphas(&pruning, args.runs.threshold), modes),
+        tradeoff(args, records),
+        Figure::new("error", error, error_is),
+        Figure::new("sparsity", kept(&pruning, threshold), kept_are),
+        Figure::new("log-alpha", log_alphas(&pruning, threshold), modes),
     ];
     if let Some(record) = pruning.iter().find(|r| r.label == Method::SparseVd.name() && !r.masks.is_empty()) {
         let layer = |(i, (grid, kept)): (usize, &(sparsevd::Grid, Vec<bool>))| {
@@ -26,35 +38,24 @@ pub fn figures(args: &Args, split: &Split, records: &[Record]) -> Vec<Figure> {
             if i == 0 { mask.of_images(split.train().dims()) } else { mask }
         };
         let layers: Vec<Mask> = record.masks.iter().enumerate().map(layer).collect();
-        figures.push(Figure::new(
-            "masks",
-            masks(&layers, "Weights that Sparse VD keeps"),
-            "Kept weights, a row per output.",
-        ));
-    }
-    if !args.betas.is_empty() {
-        figures.push(pareto(records));
+        let caption = format!("Kept weights in blue, a row per output, a column per input. Seed {}.", record.seed);
+        figures.push(Figure::new("masks", masks(&layers, "Weights that Sparse VD keeps"), caption));
     }
     figures
 }
 
-/// A curve for each method that was trained with several KL weights.
-fn pareto(records: &[Record]) -> Figure {
-    let of = |method: &Method| -> Vec<&Record> { records.iter().filter(|r| Method::of(r) == *method).collect() };
-    let swept = Method::ALL.iter().filter(|method| method.prunes() || **method == Method::Magnitude);
-    let lines: Vec<Series> = swept
-        .map(|method| line(method.name(), &of(method), "compression", "error", (1.0, 100.0)))
-        .filter(|line| line.points.len() > 1)
-        .map(|mut line| {
-            line.points.iter_mut().for_each(|(x, _)| *x = x.log10());
-            line
-        })
-        .collect();
-    let title = "Error against compression, by KL weight";
-    let svg = curves(&lines, "log10 of |W| / |W != 0|", "test error [%]", title, Scale::Linear);
-    Figure::new(
-        "pareto",
-        svg,
-        "Each point is a KL weight, averaged over seeds; magnitude pruning has the sparsity of Sparse VD's points.",
-    )
+/// A point for each method, or a curve where it was trained with several KL weights.
+fn tradeoff(args: &Args, records: &[Record]) -> Figure {
+    let of = |method: Method| -> Vec<Record> { records.iter().filter(|r| Method::of(r) == method).cloned().collect() };
+    let line = |method: Method| points(method.name(), &of(method), "compression", "error", (1.0, 100.0));
+    let lines: Vec<Series> = Method::ALL.into_iter().map(line).filter(|line| !line.points.is_empty()).collect();
+    let x = Quantity::log("compression |W| / |W ≠ 0|");
+    let svg = curves(&lines, x, Quantity::linear("test error [%]"), "Error against compression");
+    let several = if args.betas.is_empty() { "" } else { "Points joined by a line differ in the KL weight. " };
+    let caption = format!(
+        "Better is lower and further right. {} {several}Magnitude \
+         pruning has Sparse VD's sparsity.",
+        bars(records)
+    );
+    Figure::new("tradeoff", svg, caption)
 }

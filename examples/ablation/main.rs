@@ -13,6 +13,7 @@ use serde::Serialize;
 use sparsevd::data::Split;
 use sparsevd_lab::args::{Runs, distinct, finite, parse};
 use sparsevd_lab::desk::Desk;
+use sparsevd_lab::folder::Folder;
 use sparsevd_lab::page::publish;
 use sparsevd_lab::record::Record;
 use sparsevd_lab::results::Results;
@@ -25,14 +26,14 @@ use sparsevd_lab::{Failure, finish};
 /// dense network to Sparse VD's sparsity, layer by layer, in five rounds of pruning and training.
 ///
 /// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current steps and reports what is there; --resume goes on.
+/// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     runs: Runs,
-    /// Trains everything that prunes with these KL weights, too, for a curve of error against sparsity
+    /// Trains everything that prunes with these KL weights, too, for a curve of error against compression
     #[arg(long, value_delimiter = ',', value_name = "BETA,..", value_parser = finite)]
     betas: Vec<f64>,
     /// Only these methods, by the beginnings of their names; magnitude pruning needs dense and sparse-vd
@@ -56,10 +57,16 @@ fn run(mut args: Args) -> Result<(), Failure> {
         return Err("--only magnitude: it prunes the dense network to Sparse VD's sparsity; add dense,sparse-vd".into());
     }
     let split = args.runs.split_or_digits((600, 300))?.centred();
-    on_images(&args, &split, |records| report(&args, &split, records))
+    on_images(&args, &split, |records, folder| report(&args, &split, records, folder))
 }
 
 impl OnImages for Args {
+    const NAME: &str = "ablation";
+
+    fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
     /// All methods with all seeds.
     fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure> {
         let (trained, pruned) = cases(self);
@@ -90,13 +97,13 @@ fn cases(args: &Args) -> (Vec<Case>, Vec<Case>) {
     all.into_iter().partition(|case| case.method != Method::Magnitude)
 }
 
-fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Failure> {
+fn report(args: &Args, split: &Split, mut records: Vec<Record>, folder: &Folder) -> Result<(), Failure> {
     records.sort_by_key(|record| Method::ALL.iter().position(|method| *method == Method::of(record)));
-    let results = Results::on("ablation", args, split, records);
+    let results = Results::on(Args::NAME, args, split, records);
     let figures = figures::figures(args, split, &results.records);
     let about = format!(
-        "{}; inputs-300-100-10, {} epochs. Mean +- standard deviation over seeds; the last weights, never \
-         the best epoch. Everything that prunes is pruned at log alpha = {}.",
+        "{}; inputs-300-100-10, {} epochs. Scores are of the last epoch's weights, never the best epoch's. Sparse VD, ARD and the \
+         Gaussian prior are pruned at log alpha = {}.",
         args.runs.images(split),
         args.runs.epochs,
         args.runs.threshold
@@ -104,5 +111,5 @@ fn report(args: &Args, split: &Split, mut records: Vec<Record>) -> Result<(), Fa
     let deployed = ["method", "error", "nll", "ece", "brier", "layers", "compression", "neurons", "seconds"];
     let others = ["method", "mean error", "sampled error", "sampled nll", "sampled ece", "entropy", "best error"];
     let tables = [("As deployed", &deployed[..]), ("Unpruned means, and ten draws from the posterior", &others[..])];
-    publish(&format!("Ablation on {}", split.train().name()), &about, results, &tables, figures, &args.runs.out)
+    publish(&format!("Ablation on {}", split.train().name()), &about, results, &tables, figures, folder)
 }

@@ -1,8 +1,5 @@
 //! Ranges and tick marks.
 
-use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
-use std::ops::Range;
-
 /// Values beyond this are left out as infinite ones are: no figure shows them, and differences of them overflow.
 pub(super) const LARGEST: f64 = 1e30;
 
@@ -30,6 +27,13 @@ impl Axis {
         Self { from, to, ticks }
     }
 
+    /// With every second, third, .. tick only, so that no more than `most` are left.
+    pub fn thinned(mut self, most: usize) -> Self {
+        let step = self.ticks.len().div_ceil(most.max(1));
+        self.ticks = self.ticks.into_iter().step_by(step.max(1)).collect();
+        self
+    }
+
     /// For logarithms to base 10, [`drawable`] each; the labels show the values themselves.
     pub fn log10(exponents: impl Iterator<Item = f64>, pad: f64) -> Self {
         let (from, to) = range(exponents, pad);
@@ -53,30 +57,6 @@ impl Axis {
             nice(low, high).into_iter().filter(|v| inside(*v)).map(|v| (v.log10(), label(v, high - low))).collect()
         };
         Self { from, to, ticks }
-    }
-}
-
-/// The drawing library asks an axis for the place, in units, of a value, and for its marks.
-impl Ranged for Axis {
-    type FormatOption = NoDefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
-        from + (f64::from(to - from) * (value - self.from) / (self.to - self.from)).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
-        self.ticks.iter().map(|(at, _)| *at).collect()
-    }
-
-    fn range(&self) -> Range<f64> {
-        self.from..self.to
-    }
-}
-
-impl ValueFormatter<f64> for Axis {
-    fn format_ext(&self, value: &f64) -> String {
-        self.ticks.iter().find(|(at, _)| at == value).map_or_else(String::new, |(_, label)| label.clone())
     }
 }
 

@@ -1,93 +1,197 @@
-//! Lines through points.
+//! Lines through points, and points alone, with their spread.
 
-use super::PlotError;
-use super::axes::{Axis, drawable};
-use super::frame::{self, Words, chart, line, rgb, units};
+use super::figure::Figure;
+use super::frame::{Chart, Entry, Words, chart};
+use super::labels::{Area, Mark, places};
+use super::pen::{Ink, TEXT_PX, inks};
+use super::{PlotError, Quantity, Scale};
 use crate::text::grouped;
-use plotters::prelude::*;
 
-/// Points joined by a line, under a name; the name of a method decides its [`colour`](super::colour).
+/// A point, and the range in which others like it lie, as those of other seeds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// To the right.
+    pub x: f64,
+    /// Upwards.
+    pub y: f64,
+    /// From where to where x lies.
+    pub x_range: Option<(f64, f64)>,
+    /// From where to where y lies.
+    pub y_range: Option<(f64, f64)>,
+}
+
+impl From<(f64, f64)> for Point {
+    fn from((x, y): (f64, f64)) -> Self {
+        Self { x, y, x_range: None, y_range: None }
+    }
+}
+
+impl Point {
+    /// Its two coordinates through the axes' scales, ranges included; one without a place there is none.
+    fn placed(self, x: Scale, y: Scale) -> Option<Self> {
+        let range = |scale: Scale, at: f64, range: Option<(f64, f64)>| {
+            let (low, high) = range?;
+            // A range may be open where the scale is.
+            Some((scale.place(low).unwrap_or(at).min(at), scale.place(high).unwrap_or(at).max(at)))
+        };
+        let (at_x, at_y) = (x.place(self.x)?, y.place(self.y)?);
+        let (x_range, y_range) = (range(x, at_x, self.x_range), range(y, at_y, self.y_range));
+        Some(Self { x: at_x, y: at_y, x_range, y_range })
+    }
+
+    fn xs(&self) -> [f64; 3] {
+        let (low, high) = self.x_range.unwrap_or((self.x, self.x));
+        [low, self.x, high]
+    }
+
+    fn ys(&self) -> [f64; 3] {
+        let (low, high) = self.y_range.unwrap_or((self.y, self.y));
+        [low, self.y, high]
+    }
+}
+
+/// Points joined by a line, under a name, which decides its [colour](super::colours()).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     /// What the legend says.
     pub name: String,
-    /// `(x, y)`, joined in this order.
-    pub points: Vec<(f64, f64)>,
+    /// The points, joined in this order.
+    pub points: Vec<Point>,
 }
 
 impl Series {
-    /// A series of points.
-    pub fn new(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
-        Self { name: name.into(), points: points.into_iter().collect() }
+    /// A series of points; `(x, y)` is one without a range.
+    pub fn new<P: Into<Point>>(name: impl Into<String>, points: impl IntoIterator<Item = P>) -> Self {
+        Self { name: name.into(), points: points.into_iter().map(Into::into).collect() }
+    }
+
+    fn barred(&self) -> bool {
+        self.points.iter().any(|point| point.x_range.is_some())
     }
 }
 
-/// How the vertical axis runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scale {
-    /// Equal steps are equal differences.
-    #[default]
-    Linear,
-    /// Equal steps are equal ratios; only values above 0 can be drawn.
-    Log,
-}
-
-/// A line chart as SVG text.
+/// A chart of lines, or of points where each series has one.
 ///
-/// Points that are not finite, or (`y` on a [`Scale::Linear`]) beyond 1e30, are left out, on a [`Scale::Log`] those with `y <= 0` too, and the line is
-/// broken there; the legend says how many. Series of 40 points or fewer, and points alone between gaps, get dots.
+/// Ranges of y are drawn as a band along the line; where x has a range as well, both are drawn as error bars. Where all series
+/// have 40 points or fewer, they get marks, and so do points alone between gaps. Where each series has one point, its name
+/// stands beside it, too, if there is room.
+///
+/// Points that are not finite, or beyond 1e30 on a [`Scale::Linear`], are left out, on a [`Scale::Log`] those that are not
+/// above 0 too, and the line is broken there; the legend says how many.
 ///
 /// ```
-/// use sparsevd::plots::{Scale, Series, curves};
+/// use sparsevd::plots::{Quantity, Series, curves};
 ///
 /// let loss = Series::new("SparseVD", [(1.0, 0.9), (2.0, 0.4), (3.0, 0.2)]);
-/// let svg = curves(&[loss], "epoch", "loss [nats]", "Training", Scale::Log)?;
-/// assert!(svg.starts_with("<svg"));
+/// let figure = curves(&[loss], Quantity::linear("epoch"), Quantity::log("loss [nats]"), "Training")?;
+/// assert!(figure.wide().starts_with("<svg"));
 /// # Ok::<(), sparsevd::plots::PlotError>(())
 /// ```
 ///
 /// # Errors
 /// [`PlotError::Nothing`] when no point is left.
-pub fn curves(series: &[Series], x: &str, y: &str, title: &str, scale: Scale) -> Result<String, PlotError> {
-    let place = |(x, y): (f64, f64)| {
-        let y = if scale == Scale::Log { y.log10() } else { y };
-        (drawable(x) && drawable(y)).then_some((x, y))
-    };
-    let placed: Vec<Vec<Option<(f64, f64)>>> =
-        series.iter().map(|s| s.points.iter().map(|p| place(*p)).collect()).collect();
+pub fn curves(series: &[Series], x: Quantity, y: Quantity, title: &str) -> Result<Figure, PlotError> {
+    let place = |series: &Series| series.points.iter().map(|point| point.placed(x.scale, y.scale)).collect();
+    let placed: Vec<Vec<Option<Point>>> = series.iter().map(place).collect();
     let all = || placed.iter().flatten().flatten();
     if all().next().is_none() {
         let given = series.iter().map(|s| s.points.len()).sum();
-        let hint = match scale {
-            Scale::Linear => "both coordinates must be finite",
-            Scale::Log => "both coordinates must be finite, and y above 0 on a logarithmic scale",
+        let hint = match (x.scale, y.scale) {
+            (Scale::Linear, Scale::Linear) => "both coordinates must be finite",
+            _ => "both coordinates must be finite, and above 0 on a logarithmic scale",
         };
         return Err(PlotError::Nothing { title: title.into(), series: series.len(), given, hint });
     }
-    let x_axis = Axis::linear(all().map(|p| p.0), 0.02);
-    let y_axis = match scale {
-        Scale::Linear => Axis::linear(all().map(|p| p.1), 0.05),
-        Scale::Log => Axis::log10(all().map(|p| p.1), 0.05),
+    let lines = placed.iter().any(|points| points.iter().flatten().count() > 1);
+    let x_axis = x.scale.axis(all().flat_map(Point::xs), if lines { 0.02 } else { 0.06 });
+    let y_axis = y.scale.axis(all().flat_map(Point::ys), 0.05);
+    let inks = inks(&series.iter().map(|s| s.name.as_str()).collect::<Vec<_>>());
+    let marked = series.iter().all(|s| s.points.len() <= 40); // few enough for a mark on each
+    let entry = |((s, placed), ink): ((&Series, &Vec<Option<Point>>), &Ink)| {
+        let line = placed.iter().flatten().count() > 1;
+        Entry { name: left_out(&s.name, placed), ink: *ink, marks: marked || !line, line }
     };
-    let inks = frame::inks(series.iter().map(|s| s.name.as_str()));
-    let legend = series.iter().zip(&placed).zip(&inks);
-    let legend: Vec<_> = legend.map(|((s, placed), ink)| (left_out(&s.name, placed), *ink)).collect();
-    chart(Words { title, x, y }, &legend, (&x_axis, &y_axis), |chart| {
-        for (points, ink) in placed.iter().zip(&inks) {
-            let dots = points.len() <= 40;
-            for run in points.split(Option::is_none).filter(|run| !run.is_empty()) {
-                let run: Vec<(f64, f64)> = run.iter().copied().flatten().collect();
-                if run.len() > 1 {
-                    line(chart, &run, *ink)?;
-                }
-                if dots || run.len() == 1 {
-                    let dot = |p: &(f64, f64)| Circle::new(*p, units(2.8), rgb(ink.colour).filled());
-                    chart.draw_series(run.iter().map(dot))?;
-                }
-            }
+    let legend: Vec<Entry> = series.iter().zip(&placed).zip(&inks).map(entry).collect();
+    let words = Words { title, x: x.name, y: y.name };
+    Ok(chart(words, &legend, (&x_axis, &y_axis), |chart| {
+        let all = || series.iter().zip(&placed).zip(&inks);
+        for ((series, points), ink) in all() {
+            runs(points).for_each(|run| spread(chart, run, *ink, series.barred()));
         }
-        Ok(())
-    })
+        for ((_, points), ink) in all() {
+            runs(points).for_each(|run| line(chart, run, *ink, marked));
+        }
+        if !lines {
+            names(chart, series, &placed);
+        }
+    }))
+}
+
+/// Names beside points, one to a series.
+fn names(chart: &mut Chart, series: &[Series], placed: &[Vec<Option<Point>>]) {
+    let one = |(series, points): (_, &Vec<Option<Point>>)| Some((series, *points.iter().flatten().next()?));
+    let (series, points): (Vec<&Series>, Vec<Point>) = series.iter().zip(placed).filter_map(one).unzip();
+    let (mut marks, mut taken): (Vec<Mark>, Vec<Area>) = Default::default();
+    for point in &points {
+        let (low, high) = (chart.at((point.xs()[0], point.ys()[0])), chart.at((point.xs()[2], point.ys()[2])));
+        let (x, y) = chart.at((point.x, point.y));
+        marks.push(((x, y), [low.0, high.0]));
+        taken.push([x - 6.0, y - 6.0, x + 6.0, y + 6.0]);
+        taken.extend([[x - 4.0, high.1, x + 4.0, low.1], [low.0, y - 4.0, high.0, y + 4.0]]);
+    }
+    let names: Vec<&str> = series.iter().map(|series| series.name.as_str()).collect();
+    for (place, name) in places(&marks, &names, taken, chart.inside()).into_iter().zip(names) {
+        if let Some((foot, anchor)) = place {
+            chart.pen.text(foot, TEXT_PX, anchor, name);
+        }
+    }
+}
+
+/// The stretches between points without a place.
+fn runs(points: &[Option<Point>]) -> impl Iterator<Item = Vec<Point>> {
+    points.split(Option::is_none).filter(|run| !run.is_empty()).map(|run| run.iter().copied().flatten().collect())
+}
+
+fn spread(chart: &mut Chart, run: Vec<Point>, ink: Ink, barred: bool) {
+    if barred || run.len() == 1 {
+        run.iter().for_each(|point| bars(chart, point, ink));
+        return;
+    }
+    if run.iter().any(|point| point.y_range.is_some()) {
+        let low = run.iter().map(|p| (p.x, p.ys()[0]));
+        let high = run.iter().rev().map(|p| (p.x, p.ys()[2]));
+        let band = chart.all(low.chain(high));
+        chart.pen.area(&band, ink.colour, 0.16);
+    }
+}
+
+/// From end to end of a point's ranges, with a stroke across each end.
+fn bars(chart: &mut Chart, point: &Point, ink: Ink) {
+    let solid = Ink { dash: 0, ..ink };
+    let mut bar = |ends: [(f64, f64); 2], (dx, dy): (f64, f64)| {
+        let ends = ends.map(|end| chart.at(end));
+        chart.pen.line(&ends, solid, 1.2);
+        for (x, y) in ends {
+            chart.pen.line(&[(x - dx, y - dy), (x + dx, y + dy)], solid, 1.2);
+        }
+    };
+    if point.x_range.is_some() {
+        bar([(point.xs()[0], point.y), (point.xs()[2], point.y)], (0.0, 4.0));
+    }
+    if point.y_range.is_some() {
+        bar([(point.x, point.ys()[0]), (point.x, point.ys()[2])], (4.0, 0.0));
+    }
+}
+
+fn line(chart: &mut Chart, run: Vec<Point>, ink: Ink, marked: bool) {
+    let points = chart.all(run.iter().map(|p| (p.x, p.y)));
+    if points.len() > 1 {
+        chart.pen.line(&points, ink, 1.8);
+    }
+    if marked || points.len() == 1 {
+        let scale = if points.len() == 1 { 1.15 } else { 0.8 };
+        points.iter().for_each(|at| chart.pen.mark(*at, ink, scale));
+    }
 }
 
 /// The name, and how many of its values have no place.
@@ -99,69 +203,5 @@ pub(super) fn left_out<T>(name: &str, placed: &[Option<T>]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn draw(points: &[(f64, f64)], scale: Scale) -> Result<String, PlotError> {
-        curves(&[Series::new("ARD", points.iter().copied())], "epoch", "NLL [nats]", "Title", scale)
-    }
-
-    #[test]
-    fn names_and_units_are_there_in_the_colour_of_the_method() {
-        let svg = draw(&[(0.0, 1.0), (1.0, 0.5)], Scale::Linear).unwrap();
-        for part in ["epoch", "NLL [nats]", "Title", "ARD", "#D55E00", "sans-serif", "width=\"720\" height=\"420\""] {
-            assert!(svg.contains(part), "{part}");
-        }
-        assert!(svg.trim_end().ends_with("</svg>"));
-    }
-
-    #[test]
-    fn text_is_escaped() {
-        let svg = curves(&[Series::new("<b>&", [(0.0, 0.0)])], "a<b", "c&d", "<script>", Scale::Linear).unwrap();
-        assert!(!svg.contains("<script") && !svg.contains("<b>") && svg.contains("&lt;script&gt;"));
-    }
-
-    #[test]
-    fn what_has_no_place_is_left_out_and_counted() {
-        let points = [(0.0, 1.0), (1.0, f64::NAN), (2.0, f64::INFINITY), (3.0, -1.0), (4.0, 0.0), (5.0, 2.0)];
-        assert!(draw(&points, Scale::Linear).unwrap().contains("(2 of 6 not drawn)"));
-        assert!(draw(&points, Scale::Log).unwrap().contains("(4 of 6 not drawn)"));
-    }
-
-    #[test]
-    fn nothing_to_draw_is_an_error() {
-        let nothing = |series: &[Series], scale| match curves(series, "x", "y", "t", scale) {
-            Err(PlotError::Nothing { series, given, .. }) => (series, given),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(nothing(&[], Scale::Linear), (0, 0));
-        assert_eq!(nothing(&[Series::new("a", []), Series::new("b", [(f64::NAN, 0.0)])], Scale::Linear), (2, 1));
-        assert_eq!(nothing(&[Series::new("a", [(0.0, 0.0), (1.0, -1.0)])], Scale::Log), (1, 2));
-    }
-
-    #[test]
-    fn one_point_and_equal_values_are_drawn() {
-        for points in [&[(3.0, 7.0)][..], &[(0.0, 0.0); 4], &[(1.0, 5.0), (2.0, 5.0)]] {
-            assert!(draw(points, Scale::Linear).unwrap().contains("<circle"));
-        }
-        assert!(draw(&[(3.0, 7.0)], Scale::Log).unwrap().contains("<circle"));
-    }
-
-    /// Any bits, and numbers of a size that is drawn.
-    fn number() -> impl Strategy<Value = f64> {
-        prop_oneof![any::<f64>(), -1e3_f64..1e3, (-40_i32..40).prop_map(|e| 10_f64.powi(e))]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn no_numbers_break_a_figure(points in prop::collection::vec((number(), number()), 0..12), log: bool) {
-            let scale = if log { Scale::Log } else { Scale::Linear };
-            match draw(&points, scale) {
-                Ok(svg) => prop_assert!(!svg.contains("NaN") && !svg.contains("inf") && svg.len() < 100_000),
-                Err(error) => prop_assert!(matches!(error, PlotError::Nothing { .. }), "{error}"),
-            }
-        }
-    }
-}
+#[path = "curves_tests.rs"]
+mod tests;

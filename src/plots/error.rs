@@ -48,12 +48,4 @@ pub enum PlotError {
         /// Channels, height, width.
         dims: [usize; 3],
     },
-    /// The drawing library failed.
-    #[error("figure `{title}`: {reason}")]
-    Draw {
-        /// The figure.
-        title: String,
-        /// What it said.
-        reason: String,
-    },
 }

@@ -1,19 +1,17 @@
 //! Where values lie.
 
-use super::PlotError;
 use super::axes::{Axis, drawable};
-use super::colour::GREY;
 use super::curves::left_out;
-use super::frame::{self, TEXT_PX, Words, chart, font, line, rgb, units};
+use super::figure::Figure;
+use super::frame::{Entry, Words, chart};
+use super::pen::{Anchor, TEXT_PX, inks, letters};
+use super::{PlotError, Scale};
 use crate::text::shorten;
-use plotters::element::DashedPathElement;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// The most bins of a histogram.
 const MOST_BINS: usize = 500;
 
-/// Values under a name; the name of a method decides its [`colour`](super::colour).
+/// Values under a name, which decides its [colour](super::colours()).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Values {
     /// What the legend says.
@@ -34,20 +32,23 @@ impl Values {
 pub struct Marker {
     /// Where.
     pub at: f64,
-    /// What is written beside it.
-    pub label: String,
+    /// What is written to its left.
+    pub left: String,
+    /// What is written to its right.
+    pub right: String,
 }
 
 impl Marker {
-    /// A line at `at`.
-    pub fn new(at: f64, label: impl Into<String>) -> Self {
-        Self { at, label: label.into() }
+    /// A line at `at`, with what lies on both sides of it.
+    pub fn new(at: f64, left: impl Into<String>, right: impl Into<String>) -> Self {
+        Self { at, left: left.into(), right: right.into() }
     }
 }
 
-/// A histogram as SVG text: for each series the share of its values in each of `bins` equal bins, in percent.
+/// A histogram: for each series the share of its values in each of `bins` equal bins, in percent.
 ///
-/// All series share the bins, which span the smallest to the largest value. Values that are not finite, or beyond 1e30, are
+/// All series share the bins, which span the smallest to the largest value. On a [`Scale::Log`] of shares a bin with one value
+/// among a million can be seen beside one with all others. Values that are not finite, or beyond 1e30, are
 /// left out, and the legend says how many; shares are of the values drawn. A marker that is not finite is left out too.
 ///
 /// # Errors
@@ -58,7 +59,8 @@ pub fn histogram(
     marker: Option<&Marker>,
     x: &str,
     title: &str,
-) -> Result<String, PlotError> {
+    scale: Scale,
+) -> Result<Figure, PlotError> {
     if !(1..=MOST_BINS).contains(&bins) {
         return Err(PlotError::Bins { title: title.into(), bins, limit: MOST_BINS });
     }
@@ -78,32 +80,48 @@ pub fn histogram(
     let shares: Vec<Vec<f64>> = placed.iter().map(|values| shares(values, bins, &span)).collect();
     let marker = marker.filter(|marker| drawable(marker.at));
     let x_axis = Axis::linear([span.from, span.to].into_iter().chain(marker.map(|marker| marker.at)), 0.02);
-    let top = shares.iter().flatten().fold(0.0_f64, |a, b| a.max(*b));
-    let y_axis = Axis::linear([0.0, 1.12 * top].into_iter(), 0.0);
-    let inks = frame::inks(series.iter().map(|s| s.name.as_str()));
-    let legend = series.iter().zip(&placed).zip(&inks);
-    let legend: Vec<_> = legend.map(|((s, placed), ink)| (left_out(&s.name, placed), *ink)).collect();
+    let y_axis = heights(&shares, scale);
+    let inks = inks(&series.iter().map(|s| s.name.as_str()).collect::<Vec<_>>());
+    let entry = |((s, placed), ink): ((&Values, &Vec<Option<f64>>), _)| Entry {
+        name: left_out(&s.name, placed),
+        ink,
+        marks: false,
+        line: true,
+    };
+    let legend: Vec<Entry> = series.iter().zip(&placed).zip(inks.iter().copied()).map(entry).collect();
     let words = Words { title, x, y: "share of values [%]" };
-    chart(words, &legend, (&x_axis, &y_axis), |chart| {
-        let outlines: Vec<_> = shares.iter().map(|shares| outline(shares, &span)).collect();
-        for (outline, ink) in outlines.iter().zip(&inks) {
-            chart.draw_series(std::iter::once(Polygon::new(outline.clone(), rgb(ink.colour).mix(0.18))))?;
+    let height = |share: f64| scale.place(share).map_or(y_axis.from, |y| y.max(y_axis.from));
+    Ok(chart(words, &legend, (&x_axis, &y_axis), |chart| {
+        let steps = |shares: &Vec<f64>| outline(shares, &span).into_iter().map(|(x, share)| (x, height(share)));
+        let outlines: Vec<_> = shares.iter().map(|shares| chart.all(steps(shares))).collect();
+        if let ([outline], [ink]) = (&outlines[..], &inks[..]) {
+            chart.pen.area(outline, ink.colour, 0.15); // several would mix to grey
         }
         for (outline, ink) in outlines.iter().zip(&inks) {
-            line(chart, outline, *ink)?;
+            chart.pen.line(outline, *ink, 1.6);
         }
-        let Some(marker) = marker else { return Ok(()) };
-        let grey = rgb(GREY).stroke_width(units(1.5) as u32);
-        let ends = [(marker.at, y_axis.from), (marker.at, y_axis.to)];
-        chart.draw_series(std::iter::once(DashedPathElement::new(ends, units(6.0), units(4.0), grey)))?;
-        // Beside the line, on the side with more room.
-        let left = marker.at > (x_axis.from + x_axis.to) / 2.0;
-        let (side, gap) = if left { (HPos::Right, units(-6.0)) } else { (HPos::Left, units(6.0)) };
-        let label =
-            Text::new(shorten(&marker.label, 45), (gap, units(2.0)), font(TEXT_PX).pos(Pos::new(side, VPos::Top)));
-        chart.draw_series(std::iter::once(EmptyElement::at((marker.at, y_axis.to)) + label))?;
-        Ok(())
-    })
+        let Some(marker) = marker else { return };
+        let (foot, top) = (chart.at((marker.at, y_axis.from)), chart.at((marker.at, y_axis.to)));
+        chart.pen.rule(foot, top, 1.0, "6 4");
+        let [left, _, right, _] = chart.inside();
+        let fits = |label: &str, room: f64| shorten(label, letters(room - 8.0, TEXT_PX));
+        let (before, after) = (fits(&marker.left, top.0 - left), fits(&marker.right, right - top.0));
+        chart.pen.text((top.0 - 6.0, top.1 + 12.0), TEXT_PX, Anchor::End, &before);
+        chart.pen.text((top.0 + 6.0, top.1 + 12.0), TEXT_PX, Anchor::Start, &after);
+    }))
+}
+
+/// From nothing, or on a logarithmic axis from half of the smallest share, to above the largest; a marker's label has room.
+fn heights(shares: &[Vec<f64>], scale: Scale) -> Axis {
+    let all = || shares.iter().flatten().copied().filter(|share| *share > 0.0);
+    let (low, high) = all().fold((f64::MAX, 0.0_f64), |(low, high), x| (low.min(x), high.max(x)));
+    match scale {
+        Scale::Linear => Axis::linear([0.0, 1.12 * high].into_iter(), 0.0),
+        Scale::Log => {
+            let (low, high) = ((low / 2.0).log10(), high.log10());
+            Axis::log10([low, high + 0.1 * (high - low)].into_iter(), 0.0)
+        }
+    }
 }
 
 /// Percent of the values in each bin; a value on an edge belongs to the bin above, the largest to the last.
@@ -142,32 +160,49 @@ mod tests {
 
     #[test]
     fn the_marker_and_what_was_left_out_are_named() {
-        let values = Values::new("SparseVD", [-8.0, 2.0, f64::NAN, f64::INFINITY]);
-        let svg = histogram(&[values], 10, Some(&Marker::new(3.0, "log α = 3")), "log α", "Noise").unwrap();
-        for part in ["log α = 3", "(2 of 4 not drawn)", "share of values [%]", "#0072B2"] {
-            assert!(svg.contains(part), "{part}");
+        let values = Values::new("SparseVD", [-8.0, 9.0, f64::NAN, f64::INFINITY]);
+        let figure =
+            histogram(&[values], 10, Some(&Marker::new(3.0, "kept", "log α >= 3")), "log α", "Noise", Scale::Linear)
+                .unwrap();
+        for part in ["kept", "log α &gt;= 3", "(2 of 4 not drawn)", "share of values [%]"] {
+            assert!(figure.wide().contains(part) && figure.narrow().unwrap().contains(part), "{part}");
         }
-        let odd = Marker::new(f64::NAN, "nowhere");
-        assert!(!histogram(&[Values::new("a", [1.0])], 3, Some(&odd), "x", "t").unwrap().contains("nowhere"));
+        let odd = Marker::new(f64::NAN, "nowhere", "");
+        let figure = histogram(&[Values::new("a", [1.0])], 3, Some(&odd), "x", "t", Scale::Linear).unwrap();
+        assert!(!figure.wide().contains("nowhere"));
     }
 
     #[test]
     fn what_cannot_be_drawn_is_refused() {
+        let histogram = |series: &[Values], bins| super::histogram(series, bins, None, "x", "t", Scale::Log);
         let one = [Values::new("a", [1.0])];
-        assert!(matches!(histogram(&one, 0, None, "x", "t"), Err(PlotError::Bins { bins: 0, .. })));
-        assert!(matches!(histogram(&one, usize::MAX, None, "x", "t"), Err(PlotError::Bins { .. })));
+        assert!(matches!(histogram(&one, 0), Err(PlotError::Bins { bins: 0, .. })));
+        assert!(matches!(histogram(&one, usize::MAX), Err(PlotError::Bins { .. })));
         let none = [Values::new("a", [f64::NAN])];
-        assert!(matches!(histogram(&none, 3, None, "x", "t"), Err(PlotError::Nothing { series: 1, given: 1, .. })));
-        assert!(matches!(histogram(&[], 3, None, "x", "t"), Err(PlotError::Nothing { .. })));
-        assert!(histogram(&[Values::new("a", [4.0; 9]), Values::new("b", [])], 7, None, "x", "t").is_ok());
+        assert!(matches!(histogram(&none, 3), Err(PlotError::Nothing { series: 1, given: 1, .. })));
+        assert!(matches!(histogram(&[], 3), Err(PlotError::Nothing { .. })));
+        assert!(histogram(&[Values::new("a", [4.0; 9]), Values::new("b", [])], 7).is_ok());
+    }
+
+    /// One value among a million still has a height of its own.
+    #[test]
+    fn a_logarithmic_axis_shows_rare_values() {
+        let values = std::iter::repeat_n(9.0, 1_000_000).chain([-9.0]);
+        let axis = heights(
+            &[shares(&values.map(Some).collect::<Vec<_>>(), 60, &Axis::linear([-9.0, 9.0].into_iter(), 0.0))],
+            Scale::Log,
+        );
+        let share = |x: f64| (x.log10() - axis.from) / (axis.to - axis.from);
+        assert!((0.02..0.1).contains(&share(1e-4)) && (0.8..1.0).contains(&share(100.0)), "{axis:?}");
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn no_numbers_break_a_figure(values in prop::collection::vec(any::<f64>(), 0..12), at: f64, bins in 1_usize..60) {
+        fn no_numbers_break_a_figure(values in prop::collection::vec(any::<f64>(), 0..12), at: f64, bins in 1_usize..60, log: bool) {
             let some = values.iter().any(|v| drawable(*v));
-            let svg = histogram(&[Values::new("a", values)], bins, Some(&Marker::new(at, "m")), "x", "t");
+            let scale = if log { Scale::Log } else { Scale::Linear };
+            let svg = histogram(&[Values::new("a", values)], bins, Some(&Marker::new(at, "m", "n")), "x", "t", scale);
             prop_assert_eq!(svg.is_ok(), some);
         }
 

@@ -1,18 +1,21 @@
 //! Which weights are left.
 
-use super::colour::{BLUE, GREY};
+use super::colour::{INK, PALETTE};
+use super::figure::{Figure, Width};
+use super::frame::{self, MARGIN};
+use super::pen::{Anchor, Pen, TEXT_PX, letters};
 use super::shades::{Grid, SHADES, level, shades};
 use super::{PlotError, runs};
-use crate::text::{escape, grouped, shorten};
+use crate::text::{grouped, shorten, wrapped};
 use std::fmt::Write;
 
-/// Width of the figure in pixels, and the room that a layer may take.
-const WIDTH: f64 = 720.0;
-const ROOM: (f64, f64) = (696.0, 260.0);
+/// The height that a layer may take, and an image, in pixels.
+const LAYER_ROOM: f64 = 260.0;
 const IMAGE_ROOM: f64 = 196.0;
 /// The largest cell of a layer and of an image, in pixels.
 const CELL: f64 = 8.0;
 const IMAGE_CELL: f64 = 20.0;
+
 /// Which weights of a layer are kept: `rows x cols` flags, row by row. For a dense layer rows are outputs, columns inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
@@ -64,33 +67,39 @@ impl Mask {
 ///
 /// # Errors
 /// [`PlotError::Nothing`] without layers, [`PlotError::Mask`] or [`PlotError::Image`] when sizes disagree.
-pub fn masks(layers: &[Mask], title: &str) -> Result<String, PlotError> {
+pub fn masks(layers: &[Mask], title: &str) -> Result<Figure, PlotError> {
     layers.iter().try_for_each(Mask::check)?;
     if layers.is_empty() {
         let hint = "give one mask for each layer";
         return Err(PlotError::Nothing { title: title.into(), series: 0, given: 0, hint });
     }
-    let (mut body, mut y) = (String::new(), 24.0);
-    text(&mut body, (WIDTH / 2.0, y), 16.0, "middle", &shorten(title, 78));
-    for layer in layers {
-        layer_panel(&mut body, &mut y, layer);
-        if let Some([channels, height, width]) = layer.image {
-            image_panel(&mut body, &mut y, layer, [channels, height, width]);
-        }
-    }
-    let height = (y + 14.0).ceil();
-    Ok(format!(
-        "<svg width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
-         xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" fill=\"{}\">\n{body}</svg>\n",
-        GREY.css()
-    ))
+    let panels: Vec<Panel> =
+        layers.iter().flat_map(|layer| [Some(layer_panel(layer)), image_panel(layer)]).flatten().collect();
+    Ok(Figure::draw(|width| {
+        let (mut pen, mut y) = (Pen::default(), 24.0);
+        frame::title(&mut pen, title, width.px);
+        panels.iter().for_each(|panel| panel.draw(&mut pen, &mut y, width));
+        pen.svg((width.px, y + MARGIN))
+    }))
 }
 
-fn layer_panel(body: &mut String, y: &mut f64, layer: &Mask) {
+/// Cells under a caption.
+struct Panel {
+    caption: String,
+    /// Rows and columns of what the cells stand for, which decide the size.
+    size: (usize, usize),
+    /// The largest side of a cell, and the height of all, in pixels.
+    room: (f64, f64),
+    /// Whether cells are squares.
+    square: bool,
+    cells: Grid,
+}
+
+fn layer_panel(layer: &Mask) -> Panel {
     let Mask { rows, cols, .. } = *layer;
     let kept = layer.kept.iter().filter(|kept| **kept).count();
     let percent = 100.0 * kept as f64 / layer.kept.len() as f64;
-    let (block, shades) = shades(layer.rows, layer.cols, &layer.kept);
+    let (block, cells) = shades(layer.rows, layer.cols, &layer.kept);
     let mut caption = format!(
         "{}: {rows} × {cols}, {} of {} kept ({percent:.2} %)",
         shorten(&layer.name, 40),
@@ -100,11 +109,11 @@ fn layer_panel(body: &mut String, y: &mut f64, layer: &Mask) {
     if block > 1 {
         let _ = write!(caption, "; shades: fraction kept of {block} × {block} weights");
     }
-    let size = (ROOM.0.min(CELL * cols as f64), ROOM.1.min(CELL * rows as f64));
-    grid(body, y, &caption, size, &shades);
+    Panel { caption, size: (rows, cols), room: (CELL, LAYER_ROOM), square: false, cells }
 }
 
-fn image_panel(body: &mut String, y: &mut f64, layer: &Mask, [channels, height, width]: [usize; 3]) {
+fn image_panel(layer: &Mask) -> Option<Panel> {
+    let [channels, height, width] = layer.image?;
     let mut counts = vec![0_usize; height * width];
     for row in layer.kept.chunks_exact(layer.cols) {
         for channel in row.chunks_exact(height * width) {
@@ -113,56 +122,60 @@ fn image_panel(body: &mut String, y: &mut f64, layer: &Mask, [channels, height, 
     }
     let most = counts.iter().copied().max().unwrap_or(0);
     let fraction = |count: &usize| *count as f64 / most.max(1) as f64;
-    let shades = Grid { rows: height, cols: width, level: counts.iter().map(|count| level(fraction(count))).collect() };
-    let dead = counts.iter().filter(|count| **count == 0).count();
-    let of = layer.rows * channels;
+    let cells = Grid { rows: height, cols: width, level: counts.iter().map(|count| level(fraction(count))).collect() };
+    let unused = counts.iter().filter(|count| **count == 0).count();
     let caption = format!(
-        "{}: weights kept per input pixel, 0 (blank) to {most} of {of} (full); {dead} of {} pixels unused",
+        "{}: weights kept per input pixel, 0 (blank) to {most} of {} (full); {unused} of {} pixels unused",
         shorten(&layer.name, 30),
+        layer.rows * channels,
         height * width
     );
-    let cell = IMAGE_CELL.min(IMAGE_ROOM / height as f64).min(ROOM.0 / width as f64);
-    grid(body, y, &caption, (cell * width as f64, cell * height as f64), &shades);
+    Some(Panel { caption, size: (height, width), room: (IMAGE_CELL, IMAGE_ROOM), square: true, cells })
 }
 
-/// A caption, a frame, and the cells in it; moves `y` below.
-fn grid(body: &mut String, y: &mut f64, caption: &str, (width, height): (f64, f64), grid: &Grid) {
-    *y += 26.0;
-    text(body, (12.0, *y), 12.5, "start", caption);
-    *y += 8.0;
-    let scale = (width / grid.cols as f64, height / grid.rows as f64);
-    // Writing to a string cannot fail.
-    let _ = write!(
-        body,
-        "<g transform=\"translate(12 {y}) scale({:.6} {:.6})\" stroke=\"{}\">",
-        scale.0,
-        scale.1,
-        BLUE.css()
-    );
-    for level in 1..=SHADES {
-        let path = runs::path(grid.rows, grid.cols, grid.is(level));
-        if !path.is_empty() {
-            let opacity = level as f64 / SHADES as f64;
-            let _ = write!(body, "<path stroke-opacity=\"{opacity}\" d=\"{path}\"/>");
+impl Panel {
+    /// Caption, frame and cells; moves `y` below.
+    fn draw(&self, pen: &mut Pen, y: &mut f64, width: Width) {
+        let (room, (rows, cols)) = (width.px - 2.0 * MARGIN, (self.size.0 as f64, self.size.1 as f64));
+        let (mut across, mut down) = (self.room.0.min(room / cols), self.room.0.min(self.room.1 / rows));
+        if self.square {
+            (across, down) = (across.min(down), across.min(down));
         }
+        *y += 8.0;
+        for line in wrapped(&self.caption, letters(room, TEXT_PX)) {
+            *y += 18.0;
+            pen.text((MARGIN, *y), TEXT_PX, Anchor::Start, &line);
+        }
+        *y += 8.0;
+        let (wide, high) = (across * cols, down * rows);
+        let (x, blue, ink) = (MARGIN, PALETTE[0].light.css(), INK.light.css());
+        let scale = (wide / self.cells.cols as f64, high / self.cells.rows as f64);
+        pen.raw(&format!(
+            "<g transform=\"translate({x} {y}) scale({:.6} {:.6})\" stroke=\"{blue}\">",
+            scale.0, scale.1
+        ));
+        for level in 1..=SHADES {
+            let path = runs::path(self.cells.rows, self.cells.cols, self.cells.is(level));
+            if !path.is_empty() {
+                let opacity = level as f64 / SHADES as f64;
+                pen.raw(&format!("<path stroke-opacity=\"{opacity}\" d=\"{path}\"/>"));
+            }
+        }
+        pen.raw(&format!(
+            "</g>\n<rect x=\"{x}\" y=\"{y}\" width=\"{wide:.2}\" height=\"{high:.2}\" fill=\"none\" stroke=\"{ink}\"/>\n"
+        ));
+        *y += high;
     }
-    let grey = GREY.css();
-    let _ = writeln!(
-        body,
-        "</g>\n<rect x=\"12\" y=\"{y}\" width=\"{width:.2}\" height=\"{height:.2}\" fill=\"none\" stroke=\"{grey}\"/>"
-    );
-    *y += height;
-}
-
-fn text(body: &mut String, (x, y): (f64, f64), px: f64, anchor: &str, text: &str) {
-    let _ =
-        writeln!(body, "<text x=\"{x}\" y=\"{y}\" font-size=\"{px}\" text-anchor=\"{anchor}\">{}</text>", escape(text));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use rand::{Rng, SeedableRng, rngs::StdRng};
+
+    fn wide(layers: &[Mask]) -> String {
+        masks(layers, "Weights").unwrap().wide().to_string()
+    }
 
     fn random(rows: usize, cols: usize, density: f64) -> Mask {
         let mut rng = StdRng::seed_from_u64(1);
@@ -171,7 +184,8 @@ mod tests {
 
     #[test]
     fn the_caption_counts() {
-        let svg = masks(&[Mask::new("fc <1>", 2, 3, vec![true, false, false, false, true, false])], "Weights").unwrap();
+        let fc = Mask::new("fc <1>", 2, 3, vec![true, false, false, false, true, false]);
+        let svg = wide(&[fc]);
         assert!(svg.contains("fc &lt;1&gt;: 2 × 3, 2 of 6 kept (33.33 %)"), "{svg}");
         assert!(svg.contains("d=\"M0 0.5h1M1 1.5h1\""), "{svg}");
     }
@@ -181,19 +195,19 @@ mod tests {
         let chequered = |rows: usize, cols| Mask::new("fc", rows, cols, (0..rows * cols).map(|i| i % 2 == 0).collect());
         for mask in [random(300, 100, 0.5), chequered(300, 100), random(300, 784, 0.02), random(300, 784, 0.5)] {
             let exact = mask.cols == 100;
-            let svg = masks(&[mask], "t").unwrap();
+            let svg = wide(&[mask]);
             assert!(svg.len() < 300_000, "{}", svg.len());
             assert!(!exact || !svg.contains("shades"));
         }
-        assert!(masks(&[random(300, 784, 0.5)], "t").unwrap().contains("shades: fraction kept of"));
-        assert!(!masks(&[random(300, 784, 0.02)], "t").unwrap().contains("shades"));
+        assert!(wide(&[random(300, 784, 0.5)]).contains("shades: fraction kept of"));
+        assert!(!wide(&[random(300, 784, 0.02)]).contains("shades"));
     }
 
     #[test]
     fn pixels_sum_over_outputs_and_channels() {
         // Two outputs, two channels of 1x2 pixels: pixel 0 keeps 1 + 1 + 1, pixel 1 keeps none.
         let kept = vec![true, false, true, false, true, false, false, false];
-        let svg = masks(&[Mask::new("conv", 2, 4, kept).of_images([2, 1, 2])], "t").unwrap();
+        let svg = wide(&[Mask::new("conv", 2, 4, kept).of_images([2, 1, 2])]);
         assert!(svg.contains("0 (blank) to 3 of 4 (full); 1 of 2 pixels unused"), "{svg}");
     }
 

@@ -89,7 +89,10 @@ impl Table {
         let head = cells("th", &mut columns.iter().map(|(name, ..)| *name));
         let body = |row: &Vec<String>| cells("td", &mut row.iter().map(String::as_str).chain(std::iter::repeat("")));
         let body: String = self.rows.iter().map(body).collect();
-        format!("<div class=\"wide\"><table>\n<thead>{head}</thead>\n<tbody>\n{body}</tbody>\n</table></div>\n")
+        let hint = if columns.len() > 4 { "<p class=\"hint\">The table scrolls sideways →</p>\n" } else { "" };
+        format!(
+            "{hint}<div class=\"wide\" tabindex=\"0\"><table>\n<thead>{head}</thead>\n<tbody>\n{body}</tbody>\n</table></div>\n"
+        )
     }
 }
 

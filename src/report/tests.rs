@@ -1,4 +1,5 @@
 use super::*;
+use crate::plots::{Quantity, Series, curves};
 use serde_json::json;
 
 const SVG: &str = "<svg width=\"1\" xmlns=\"http://www.w3.org/2000/svg\"></svg>";
@@ -12,6 +13,7 @@ fn parts_come_in_order_and_escaped() {
         .heading("<h>")
         .text("one\n\ntwo <b>")
         .table(&table)
+        .terms([("<t>", "a & b")])
         .figure(SVG, "\"<cap>\"")
         .json("<js>", &json!({"a": "</pre><b>"}));
     let html = report.html().unwrap();
@@ -23,6 +25,7 @@ fn parts_come_in_order_and_escaped() {
         "<p>one</p>\n<p>two &lt;b&gt;</p>",
         "<th>&lt;m&gt;</th>",
         "<td>&lt;cell&gt;</td>",
+        "<dt>&lt;t&gt;</dt> <dd>a &amp; b</dd>",
         "<figure>\n<svg role=\"img\" aria-label=\"&quot;&lt;cap&gt;&quot;\" width=",
         "<figcaption>&quot;&lt;cap&gt;&quot;</figcaption>",
         "<pre data-json=\"&lt;js&gt;\">",
@@ -59,4 +62,37 @@ fn a_refused_report_leaves_the_old_file() {
     assert!(matches!(Report::new("new").figure("no", "f").write(&path), Err(ReportError::Figure { .. })));
     assert!(std::fs::read_to_string(&path).unwrap().contains("<h1>old</h1>"));
     assert!(matches!(Report::new("x").write(path.join("inside")), Err(ReportError::Write { .. })));
+}
+
+/// A browser at 360 pixels shows the figure that was drawn for it, at no other size.
+#[test]
+fn figures_are_there_at_both_widths() {
+    let figure = curves(&[Series::new("a", [(0.0, 1.0)])], Quantity::linear("x"), Quantity::linear("y"), "t").unwrap();
+    let html = Report::new("t").figure(&figure, "f").html().unwrap();
+    for part in ["<div class=\"full\"><svg ", "<div class=\"narrow\"><svg ", "viewBox=\"0 0 360 ", "viewBox=\"0 0 720 "]
+    {
+        assert_eq!(html.matches(part).count(), 1, "{part}");
+    }
+}
+
+#[test]
+fn text_of_the_page_reads_in_light_and_dark() {
+    let css = include_str!("style.css");
+    assert_eq!(css.matches("--back:").count(), 2);
+    let roots: Vec<&str> =
+        css.match_indices("--back:").map(|(at, _)| &css[at..at + css[at..].find('}').unwrap()]).collect();
+    for root in roots {
+        let colour = |name: &str| {
+            let value = root.split(&format!("--{name}: #")).nth(1).unwrap().split(';').next().unwrap();
+            let long: String =
+                if value.len() == 3 { value.chars().flat_map(|c| [c, c]).collect() } else { value.into() };
+            let channel = |i: usize| f64::from(u8::from_str_radix(&long[2 * i..2 * i + 2], 16).unwrap()) / 255.0;
+            let linear = |c: f64| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) };
+            0.2126 * linear(channel(0)) + 0.7152 * linear(channel(1)) + 0.0722 * linear(channel(2)) + 0.05
+        };
+        for (text, back) in [("ink", "back"), ("soft", "back"), ("ink", "code")] {
+            let (a, b) = (colour(text), colour(back));
+            assert!((a / b).max(b / a) >= 4.5, "{text} on {back}: WCAG 2.1 asks 4.5"); // level AA
+        }
+    }
 }

@@ -8,6 +8,8 @@ use serde::Serialize;
 use sparsevd::data::{Augment, DataError, Layout, Split};
 use sparsevd::prelude::*;
 
+use crate::folder::{Again, Folder, FolderError};
+
 /// The seed of what is held out, and of the little that `--quick` takes: which images these are is part of the problem, not of
 /// a repetition.
 const DRAW: u64 = 0;
@@ -45,7 +47,7 @@ pub struct Runs {
     /// Weights with log alpha at or above this are pruned
     #[arg(long, allow_negative_numbers = true, value_parser = finite, default_value_t = sparsevd::THRESHOLD)]
     pub threshold: f64,
-    /// What of them is switched off while training, too
+    /// What of them is masked during training, too
     #[arg(long, value_enum, value_name = "WHAT", default_value = "mean")]
     pub trained_in: TrainedIn,
     /// log sigma^2 at the start, of networks that learn it
@@ -64,7 +66,10 @@ pub struct Runs {
     /// Go on from the checkpoints, where there are any
     #[arg(long)]
     pub resume: bool,
-    /// Folder for the results
+    /// Replace an earlier run's results in the folder, whatever its settings; with --resume, keep the trainings that fit
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Folder for the results; one with an earlier run's results needs --resume or --overwrite, unless that run was --quick
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub out: PathBuf,
     /// An epoch or two on a few images, one seed and little KL, to see that everything works
@@ -147,7 +152,18 @@ impl Runs {
         }
     }
 
-    /// Sets the initial log sigma^2, and whether the threshold is trained in, of a network that is to be pruned.
+    /// Takes the folder for the results, for an experiment with these settings, and removes other seeds' networks from it.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn claim(&self, experiment: &str, settings: &impl Serialize) -> Result<Folder, FolderError> {
+        let again = Again { resume: self.resume, overwrite: self.overwrite };
+        let folder = Folder::claim(&self.out, experiment, again, settings)?;
+        folder.only_seeds(self.all_seeds());
+        Ok(folder)
+    }
+
+    /// Sets the initial log sigma^2, and what the threshold masks during training, of a network that is to be pruned.
     ///
     /// # Errors
     /// For a log sigma^2 that is not finite.
@@ -219,7 +235,7 @@ pub fn path(text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() { Err("it must not be empty") } else { Ok(text.into()) }
 }
 
-/// What a threshold switches off while training.
+/// What a threshold masks during training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrainedIn {

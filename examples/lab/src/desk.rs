@@ -10,8 +10,7 @@ use sparsevd::prelude::*;
 
 use crate::args::Runs;
 use crate::record::Record;
-use crate::resume::how_to_resume;
-use crate::stop::stop_on_ctrl_c;
+use crate::stop::stop_on_signal;
 
 /// What all trainings of an experiment share.
 pub struct Desk {
@@ -29,7 +28,7 @@ impl Desk {
     /// For trainings one after the other, each with its own progress bar.
     ///
     /// # Errors
-    /// If Ctrl-C cannot be caught.
+    /// If signals cannot be caught.
     pub fn new(runs: &Runs) -> Result<Self, Box<dyn std::error::Error>> {
         Ok(Desk {
             checkpoint_every: runs.checkpoint_every,
@@ -37,7 +36,7 @@ impl Desk {
             threshold: runs.threshold,
             out: runs.out.clone(),
             threads: runs.threads,
-            stop: stop_on_ctrl_c()?,
+            stop: stop_on_signal()?,
             bar: None,
         })
     }
@@ -46,7 +45,7 @@ impl Desk {
     /// processor, with one progress bar over all.
     ///
     /// # Errors
-    /// If Ctrl-C cannot be caught.
+    /// If signals cannot be caught.
     pub fn of_size(runs: &Runs, pixels: usize, epochs: usize) -> Result<Self, Box<dyn std::error::Error>> {
         if pixels > 100 {
             return Desk::new(runs);
@@ -118,18 +117,15 @@ impl Desk {
         Ok(record)
     }
 
-    /// Whether Ctrl-C was pressed.
+    /// Whether Ctrl-C was pressed, or the process asked to end.
     pub fn stopped(&self) -> bool {
         self.stop.load(Relaxed)
     }
 
-    /// After the last training: takes the bar away, and says how to go on if there is more to do.
+    /// After the last training: takes the bar away.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
-        }
-        if self.stopped() {
-            println!("{}", how_to_resume());
         }
     }
 

@@ -1,26 +1,27 @@
 //! What an experiment leaves in its folder: results.json, figures, and one page with everything.
 
-use std::path::Path;
-
-use sparsevd::plots::{Marker, PlotError, Scale, Series, Values, curves, histogram};
+use serde_json::Value;
+use sparsevd::plots::{self, PlotError};
 use sparsevd::report::{Report, Table, write_svg};
 
-use crate::record::Record;
+use crate::Failure;
+use crate::folder::Folder;
 use crate::results::Results;
-use crate::table::{groups, spread, table};
+use crate::resume::command_line;
+use crate::table::{legend, table};
 
-/// A figure: its file's name, SVG, and what it shows. One with nothing to draw, as after an early Ctrl-C, is left out.
+/// A figure: its file's name, what is drawn, and what it shows. One with nothing to draw, as after an early Ctrl-C, is left out.
 #[derive(Debug)]
 pub struct Figure {
     name: String,
-    svg: Result<String, PlotError>,
+    drawn: Result<plots::Figure, PlotError>,
     caption: String,
 }
 
 impl Figure {
     /// A figure with the name of its file, without `.svg`, and a caption.
-    pub fn new(name: &str, svg: Result<String, PlotError>, caption: &str) -> Self {
-        Figure { name: name.into(), svg, caption: caption.into() }
+    pub fn new(name: &str, drawn: Result<plots::Figure, PlotError>, caption: impl Into<String>) -> Self {
+        Figure { name: name.into(), drawn, caption: caption.into() }
     }
 }
 
@@ -37,13 +38,14 @@ pub fn publish(
     mut results: Results,
     tables: &[Columns<'_>],
     figures: Vec<Figure>,
-    out: &Path,
-) -> Result<(), Box<dyn std::error::Error>> {
+    folder: &Folder,
+) -> Result<(), Failure> {
     if results.records.is_empty() {
-        return Err("stopped before any training was finished; nothing to report".into());
+        return Err("no training was finished; nothing to report".into());
     }
+    let out = folder.path();
     let file = out.join("results.json");
-    results.figures = figures.iter().filter(|figure| figure.svg.is_ok()).map(|figure| figure.name.clone()).collect();
+    results.figures = figures.iter().filter(|figure| figure.drawn.is_ok()).map(|figure| figure.name.clone()).collect();
     let earlier = Results::read(&file).map(|earlier| earlier.figure_files()).unwrap_or_default();
     results.write(&file)?;
     let drawn = results.figure_files();
@@ -52,80 +54,52 @@ pub fn publish(
     }
     let mut page = Report::new(title);
     page.text(about);
+    let Results { machine, date, version, .. } = &results;
+    page.terms([("Date", date.as_str()), ("Machine", machine), ("Library", &format!("sparsevd {version}"))]);
+    let mut explained = Vec::new();
     for (heading, columns) in tables {
-        let table: Table = table(&results.records, columns)?;
+        let (table, terms): (Table, _) = (table(&results.records, columns)?, legend(&results.records, columns));
         println!("\n{heading}\n{table}");
-        page.heading(*heading).table(&table);
+        page.heading(*heading).table(&table).terms(terms.clone());
+        explained.extend(terms.into_iter().filter(|term| !explained.contains(term)).collect::<Vec<_>>());
     }
-    println!("{about}");
+    explained.iter().for_each(|(term, meaning)| println!("{term}: {meaning}"));
+    println!("\n{about}");
     page.heading("Figures");
-    for Figure { name, svg, caption } in figures {
-        if let Err(PlotError::Nothing { .. }) = svg {
+    for Figure { name, drawn, caption } in figures {
+        if let Err(PlotError::Nothing { .. }) = drawn {
             continue;
         }
-        let svg = svg?;
-        write_svg(out.join(format!("{name}.svg")), &svg)?;
-        page.figure(svg, caption);
+        let drawn = drawn?;
+        write_svg(out.join(format!("{name}.svg")), drawn.wide())?;
+        page.figure(&drawn, caption);
     }
-    page.json("configuration", &results.configuration);
-    let json = serde_json::json!({ "command": results.command, "version": results.version, "machine": results.machine, "date": results.date, "data": results.data });
-    page.json("run", &json);
+    let data = data_set(&results.data);
+    page.heading("Settings").terms([("Command", command_line(&results.command)), ("Data", data)]);
+    page.terms(settings(&results.configuration)).json("configuration", &results.configuration);
     page.write(out.join("report.html"))?;
     println!("Wrote {}", out.join("report.html").display());
     Ok(())
 }
 
-/// The curve of this name of each label's first record, its values multiplied by `factor`.
-///
-/// # Errors
-/// If there is nothing to draw.
-pub fn over_epochs(
-    records: &[Record],
-    curve: &str,
-    factor: f64,
-    (y, title): (&str, &str),
-    scale: Scale,
-) -> Result<String, PlotError> {
-    let lines = groups(records, false).into_iter().filter_map(|group| {
-        let points = group[0].curves.get(curve)?;
-        Some(Series::new(&group[0].label, points.iter().map(|(x, y)| (*x, factor * y))))
-    });
-    curves(&lines.collect::<Vec<_>>(), "epoch", y, title, scale)
+/// `optdigits, 3823 training and 1797 test images`.
+fn data_set(data: &Value) -> String {
+    let name = data["name"].as_str().unwrap_or("unknown");
+    format!("{name}, {} images to train on and {} to judge by", data["train"], data["test"])
 }
 
-/// How much of the weights each label's first record has pruned, epoch by epoch.
-///
-/// # Errors
-/// If there is nothing to draw.
-pub fn sparsity(records: &[Record], threshold: f64) -> Result<String, PlotError> {
-    let title = format!("Weights with log alpha of {threshold} or more");
-    over_epochs(records, "sparsity", 100.0, ("sparsity [%]", &title), Scale::Linear)
-}
-
-/// A line a series of records: their means of `y` against those of `x`, by label.
-pub fn line(name: &str, records: &[&Record], x: &str, y: &str, factors: (f64, f64)) -> Series {
-    let owned: Vec<Record> = records.iter().map(|r| (*r).clone()).collect();
-    let mut points: Vec<(f64, f64)> = groups(&owned, false)
-        .iter()
-        .filter_map(|group| Some((factors.0 * spread(group, x)?.0, factors.1 * spread(group, y)?.0)))
-        .collect();
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    Series::new(name, points)
-}
-
-/// log alpha of all weights, for each label's first record.
-///
-/// # Errors
-/// If there is nothing to draw.
-pub fn log_alphas(records: &[Record], threshold: f64) -> Result<String, PlotError> {
-    let all = |record: &Record| -> Vec<f64> {
-        record.log_alpha.iter().flat_map(|(_, values)| values).map(|a| a.clamp(-10.0, 10.0)).collect()
+/// Every setting that was given or has a default, as it is typed.
+fn settings(configuration: &Value) -> Vec<(String, String)> {
+    let given = |(name, value): (&String, &Value)| {
+        let text = match value {
+            Value::Null => return None,
+            Value::String(text) => text.clone(),
+            Value::Array(all) => {
+                all.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), String::from)).collect::<Vec<_>>().join(",")
+            }
+            other => other.to_string(),
+        };
+        (!text.is_empty()).then(|| (name.replace('_', " "), text))
     };
-    let values: Vec<Values> = groups(records, false)
-        .into_iter()
-        .filter(|group| !group[0].log_alpha.is_empty())
-        .map(|group| Values::new(&group[0].label, all(group[0])))
-        .collect();
-    let marker = Marker::new(threshold, "threshold");
-    histogram(&values, 60, Some(&marker), "log alpha, cut at +-10", "log alpha of all weights")
+    configuration.as_object().into_iter().flatten().filter_map(given).collect()
 }

@@ -70,13 +70,12 @@ impl Results {
         records: Vec<Record>,
     ) -> Self {
         let (train, test) = (split.train(), split.test());
-        let today = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         Results {
             experiment: experiment.into(),
             command: std::env::args().collect(),
             version: env!("CARGO_PKG_VERSION").into(),
             machine: machine(),
-            date: today.split('T').next().unwrap_or_default().into(),
+            date: now().split('T').next().unwrap_or_default().into(),
             data: serde_json::json!({ "name": train.name(), "train": train.len(), "test": test.len() }),
             configuration: serde_json::to_value(configuration).unwrap_or_default(),
             figures: Vec::new(),
@@ -118,6 +117,11 @@ impl Results {
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), ReportError> {
         write_json(path, self)
     }
+}
+
+/// The time, in UTC, `2026-11-23T10:15:00Z`.
+pub(crate) fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
 /// `2-core AMD EPYC, AVX2`, as far as it can be found out; rounding, and so the last digits, differ with the vectors.

@@ -2,14 +2,16 @@
 
 /// What to type: the command line of this process with `--resume`.
 pub fn how_to_resume() -> String {
-    let mut words: Vec<String> = std::env::args().map(|word| quoted(&word)).collect();
-    if !words.iter().any(|word| word == "--resume") {
-        words.push("--resume".into());
-    }
-    format!("Stopped; this goes on from here:\n  {}", words.join(" "))
+    let asked = ["--resume", "--overwrite"];
+    let words: Vec<String> = std::env::args().filter(|word| !asked.contains(&word.as_str())).collect();
+    format!("Stopped; this goes on from here:\n  {} --resume", command_line(&words))
 }
 
-/// A word as a shell reads it.
+/// Words as they are typed into a shell.
+pub fn command_line(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }

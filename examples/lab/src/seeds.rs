@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use sparsevd::data::{Augment, Layout};
-use sparsevd::plots::{Scale, Series, curves};
+use sparsevd::plots::{Quantity, Series, curves};
 use sparsevd::prelude::*;
 
 use crate::args::Runs;
+use crate::curves::{bands, log_alphas, over_seeds};
 use crate::desk::Desk;
 use crate::lower::lower;
 use crate::page::{self, Figure};
@@ -16,6 +17,7 @@ use crate::record::Record;
 use crate::reported;
 use crate::results::Results;
 use crate::small::small;
+use crate::table::seeds;
 use crate::train::Job;
 
 /// Where the networks of an experiment come from.
@@ -67,19 +69,20 @@ impl<L: Layout + Clone> Seeds<'_, L> {
                 "--from and --out are the same folder, whose posteriors would be replaced; give another --out".into()
             );
         }
+        let folder = runs.claim(self.experiment, configuration)?;
         let mut seeds = runs.all_seeds().take_while(|_| !desk.stopped());
         let outcome = seeds.try_for_each(|seed| self.one(seed, desk, runs, &build, &mut records));
         desk.finish();
         reported(outcome, records, |records| {
             let results = Results::new(self.experiment, configuration, self.split, records);
-            let pruned: Vec<&Record> = results.records.iter().filter(|r| r.label == label).collect();
+            let pruned: Vec<Record> = results.records.iter().filter(|r| r.label == label).cloned().collect();
             let figures = figures(&pruned, runs);
             let about = format!(
                 "{}: {}; the last weights, never the best epoch.",
                 self.split.train().name(),
                 runs.images(self.split)
             );
-            page::publish(&self.title, &about, results, &TABLES, figures, &runs.out)
+            page::publish(&self.title, &about, results, &TABLES, figures, &folder)
         })
     }
 
@@ -142,32 +145,43 @@ const TABLES: [page::Columns<'_>; 4] = [
     ),
 ];
 
-/// Loss, error and log alpha of the first seed, and every seed's compression.
-fn figures(records: &[&Record], runs: &Runs) -> Vec<Figure> {
-    let Some(first) = records.first() else { return Vec::new() };
-    let of = |record: &Record, name: &str, curve: &str, f: fn(f64) -> f64| {
-        Series::new(name, record.curves.get(curve).into_iter().flatten().map(|(x, y)| (*x, f(*y))))
-    };
+/// Loss and error over seeds, every seed's compression, and log alpha layer by layer.
+fn figures(records: &[Record], runs: &Runs) -> Vec<Figure> {
     let both = |score: &str, f: fn(f64) -> f64| {
-        let test = of(first, "test, pruned means", &format!("test {score}"), f);
-        [of(first, "training, sampled", &format!("train {score}"), f), test]
+        let named = |name: &str, mut all: Vec<Series>| {
+            all.iter_mut().for_each(|series| series.name = name.into());
+            all
+        };
+        let train = named("training, sampled", over_seeds(records, &format!("train {score}"), f));
+        [train, named("test, pruned means", over_seeds(records, &format!("test {score}"), f))].concat()
     };
-    let loss = curves(&both("nll", |y| y), "epoch", "NLL [nats per image]", "Negative log-likelihood", Scale::Log);
-    let error = curves(&both("error", |y| 100.0 * y), "epoch", "error [%]", "Error", Scale::Log);
-    let compression = |r: &&Record| of(r, &format!("seed {}", r.seed), "sparsity", |y| 1.0 / (1.0 - y));
-    let compression: Vec<Series> = records.iter().map(compression).collect();
-    let compression = curves(&compression, "epoch", "|W| / |W != 0|", "Compression", Scale::Log);
-    let layer = |layer: &(String, Vec<f64>)| Record {
-        label: format!("layer {}", layer.0),
-        log_alpha: vec![layer.clone()],
-        ..Record::default()
+    let epoch = Quantity::linear("epoch");
+    let loss = curves(&both("nll", |y| y), epoch, Quantity::log("NLL [nats per image]"), "Negative log-likelihood");
+    let error = curves(&both("error", |y| 100.0 * y), epoch, Quantity::log("error [%]"), "Error");
+    let by_seed: Vec<Record> =
+        records.iter().map(|r| Record { label: format!("seed {}", r.seed), ..r.clone() }).collect();
+    let compression = over_seeds(&by_seed, "sparsity", |sparsity| 1.0 / (1.0 - sparsity));
+    let compression = curves(&compression, epoch, Quantity::log("|W| / |W ≠ 0|"), "Compression");
+    let layers = |record: &Record| {
+        let layer = |layer: &(String, Vec<f64>)| Record {
+            label: format!("layer {}", layer.0),
+            log_alpha: vec![layer.clone()],
+            ..Record::default()
+        };
+        record.log_alpha.iter().map(layer).collect::<Vec<_>>()
     };
-    let layers: Vec<Record> = first.log_alpha.iter().map(layer).collect();
-    let modes = "log alpha after training. Where two modes stand apart, the threshold hardly matters.";
+    let layers: Vec<Record> = records.iter().flat_map(layers).collect();
+    let (bands, seeds) = (bands(records), seeds(records));
+    let modes =
+        format!("log alpha after training, of {seeds}. Where two modes stand apart, the threshold hardly matters.");
     vec![
-        Figure::new("loss", loss, "While training, with the layers' noise, and on the test images."),
-        Figure::new("error", error, "The share of images misclassified, under the same conditions."),
-        Figure::new("compression", compression, "It follows the KL weight, then the learning rate's decay."),
-        Figure::new("log-alpha", page::log_alphas(&layers, runs.threshold), modes),
+        Figure::new("loss", loss, format!("While training, with the layers' noise, and on the test images. {bands}")),
+        Figure::new("error", error, format!("The share of images misclassified, under the same conditions. {bands}")),
+        Figure::new(
+            "compression",
+            compression,
+            "Each seed by itself. It follows the KL weight, then the learning rate's decay.",
+        ),
+        Figure::new("log-alpha", log_alphas(&layers, runs.threshold), modes),
     ]
 }

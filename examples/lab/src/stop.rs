@@ -1,20 +1,33 @@
-//! Ctrl-C, once to stop at the next good point, twice to stop at once.
+//! Ctrl-C and `kill`: once to stop at the next good point, twice to stop at once.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock};
 
-/// The flag that Ctrl-C sets.
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+/// The number of the signal that came; 0 before any.
+static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
+/// The flag that Ctrl-C (SIGINT) and SIGTERM set. With a second one the process ends at once.
 ///
 /// # Errors
-/// If it cannot be caught.
-pub fn stop_on_ctrl_c() -> Result<&'static AtomicBool, ctrlc::Error> {
-    static STOP: AtomicBool = AtomicBool::new(false);
+/// If they cannot be caught.
+pub fn stop_on_signal() -> std::io::Result<&'static AtomicBool> {
     static CAUGHT: AtomicBool = AtomicBool::new(false);
     if !CAUGHT.swap(true, Relaxed) {
-        ctrlc::set_handler(|| {
-            if STOP.swap(true, Relaxed) {
-                std::process::exit(130);
-            }
-        })?;
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_shutdown(signal, 128 + signal, STOP.clone())?; // before the flag is set by this one
+            flag::register_usize(signal, SIGNAL.clone(), signal as usize)?;
+            flag::register(signal, STOP.clone())?;
+        }
     }
     Ok(&STOP)
+}
+
+/// What a process ends with that a signal has stopped: 128 and the signal's number, so 130 after Ctrl-C and 143 after SIGTERM.
+pub fn exit_code() -> Option<u8> {
+    let signal = SIGNAL.load(Relaxed);
+    (signal > 0).then(|| u8::try_from(128 + signal).unwrap_or(u8::MAX))
 }

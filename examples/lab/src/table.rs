@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use sparsevd::report::{Align, Table};
 
+use crate::columns::{Column, by_layer, of};
 use crate::record::Record;
 
 /// A column that is none of the usual ones, and that no record has a number for.
@@ -13,51 +14,6 @@ pub struct UnknownColumn {
     column: String,
     known: String,
 }
-
-/// How a number is shown: its name in records, the column's head, a factor, and digits after the point.
-const SHOWN: [(&str, &str, f64, usize); 37] = [
-    ("error", "error %", 100.0, 2),
-    ("mean error", "error %, unpruned", 100.0, 2),
-    ("best error", "best epoch %", 100.0, 2),
-    ("train error", "train error %", 100.0, 2),
-    ("nll", "NLL", 1.0, 4),
-    ("train nll", "train NLL", 1.0, 4),
-    ("ece", "ECE %", 100.0, 2),
-    ("brier", "Brier", 1.0, 4),
-    ("entropy", "entropy, nats", 1.0, 3),
-    ("information", "mutual information, nats", 1.0, 4),
-    ("sampled error", "error %, 10 samples", 100.0, 2),
-    ("sampled nll", "NLL, 10 samples", 1.0, 4),
-    ("sampled ece", "ECE %, 10 samples", 100.0, 2),
-    ("sparsity", "sparse %", 100.0, 2),
-    ("compression", "compression", 1.0, 1),
-    ("kept", "weights kept", 1.0, 0),
-    ("weights", "weights", 1.0, 0),
-    ("bytes", "bytes", 1.0, 0),
-    ("bytes in posterior's bits", "bytes in posterior's bits", 1.0, 0),
-    ("error in posterior's bits", "error % in posterior's bits", 100.0, 2),
-    ("nll in posterior's bits", "NLL in posterior's bits", 1.0, 4),
-    ("pruned error", "error %", 100.0, 2),
-    ("pruned nll", "NLL", 1.0, 4),
-    ("pruned cost", "NLL it may cost", 1.0, 4),
-    ("pruned compression", "compression", 1.0, 1),
-    ("us, batch 1", "us, batch 1", 1.0, 1),
-    ("us, batch 100", "us, batch 100", 1.0, 1),
-    ("epochs", "epochs", 1.0, 0),
-    ("seconds", "s", 1.0, 0),
-    ("kl", "KL, nats", 1.0, 0),
-    ("beta", "beta", 1.0, 3),
-    ("entropy elsewhere", "entropy elsewhere", 1.0, 3),
-    ("memorised error", "error % on random labels", 100.0, 2),
-    ("commonest error", "error % of the commonest label", 100.0, 2),
-    ("memorised nll", "NLL on random labels", 1.0, 3),
-    ("sparsity at start", "sparse % at start", 100.0, 1),
-    ("auroc", "AUROC %", 100.0, 2),
-];
-
-/// Numbers of all layers in one cell: the column, the beginning of their names, the column's head, a factor, and digits.
-const BY_LAYER: [(&str, &str, &str, f64, usize); 2] =
-    [("layers", "sparse ", "sparse % by layer", 100.0, 1), ("neurons", "neurons ", "neurons left", 1.0, 0)];
 
 /// A table of these columns. The first one holds the labels, whatever it is called; `seed` among them asks for a row a
 /// record instead of one a label.
@@ -77,7 +33,7 @@ pub fn table(records: &[Record], columns: &[impl AsRef<str>]) -> Result<Table, U
     let mut table = Table::new(heads.collect::<Result<Vec<_>, _>>()?);
     for group in groups(records, by_seed) {
         let unfinished = if group.iter().any(|r| r.unfinished) { " (unfinished)" } else { "" };
-        let has = |column: &&str| BY_LAYER.iter().all(|(name, ..)| name != column) && spread(&group, column).is_some();
+        let has = |column: &&str| by_layer(column).is_none() && spread(&group, column).is_some();
         if !columns.iter().any(has) {
             continue; // of another table
         }
@@ -122,8 +78,43 @@ pub fn spread(group: &[&Record], name: &str) -> Option<(f64, Option<f64>)> {
     (n > 0.0).then(|| (mean, (n > 1.0).then(|| variance.sqrt())))
 }
 
+/// Mean, smallest and largest of a number over records that have it.
+pub fn extent(group: &[&Record], name: &str) -> Option<(f64, [f64; 2])> {
+    let values = || group.iter().filter_map(|record| value(record, name));
+    let (mean, _) = spread(group, name)?;
+    Some((mean, [values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max)]))
+}
+
+/// The seeds of records, for captions: `seed 0`, `seeds 0 to 2`, `seeds 0, 4`.
+pub fn seeds(records: &[Record]) -> String {
+    let seeds: BTreeSet<u64> = records.iter().map(|record| record.seed).collect();
+    match (seeds.first(), seeds.last()) {
+        (Some(first), Some(last)) if seeds.len() == 1 && first == last => format!("seed {first}"),
+        (Some(first), Some(last)) if seeds.len() as u64 == last - first + 1 => format!("seeds {first} to {last}"),
+        _ => format!("seeds {}", seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// What the signs and the columns of a table mean.
+pub fn legend(records: &[Record], columns: &[impl AsRef<str>]) -> Vec<(String, String)> {
+    let columns: Vec<&str> = columns.iter().map(AsRef::as_ref).collect();
+    let mut legend = Vec::new();
+    let groups = groups(records, columns.contains(&"seed"));
+    let deviates = |group: &Vec<&Record>| columns.iter().any(|name| matches!(spread(group, name), Some((_, Some(_)))));
+    if let Some(most) = groups.iter().filter(|group| deviates(group)).map(Vec::len).max() {
+        legend.push(("±".into(), format!("standard deviation over {most} seeds (with n - 1)")));
+    }
+    if records.iter().any(|record| record.unfinished) {
+        legend.push(("(unfinished)".into(), "stopped before its last epoch; --resume goes on".into()));
+    }
+    let noted = columns[1..].iter().filter_map(|name| by_layer(name).or_else(|| of(name)));
+    let noted = noted.filter(|column| !column.note.is_empty());
+    legend.extend(noted.map(|column| (column.head.into(), column.note.into())));
+    legend
+}
+
 fn check(records: &[Record], column: &str) -> Result<(), UnknownColumn> {
-    let shown = SHOWN.iter().any(|(name, ..)| *name == column) || BY_LAYER.iter().any(|(name, ..)| *name == column);
+    let shown = of(column).is_some() || by_layer(column).is_some();
     if shown || records.iter().any(|r| value(r, column).is_some()) {
         return Ok(());
     }
@@ -133,19 +124,16 @@ fn check(records: &[Record], column: &str) -> Result<(), UnknownColumn> {
 }
 
 fn head(column: &str) -> String {
-    let layers = BY_LAYER.iter().find(|(name, ..)| *name == column).map(|(_, _, head, ..)| *head);
-    let shown = SHOWN.iter().find(|(name, ..)| *name == column).map(|(_, head, ..)| *head);
-    layers.or(shown).unwrap_or(column).to_string()
+    by_layer(column).or_else(|| of(column)).map_or(column, |column| column.head).to_string()
 }
 
 fn cell(group: &[&Record], column: &str) -> String {
-    if let Some((_, start, _, factor, digits)) = BY_LAYER.iter().find(|(name, ..)| *name == column) {
+    if let Some(Column { name: start, factor, digits, .. }) = by_layer(column) {
         let names = group[0].values.keys().filter(|name| name.starts_with(start));
         let cells = names.filter_map(|name| Some(format!("{:.digits$}", factor * spread(group, name)?.0)));
         return cells.collect::<Vec<_>>().join("-");
     }
-    let (factor, digits) =
-        SHOWN.iter().find(|(name, ..)| *name == column).map_or((1.0, 4), |(_, _, factor, digits)| (*factor, *digits));
+    let (factor, digits) = of(column).map_or((1.0, 4), |column| (column.factor, column.digits));
     match spread(group, column) {
         None => String::new(),
         Some((mean, _)) if mean.is_infinite() => {
@@ -153,7 +141,7 @@ fn cell(group: &[&Record], column: &str) -> String {
             if all { "all pruned" } else { "some all pruned" }.into()
         }
         Some((mean, None)) => number(factor * mean, digits),
-        Some((mean, Some(sd))) => format!("{} +- {}", number(factor * mean, digits), number(factor * sd, digits)),
+        Some((mean, Some(sd))) => format!("{} ± {}", number(factor * mean, digits), number(factor * sd, digits)),
     }
 }
 
@@ -184,7 +172,7 @@ mod tests {
         assert_eq!(
             table.markdown(),
             "| method | error % | sparse % by layer | compression |\n|---|---|---|---|\n\
-             | ARD | 2.00 +- 1.41 | 50.0 | 15.0 +- 7.1 |\n| Dense | 2.00 | 50.0 | 1.0 |\n"
+             | ARD | 2.00 ± 1.41 | 50.0 | 15.0 ± 7.1 |\n| Dense | 2.00 | 50.0 | 1.0 |\n"
         );
     }
 
@@ -198,5 +186,25 @@ mod tests {
     fn unknown_columns_are_named() {
         let error = table(&records(), &["method", "eror"]).unwrap_err();
         assert_eq!(error.to_string(), "no record has `eror`; there are: error, kept, sparse 00, weights");
+    }
+
+    #[test]
+    fn every_sign_of_a_table_is_explained() {
+        let terms = |columns: &[&str]| -> Vec<String> {
+            legend(&records(), columns).into_iter().map(|(term, _)| term).collect()
+        };
+        assert_eq!(terms(&["method", "error", "layers", "seconds"]), ["±", "error %", "sparse % by layer", "time, s"]);
+        assert_eq!(terms(&["method", "seed", "nll"]), ["NLL"], "a row a seed has no deviation");
+        let mut stopped = records();
+        stopped[0].unfinished = true;
+        assert_eq!(legend(&stopped, &["method", "weights"])[1].0, "(unfinished)");
+    }
+
+    #[test]
+    fn seeds_are_named() {
+        let seeds = |all: &[u64]| super::seeds(&all.iter().map(|seed| Record::new("a", *seed)).collect::<Vec<_>>());
+        assert_eq!(seeds(&[4, 4]), "seed 4");
+        assert_eq!(seeds(&[2, 0, 1, 0]), "seeds 0 to 2");
+        assert_eq!(seeds(&[0, 4]), "seeds 0, 4");
     }
 }

@@ -312,7 +312,7 @@ fn batches_of_one_are_refused_by_a_batch_norm() {
         }
         other => panic!("{other:?}"),
     };
-    let few = few().take(5, 0).unwrap();
+    let few = few().select(0..5).unwrap();
     let dev = Cpu::seed_from_u64(1);
     refused(one.fit(&mut dev.build_module::<(DenseLinear<64, 20>, BatchNorm<20>, DenseLinear<20, 10>), f32>(), &few));
     refused(one.fit(&mut dev.build_module::<(DenseLinear<64, 20>, BatchNorm1D<20>, DenseLinear<20, 10>), f32>(), &few));

@@ -264,7 +264,7 @@ fn spoil(about: &mut Value, tensors: &mut Vec<Entry>, (in_about, at, how): (bool
     let i = at.index(tensors.len());
     let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MIN_POSITIVE, -1.0, 0.0, 89.0, 1e10, -1e10];
     match how.index(odd.len() + 4) {
-        n if n < odd.len() => {
+        n if n < odd.len() && !tensors[i].bytes.is_empty() => {
             let name = tensors[i].name.clone();
             put(tensors, &name, 0, odd[n]);
         }

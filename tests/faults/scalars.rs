@@ -78,6 +78,8 @@ fn a_training_goes_on_with_them() {
     assert_eq!(bytes(&resumed), bytes(&whole));
 }
 
+type Change = fn(&mut Built);
+
 /// As versions wrote it that did not keep them: read where everything is the default, else refused.
 #[test]
 fn a_file_without_them_is_of_the_defaults() {
@@ -88,11 +90,12 @@ fn a_file_without_them_is_of_the_defaults() {
         let old = Container { about: about.to_string(), ..file }.to_bytes(kind, 1).unwrap();
         read(&mut net(2), &old).unwrap();
         means_from_bytes(&mut net(2), &old).unwrap();
-        let changes: [(fn(&mut Built), &str); 2] = [
-            (|net| net.1.epsilon = 0.1, "`1.epsilon` is, which stands for the default, 1e-5; it is 0.1 here"),
-            (|net| net.1.momentum = 0.25, "`1.momentum` is, which stands for the default, 0.1; it is 0.25 here"),
-        ];
-        for (change, said) in changes {
+        let epsilon: Change = |net| net.1.epsilon = 0.1;
+        let momentum: Change = |net| net.1.momentum = 0.25;
+        for (change, said) in [
+            (epsilon, "`1.epsilon` is, which stands for the default, 1e-5; it is 0.1 here"),
+            (momentum, "`1.momentum` is, which stands for the default, 0.1; it is 0.25 here"),
+        ] {
             let mut target = net(2);
             change(&mut target);
             let before = bytes(&target);

@@ -73,7 +73,7 @@ pub fn parse_batch(file: &str, raw: &[u8]) -> Result<Batch, DataError> {
     Ok(Batch { labels, pixels: records.flat_map(|record| &record[1..]).copied().collect() })
 }
 
-/// Whether the records are those of CIFAR-100.
+/// The error for records of CIFAR-100, if that is what they are.
 fn hundred(file: &str, bytes: &[u8]) -> Option<DataError> {
     let record = RECORD + 1;
     let fits = bytes.len().is_multiple_of(record)
@@ -94,7 +94,7 @@ pub(super) fn folder(here: &Listing) -> Result<Option<Listing>, DataError> {
     inside.then(|| Listing::of(&here.dir.join(FOLDER))).transpose()
 }
 
-/// Whether a folder holds any of the batches.
+/// True for a folder that holds any of the batches.
 pub(super) fn is_folder(here: &Listing) -> bool {
     let batch = |file: &String| {
         let name = file.strip_suffix(".gz").unwrap_or(file);

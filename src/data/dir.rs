@@ -105,7 +105,7 @@ pub(super) fn assemble(name: &str, full_scale: u8, train: Half, test: Half) -> R
     Split::new(half(train, "train")?, half(test, "test")?)
 }
 
-/// Whether a folder has files of a data set that is read, though perhaps not all.
+/// True for a folder with files of a data set that is read, though perhaps not all.
 fn is_set(folder: &Listing) -> bool {
     folder.files.iter().any(|file| PARTS.iter().any(|part| part.prefix(file).is_some())) || cifar::is_folder(folder)
 }

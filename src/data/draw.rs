@@ -6,7 +6,7 @@ use std::fmt;
 use super::strata::Strata;
 use super::{DataError, Dataset, Layout, Split};
 
-/// How many examples: `40` is a count, `0.2` a fraction of all, rounded to the nearest count.
+/// A number of examples: `40` is a count, `0.2` a fraction of all, rounded to the nearest count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Share {
     /// So many.

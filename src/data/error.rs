@@ -122,9 +122,9 @@ pub enum DataError {
     Foreign {
         /// The file or folder.
         at: String,
-        /// What it is.
+        /// The format or data set.
         what: String,
-        /// What to do.
+        /// The advice.
         todo: String,
     },
     /// Labels that do not begin at 0.
@@ -225,7 +225,7 @@ pub enum DataError {
     Share {
         /// The data set.
         name: String,
-        /// What was asked for.
+        /// The count or fraction asked for.
         asked: Share,
         /// The examples that this comes to.
         count: usize,
@@ -235,7 +235,7 @@ pub enum DataError {
         least: usize,
         /// The most that can be given.
         most: usize,
-        /// What they can be, and why no others.
+        /// The purpose, and the reason for the range.
         purpose: &'static str,
     },
     /// A class with too few examples to be in every part of a split.
@@ -252,9 +252,9 @@ pub enum DataError {
         class: usize,
         /// Its examples.
         have: usize,
-        /// What needs more of them.
+        /// The operation that needs more of them.
         what: &'static str,
-        /// How many.
+        /// The number it needs of each class.
         needs: usize,
     },
     /// Fewer than two folds.

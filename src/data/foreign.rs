@@ -11,7 +11,7 @@ const IDX: &str =
     "write it as IDX files, whose layout the documentation of `data::idx` has, or give the numbers to `Dataset::new`";
 const UNPACK: &str = "unpack it, and give the folder that comes out";
 
-/// How a name ends or, after `=`, what it is; what has such a file or folder; what to do. The first that fits wins.
+/// Endings of names, or whole names after `=`; the data that have such a file or folder; the advice. The first that fits wins.
 const FORMS: [(&[&str], &str, &str); 12] = [
     (&["=data_batch_1", "=cifar-10-batches-py"], "CIFAR-10 in its Python form, which is pickled", CIFAR10),
     (&["=data_batch_1.mat", "=cifar-10-batches-mat"], "CIFAR-10 in its MATLAB form", CIFAR10),
@@ -54,7 +54,7 @@ const FORMS: [(&[&str], &str, &str); 12] = [
     (&[".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".gif", ".tif", ".tiff"], "images, a file each", NUMBERS),
 ];
 
-/// What is wrong with a folder in which no data set was found.
+/// The error for a folder in which no data set was found, if it can say more than that.
 pub(super) fn explain(here: &Listing, is_set: impl Fn(&Listing) -> bool) -> Option<DataError> {
     let near = near(here, &is_set);
     if !near.is_empty() {

@@ -1,4 +1,4 @@
-//! What a folder holds.
+//! The files and folders in a folder.
 
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,7 @@ use super::DataError;
 const AGAIN: &str = "download the file again";
 const WRITE: &str = "write it as an IDX file, whose layout the documentation of `data::idx` has";
 
-/// How a file of another format begins, what it is, and what to do.
+/// First bytes of other formats, the format, and the advice.
 const BEGINNINGS: [(&[u8], &str, &str); 17] = [
     (b"<!doctype html", "a web page, perhaps a server's error message, under the name of the data", AGAIN),
     (b"<html", "a web page, perhaps a server's error message, under the name of the data", AGAIN),
@@ -29,7 +29,7 @@ const BEGINNINGS: [(&[u8], &str, &str); 17] = [
 /// The types of IDX numbers.
 const TYPES: [(u8, &str); 6] = [(8, "u8"), (9, "i8"), (11, "i16"), (12, "i32"), (13, "f32"), (14, "f64")];
 
-/// What a file is instead of what was expected, judging by its first bytes.
+/// The error for a file of another known format, judging by its first bytes.
 pub(super) fn sniff(file: &str, bytes: &[u8]) -> Option<DataError> {
     let (what, todo) = match *bytes {
         [] => ("an empty file".into(), AGAIN),

@@ -114,7 +114,8 @@ impl<L: Layout> Split<L> {
     /// ```text
     /// x_c <- (x_c - m_c) / s_c       m_c, s_c: mean and standard deviation of channel c, all positions, training half
     /// ```
-    /// A channel that is constant in the training half is only centred.
+    /// A channel that is constant in the training half is only centred. The features of a table share nothing if it is
+    /// laid out as `[features, 1, 1]`; as `[1, 1, features]` it is one channel, with one mean for all.
     pub fn standardised(mut self) -> Self {
         let moments = self.train.channel_moments();
         self.train.standardise(&moments);

@@ -1,4 +1,4 @@
-//! Which examples are drawn: indices only, so that a class is but one way of grouping them.
+//! Draws of examples by index, in proportion to groups, of which classes are one kind.
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;

@@ -87,7 +87,7 @@ type Net = (SparseVdLinear<64, 100>, ReLU, Block, Block, SparseVdLinear<100, 10>
 fn main() -> Result<(), Error> {
     let split = Split::optdigits()?.centred();
     let mut net = Cpu::seed_from_u64(0).build_module::<Net, f32>();
-    Trainer { epochs: 40, batch: 50, learning_rate: 2e-3, warm_up: WarmUp::Epochs(2.0, 20.0), ..Trainer::default() }
+    Trainer { epochs: 40, batch: 50, learning_rate: 2e-3, ..Trainer::default() }
         .fit(&mut net, split.train())?;
 
     let pruned = predict(&mut net, split.test(), Evaluate::Pruned(3.0))?.score(split.test().labels())?;

@@ -27,7 +27,7 @@ fn main() -> Result<(), Error> {
 
     let split = Split::optdigits()?.centred();
     let mut net = Cpu::seed_from_u64(0).build_module::<LeNet300100<DoublePareto, Additive, 64>, f32>();
-    Trainer { epochs: 40, batch: 50, learning_rate: 2e-3, warm_up: WarmUp::Epochs(2.0, 20.0), ..Trainer::default() }
+    Trainer { epochs: 40, batch: 50, learning_rate: 2e-3, ..Trainer::default() }
         .fit(&mut net, split.train())?;
 
     let test = split.test();

@@ -1,5 +1,6 @@
 //! What can go wrong with what a user hands in.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use sparsevd_infer::FileError;
@@ -21,7 +22,7 @@ pub enum Error {
         /// What was given.
         value: f64,
         /// What is allowed.
-        range: &'static str,
+        range: Cow<'static, str>,
     },
     /// Training met a number that is not one. The weights are those of before the step; in a loop of your own that goes on
     /// after this error, too.
@@ -169,7 +170,7 @@ fn advice(what: &str) -> &'static str {
     if what == THE_KL {
         "lower the learning rate, or check the prior's hyper-parameters, and one of your own with `Laws::of(prior).check()`"
     } else {
-        "lower the learning rate, or look for unusual values in the inputs"
+        "lower the learning rate, or look for unusual values in the inputs, which `standardised()` or `centred()` brings to scale"
     }
 }
 
@@ -185,6 +186,7 @@ fn dims(shape: &[usize]) -> String {
     let sides = shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
     match shape.len() {
         1 => format!("{sides} numbers"),
+        3 if shape[1..] == [1, 1] => format!("{sides} (channels, height, width; a vector is `[{}]`)", shape[0]),
         3 => format!("{sides} (channels, height, width)"),
         _ => sides,
     }
@@ -197,6 +199,11 @@ impl From<dfdx::tensor::CpuError> for Error {
 }
 
 /// `Ok` where a setting is in its range; NaN never is.
-pub(crate) fn setting(ok: bool, name: &'static str, value: f64, range: &'static str) -> Result<(), Error> {
-    if ok { Ok(()) } else { Err(Error::Setting { name, value, range }) }
+pub(crate) fn setting(
+    ok: bool,
+    name: &'static str,
+    value: f64,
+    range: impl Into<Cow<'static, str>>,
+) -> Result<(), Error> {
+    if ok { Ok(()) } else { Err(Error::Setting { name, value, range: range.into() }) }
 }

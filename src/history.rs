@@ -44,6 +44,10 @@ pub enum Warning {
     AllPruned,
     /// From the second epoch on: the NLL is no better than that of predicting every class as often as it occurs.
     NothingLearned,
+    /// The KL is below zero by 0.01 nats a weight or more: no proper prior's is.
+    NegativeKl,
+    /// Fewer than 5 steps an epoch and 1,000 in all, as with a large batch of few data.
+    FewSteps,
 }
 
 impl fmt::Display for Warning {
@@ -51,6 +55,12 @@ impl fmt::Display for Warning {
         f.write_str(match self {
             Warning::AllPruned => {
                 "every weight would be pruned: the KL outweighs the likelihood; give it a longer warm_up, a smaller beta, or more data"
+            }
+            Warning::NegativeKl => {
+                "the KL is negative, which that of a probability density never is; check the prior with `Laws::of(prior).check()`"
+            }
+            Warning::FewSteps => {
+                "there are few steps in which to learn; make batch smaller, or epochs more"
             }
             Warning::NothingLearned => {
                 "nothing is learned but how frequent each class is; check inputs and labels, or change learning_rate, warm_up or beta"
@@ -71,7 +81,7 @@ pub struct History {
 }
 
 impl History {
-    /// The warning of the last epoch: that the training has not learned.
+    /// The warning of the last epoch: a sign that the training run has not learned what it could.
     pub fn warning(&self) -> Option<Warning> {
         self.epochs.last().and_then(|epoch| epoch.warning)
     }

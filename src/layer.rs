@@ -36,6 +36,18 @@ pub const VARIANCE_FLOOR: f64 = 1e-16;
 /// layer.forward_mut(x.leaky_trace()); // 16 columns are asked for, not 32
 /// ```
 ///
+/// Nor does training on an activation that has left its tape, whose gradient would be lost:
+///
+/// ```compile_fail,E0277
+/// # use sparsevd::prelude::*;
+/// let dev = Cpu::default();
+/// let mut net = dev.build_module::<(SparseVdLinear<4, 4>, SparseVdLinear<4, 4>, SparseVdLinear<4, 4>), f32>();
+/// let x: Tensor<(usize, Const<4>), f32, Cpu> = dev.zeros_like(&(100, Const));
+/// let (h, tape) = net.0.forward_mut(x.leaky_trace()).split_tape();
+/// let a = net.1.forward_mut(h.clone().put_tape(tape));
+/// let b = net.2.forward_mut(h.clone()); // `h.retaped::<OwnedTape<_, _>>()` is on a tape of its own
+/// ```
+///
 /// Nor does a prior without a formula, or the arguments in another order:
 ///
 /// ```compile_fail,E0277

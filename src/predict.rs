@@ -116,7 +116,8 @@ pub(crate) fn fits<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: La
 fn shape<const I: usize, L: Layout>(data: &Dataset<L>, batch: usize) -> Result<L::Shape<I>, Error> {
     L::shape(batch, data.dims()).ok_or_else(|| {
         let ([c, h, w], name, pixels, reads) = (data.dims(), data.name(), data.pixels(), L::reads(I));
-        Error::Input(format!("the network reads {reads}, an image of {name} has {c} x {h} x {w} = {pixels}"))
+        let sides = if [h, w] == [1, 1] { String::new() } else { format!(" ({c} x {h} x {w})") };
+        Error::Input(format!("the network reads {reads}, an example of {name} has {pixels} numbers{sides}"))
     })
 }
 

@@ -240,16 +240,24 @@ pub(crate) fn fit<E: Elem>(
     file: &[Entry],
     problems: &mut Vec<String>,
 ) -> BTreeMap<String, Vec<E>> {
-    let mut found = BTreeMap::new();
+    let (mut found, mut other_precision) = (BTreeMap::new(), None);
     for Named { name, shape, .. } in wanted {
         match file.iter().find(|entry| entry.name == *name) {
             None => problems.push(format!("the file has no `{name}`")),
             Some(entry) if entry.shape != *shape => problems.push(wrong_shape(entry, shape)),
             Some(entry) => match entry.values() {
                 Ok(values) => drop(found.insert(name.clone(), values)),
-                Err(error) => problems.push(error.to_string()),
+                Err(error) => {
+                    other_precision = Some(entry.dtype);
+                    problems.push(error.to_string());
+                }
             },
         }
+    }
+    if let Some(precision) = other_precision {
+        problems.push(format!(
+            "a file of {precision} is read by a network of that precision, which `to_dtype` converts; `load_means` reads either"
+        ));
     }
     let known = |entry: &&Entry| wanted.iter().any(|tensor| tensor.name == entry.name);
     problems.extend(file.iter().filter(|entry| !known(entry)).map(|e| format!("the network has no `{}`", e.name)));

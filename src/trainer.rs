@@ -204,7 +204,8 @@ impl Trainer {
     /// Checks the settings.
     fn elbo<L: Layout>(&self, data: &Dataset<L>) -> Result<Elbo, Error> {
         setting(self.batch > 0, "batch", 0.0, "at least 1")?;
-        setting(self.batch <= data.len(), "batch", self.batch as f64, "no larger than the data set")?;
+        let most = || format!("at most {}, the examples of {}", data.len(), data.name());
+        setting(self.batch <= data.len(), "batch", self.batch as f64, most())?;
         let rate = self.learning_rate;
         setting(rate > 0.0 && rate.is_finite(), "learning_rate", rate, "positive and finite")?;
         self.schedule.check()?;

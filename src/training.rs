@@ -217,19 +217,24 @@ impl<'a, E: Elem, D: Backend<E>, L: Layout> Training<'a, E, D, L> {
             kl,
             train_error: wrong as f64 / (step * self.trainer.batch) as f64,
             test: None,
-            warning: self.warning(epoch, nll, &sparsity),
+            warning: self.warning(epoch, [nll, kl], &sparsity),
             sparsity,
             seconds,
         })
     }
 
     /// A sign that nothing is learned.
-    fn warning(&self, epoch: usize, nll: f64, sparsity: &Sparsity) -> Option<Warning> {
-        if sparsity.kept() == 0 {
-            return Some(Warning::AllPruned);
-        }
+    fn warning(&self, epoch: usize, [nll, kl]: [f64; 2], sparsity: &Sparsity) -> Option<Warning> {
         let classes = entropy(self.data.labels());
-        (epoch > 0 && classes > 0.0 && nll > 0.98 * classes).then_some(Warning::NothingLearned)
+        let nothing_learned = epoch > 0 && classes > 0.0 && nll > 0.98 * classes;
+        let few_steps = self.per_epoch() < 5 && self.per_epoch() * self.trainer.epochs < 1000;
+        let signs = [
+            (kl < -0.01 * sparsity.weights() as f64, Warning::NegativeKl),
+            (sparsity.kept() == 0, Warning::AllPruned),
+            (nothing_learned, Warning::NothingLearned),
+            (few_steps, Warning::FewSteps),
+        ];
+        signs.into_iter().find_map(|(sign, warning)| sign.then_some(warning))
     }
 
     fn save<N, const I: usize, const C: usize>(&mut self, network: &N) -> Result<(), Error>

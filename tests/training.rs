@@ -300,6 +300,23 @@ fn a_training_that_collapses_says_so() {
     assert_eq!(history.warning(), Some(Warning::NothingLearned));
     let learns = Trainer { epochs: 20, learning_rate: 0.01, ..trainer() };
     assert_eq!(learns.fit(&mut self::net(), &few()).unwrap().warning(), None);
+    // One step an epoch, and no more than 20 in all.
+    let few_steps = Trainer { batch: 300, ..learns };
+    let history = few_steps.fit(&mut self::net(), &few()).unwrap();
+    assert!(
+        history.epochs.iter().all(|epoch| matches!(epoch.warning, Some(Warning::FewSteps | Warning::NothingLearned)))
+    );
+
+    // ln theta^2 is no KL of a density.
+    #[derive(Clone, Debug, Default)]
+    struct Mistaken;
+    impl Prior for Mistaken {
+        fn kl<R: Real>(&self, q: Normal<R>) -> R {
+            q.mean.square().shift(1e-12).ln()
+        }
+    }
+    let mut net = Cpu::seed_from_u64(2).build_module::<VariationalLinear<64, 10, Mistaken>, f32>();
+    assert_eq!(trainer().fit(&mut net, &few()).unwrap().warning(), Some(Warning::NegativeKl));
 }
 
 /// A batch norm has no variance of a single number.

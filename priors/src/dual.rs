@@ -206,7 +206,7 @@ mod tests {
                 let found = [gradient::<f32>($x, $f), gradient::<crate::Lanes>($x, $f), gradient::<f64>($x, $f)];
                 for found in found {
                     for (found, expected) in found.into_iter().zip($expected) {
-                        let size: f64 = f64::max(1.0, f64::abs(expected));
+                        let size: f64 = f64::max(1e-40, f64::abs(expected));
                         assert!(
                             (found - expected).abs() <= 1e-6 * size,
                             "{}: {found:e}, not {expected:e}",
@@ -217,8 +217,8 @@ mod tests {
             }};
         }
         // 1 / x^2 is not a number of f32, x / x^2 is.
-        finite!(1e30, [1e-30, -1e-60, 0.0], |x| x.recip());
-        finite!(1e10, [1e-10, -1e-20, 0.0], |x| x.square().square().recip() * x.square() * x);
+        finite!(1.0, [1e22, -1e22, 0.0], |x| x.scale(1e-22).recip());
+        finite!(10.0, [1e-28, -2e-29, 0.0], |x| x.scale(1e13).square().recip());
         finite!(1e-22, [0.5, 2.5e21, 0.0], |x| x / x.shift(1e-22));
         finite!(1e-25, [1e-5, 1e20, 0.0], |x| x / x.scale(0.0).shift(1e-20));
         // Below a floor nothing matters, an infinite slope included.

@@ -3,8 +3,8 @@
 
 use sparsevd_priors::laws::Laws;
 use sparsevd_priors::{
-    Ard, Dual, Error, Flat, Gaussian, HorseshoeLike, Lane, Lanes, Laplace, LogUniform, Normal, Prior, ScaleMixture,
-    StudentT,
+    Ard, Dual, Error, Flat, Gaussian, HorseshoeLike, Lane, Lanes, Laplace, LogUniform, Normal, Prior, Real,
+    ScaleMixture, StudentT,
 };
 
 /// `[KL, dKL/dtheta, dKL/dlog sigma^2]`.
@@ -69,6 +69,32 @@ fn a_tiny_mean_with_a_tiny_variance() {
                     "{single:?} {lanes:?} {wide:?}"
                 );
             }
+        }
+    }
+}
+
+/// A mixture as the literature writes it, whose densities underflow in single precision: where they do, the KL is infinite in
+/// `f32` and in lanes alike, and never a number that is wrong.
+#[test]
+fn a_density_that_underflows() {
+    #[derive(Clone, Debug)]
+    struct Naive;
+    impl Prior for Naive {
+        fn kl<R: Real>(&self, q: Normal<R>) -> R {
+            q.kl_to(|w| {
+                let g = |s: f64| w.clone().square().scale(-0.5 / (s * s)).exp().scale(0.5 / s);
+                (g(0.1) + g(0.002)).ln().shift(-0.918_938_533_2)
+            })
+        }
+    }
+    let wide = evaluate::<f64>(&Naive, 1.5, -16.0);
+    assert!((wide[0] - 118.391).abs() < 1e-3 && (wide[1] - 150.0).abs() < 1e-3, "{wide:?}");
+    assert_eq!(evaluate::<f32>(&Naive, 1.5, -16.0)[0], f64::INFINITY);
+    assert_eq!(evaluate::<Lanes>(&Naive, 1.5, -16.0)[0], f64::INFINITY);
+    for theta in [1.2, 1.3] {
+        let wide = evaluate::<f64>(&Naive, theta, -16.0);
+        for found in [evaluate::<f32>(&Naive, theta, -16.0), evaluate::<Lanes>(&Naive, theta, -16.0)] {
+            assert!((0..2).all(|i| (found[i] / wide[i] - 1.0).abs() < 1e-4), "{theta}: {found:?}, not {wide:?}");
         }
     }
 }

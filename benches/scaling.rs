@@ -80,6 +80,7 @@ fn priors(c: &mut Criterion) {
     kl::<512, _>(&mut group, "laplace", Laplace::default());
     kl::<512, _>(&mut group, "student t", StudentT::default());
     kl::<512, _>(&mut group, "scale mixture", ScaleMixture::default());
+    kl::<512, _>(&mut group, "horseshoe-like", HorseshoeLike::default());
 }
 
 fn kl_widths(c: &mut Criterion) {

@@ -112,7 +112,7 @@ pub type DenseLinear<const I: usize, const O: usize> = Variational<LinearMap<I, 
 pub mod prelude {
     pub use crate::data::{Augment, Dataset, Split};
     pub use crate::metrics::{Metrics, Predictions};
-    pub use crate::priors::{Ard, Flat, Gaussian, Laplace, LogUniform, Normal, ScaleMixture, StudentT};
+    pub use crate::priors::{Ard, Flat, Gaussian, HorseshoeLike, Laplace, LogUniform, Normal, ScaleMixture, StudentT};
     pub use crate::priors::{Moments, Prior, Real, Shared};
     pub use crate::*;
     // Where dfdx has the same name, this library's is meant.

@@ -142,20 +142,24 @@ impl<E: Elem, D: Backend<E>, T: Tape<E, D>> Real for Node<E, D, T> {
     fn ln(self) -> Self {
         self.record(|x| x.try_ln())
     }
-    /// `ln u + (x - (u - 1)) / u` with `u = 1 + x` gives back what the sum rounded off.
+    /// `ln u + (x - (u - 1)) / u` with `u = 1 + x` gives back what the sum rounded off: nothing below -1/2 and above 1e30, where
+    /// it would come to `0 / 0` and `inf - inf` at the ends.
     fn ln_1p(self) -> Self {
-        let u = self.clone().shift(1.0);
-        let lost = (self - u.clone().shift(-1.0)) / u.clone();
-        u.ln() + lost
+        let held = self.clone().record(|x| x.try_clamp(-0.5, 1e30));
+        let u = held.clone().shift(1.0);
+        let lost = (held - u.clone().shift(-1.0)) / u;
+        self.shift(1.0).ln() + lost
     }
     fn sigmoid(self) -> Self {
         self.record(|x| x.try_sigmoid())
     }
-    /// `x/2 + |x|/2 + ln(1 + e^-|x|)`: unlike `max(x, 0)` it has the slope 1/2 at 0.
+    /// `x/2 + |x|/2 + ln(1 + e^-|x|)`: unlike `max(x, 0)` it has the slope 1/2 at 0. Held above -1e30, where it is 0, so that
+    /// `-inf` does not meet `inf`.
     fn softplus(self) -> Self {
-        let size = self.clone().abs();
+        let x = self.at_least(-1e30);
+        let size = x.clone().abs();
         let tail = (-size.clone()).exp().ln_1p();
-        (self + size).scale(0.5) + tail
+        (x + size).scale(0.5) + tail
     }
     fn at_least(self, floor: f64) -> Self {
         self.record(|x| x.try_clamp(floor, f64::INFINITY))

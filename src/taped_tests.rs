@@ -137,6 +137,32 @@ fn edges() {
     assert!((root - 1e-15).abs() < 1e-20 && (slope / 5e14 - 1.0).abs() < 1e-5, "{root} {slope}");
 }
 
+/// The ends of a function's range, in `f32`: the values of `f32`, infinite ones included.
+#[test]
+fn the_range_of_f32() {
+    let dev = Cpu::default();
+    let ends = [f32::NEG_INFINITY, -1e30, -200.0, -1.0, -0.0, 1e-45, 1.0, 88.5, 200.0, 1e30, f32::INFINITY, f32::NAN];
+    let x: Tensor<Matrix, f32, Cpu> = dev.tensor_from_vec(ends.to_vec(), (ends.len(), 1));
+    type Plain = Node<f32, Cpu, NoneTape>;
+    type Function = (&'static str, fn(Plain) -> Plain, fn(f32) -> f32);
+    let functions: [Function; 7] = [
+        ("exp", Real::exp, Real::exp),
+        ("exp_m1", Real::exp_m1, Real::exp_m1),
+        ("ln", Real::ln, Real::ln),
+        ("ln_1p", Real::ln_1p, Real::ln_1p),
+        ("sigmoid", Real::sigmoid, Real::sigmoid),
+        ("softplus", Real::softplus, Real::softplus),
+        ("at_least", |x| x.at_least(0.5), |x| x.at_least(0.5)),
+    ];
+    for (name, graph, plain) in functions {
+        for (x, found) in ends.into_iter().zip(graph(Node::root(x.clone())).finish().unwrap().as_vec()) {
+            let exact = plain(x);
+            let same = found == exact || (found.is_nan() && exact.is_nan());
+            assert!(same || (found - exact).abs() <= 4e-6 * exact.abs() + 1e-38, "{name}({x}): {found}, not {exact}");
+        }
+    }
+}
+
 /// Without a tape the same formulas give the same values.
 #[test]
 fn values_without_a_tape() {

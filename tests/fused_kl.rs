@@ -94,6 +94,9 @@ fn all_priors<Q: Posterior>(p: &Parameters) {
     agree::<Dense, Q, _>(&Laplace::new(0.3).unwrap(), p);
     agree::<Dense, Q, _>(&StudentT::new(3.0, 0.5).unwrap(), p);
     agree::<Dense, Q, _>(&ScaleMixture::new(0.3, 1.0, 0.2).unwrap(), p);
+    for prior in [HorseshoeLike::new(0.1).unwrap(), HorseshoeLike::exact(0.1).unwrap()] {
+        agree::<Dense, Q, _>(&prior, p);
+    }
     agree::<Dense, Q, _>(&Flat, p);
 }
 

@@ -74,7 +74,11 @@ impl<T: Lane> Div for Dual<T> {
     #[expect(clippy::suspicious_arithmetic_impl, reason = "one division serves value and gradient")]
     #[inline(always)]
     fn div(self, o: Self) -> Self {
-        self * o.recip()
+        // No 1 / o^2, which leaves the range of f32 long before the quotient does.
+        let recip = o.value.recip();
+        let value = self.value * recip;
+        let partial = |i: usize| (-value).mul_add(o.grad[i], self.grad[i]) * recip;
+        Dual { value, grad: [partial(0), partial(1)] }
     }
 }
 
@@ -93,8 +97,9 @@ impl<T: Lane> Real for Dual<T> {
     }
     #[inline(always)]
     fn recip(self) -> Self {
+        // One factor at a time, since 1 / x^2 leaves the range of f32 long before the derivative does.
         let r = self.value.recip();
-        self.chain(r, -r.square())
+        Dual { value: r, grad: self.grad.map(|partial| -(partial * r) * r) }
     }
     #[inline(always)]
     fn abs(self) -> Self {
@@ -134,7 +139,9 @@ impl<T: Lane> Real for Dual<T> {
     }
     #[inline(always)]
     fn at_least(self, floor: f64) -> Self {
-        self.chain(self.value.at_least(floor), self.value.above(floor))
+        // Not a slope of 0, which would make NaN of an infinite gradient below the floor.
+        let grad = self.grad.map(|partial| partial.where_above(self.value, floor));
+        Dual { value: self.value.at_least(floor), grad }
     }
     #[inline(always)]
     fn lift(self, f: impl Fn(f64) -> (f64, f64)) -> Self {
@@ -184,6 +191,44 @@ mod tests {
             holds!(y, |x: Dual<f64>| x.erf());
             holds!(y, |x: Dual<f64>| -x * x.exp() - x / x.shift(9.0));
         }
+    }
+
+    fn gradient<T: Lane>(x: f64, f: impl Fn(Dual<T>) -> Dual<T>) -> [f64; 3] {
+        let out = f(Dual::inputs(T::splat(x), T::splat(0.0)).0);
+        [out.value, out.grad[0], out.grad[1]].map(|part| part.first(1).sum())
+    }
+
+    /// Where value and derivative are finite numbers of `f32`, so are the dual's, whatever happens on the way.
+    #[test]
+    fn gradients_are_finite_where_their_limits_are() {
+        macro_rules! finite {
+            ($x:expr, $expected:expr, $f:expr) => {{
+                let found = [gradient::<f32>($x, $f), gradient::<crate::Lanes>($x, $f), gradient::<f64>($x, $f)];
+                for found in found {
+                    for (found, expected) in found.into_iter().zip($expected) {
+                        let size: f64 = f64::max(1e-40, f64::abs(expected));
+                        assert!(
+                            (found - expected).abs() <= 1e-6 * size,
+                            "{}: {found:e}, not {expected:e}",
+                            stringify!($f)
+                        );
+                    }
+                }
+            }};
+        }
+        // 1 / x^2 is not a number of f32, x / x^2 is.
+        finite!(1.0, [1e22, -1e22, 0.0], |x| x.scale(1e-22).recip());
+        finite!(10.0, [1e-28, -2e-29, 0.0], |x| x.scale(1e13).square().recip());
+        finite!(1e-22, [0.5, 2.5e21, 0.0], |x| x / x.shift(1e-22));
+        finite!(1e-25, [1e-5, 1e20, 0.0], |x| x / x.scale(0.0).shift(1e-20));
+        // Below a floor nothing matters, an infinite slope included.
+        finite!(0.0, [-50.0, 0.0, 0.0], |x| x.ln().at_least(-50.0));
+        finite!(0.0, [1e-10, 0.0, 0.0], |x| x.square().ln().exp().at_least(1e-10));
+        finite!(-200.0, [0.0, 0.0, 0.0], |x| x.exp());
+        finite!(-200.0, [-1.0, 0.0, 0.0], |x| x.exp_m1());
+        finite!(-200.0, [0.0, 0.0, 0.0], |x| x.sigmoid());
+        finite!(200.0, [200.0, 1.0, 0.0], |x| x.softplus());
+        finite!(1e30, [f64::ln(1e30), 1e-30, 0.0], |x| x.ln_1p());
     }
 
     #[test]

@@ -16,6 +16,23 @@ pub enum Error {
         /// What was given.
         value: f64,
     },
+    /// A number that single precision can't serve.
+    #[error(
+        "{prior}: {name} = {value:e}; it must lie between {:e} and {:e}, so that the KL and its gradient stay within the \
+         range of f32. Measure the weights in another unit",
+        range[0],
+        range[1]
+    )]
+    OutOfRange {
+        /// The prior that was asked for.
+        prior: &'static str,
+        /// The hyper-parameter.
+        name: &'static str,
+        /// What was given.
+        value: f64,
+        /// The smallest and the largest number that will do.
+        range: [f64; 2],
+    },
     /// A weight outside the open interval (0, 1), or NaN.
     #[error("{prior}: {name} = {value}; it must lie strictly between 0 and 1")]
     NotAFraction {
@@ -28,23 +45,39 @@ pub enum Error {
     },
 }
 
-pub(crate) fn positive(prior: &'static str, name: &'static str, value: f64) -> Result<f64, Error> {
-    if value > 0.0 && value.is_finite() { Ok(value) } else { Err(Error::NotPositive { prior, name, value }) }
+/// The scales a prior can have, in the units of the weights. With any of them `theta^2 / s^2` and `1 / s^2` stay within the
+/// range of `f32` for `|w|` up to 1e4, and so do the KL and its gradient.
+pub(crate) const SCALES: [f64; 2] = [1e-15, 1e15];
+
+/// `value`, if it is positive and within `range`.
+pub(crate) fn within(range: [f64; 2], prior: &'static str, name: &'static str, value: f64) -> Result<f64, Error> {
+    if !(value > 0.0 && value.is_finite()) {
+        Err(Error::NotPositive { prior, name, value })
+    } else if value < range[0] || value > range[1] {
+        Err(Error::OutOfRange { prior, name, value, range })
+    } else {
+        Ok(value)
+    }
+}
+
+/// `value`, if it can be a scale.
+pub(crate) fn scale(prior: &'static str, name: &'static str, value: f64) -> Result<f64, Error> {
+    within(SCALES, prior, name, value)
 }
 
 pub(crate) fn fraction(prior: &'static str, name: &'static str, value: f64) -> Result<f64, Error> {
     if value > 0.0 && value < 1.0 { Ok(value) } else { Err(Error::NotAFraction { prior, name, value }) }
 }
 
-/// A number from a file that must be [`positive`].
-pub(crate) fn positive_number<'de, D: Deserializer<'de>>(file: D) -> Result<f64, D::Error> {
-    positive("prior", "scale", f64::deserialize(file)?).map_err(D::Error::custom)
+/// A number from a file that must be a [`scale`].
+pub(crate) fn scale_number<'de, D: Deserializer<'de>>(file: D) -> Result<f64, D::Error> {
+    scale("prior", "scale", f64::deserialize(file)?).map_err(D::Error::custom)
 }
 
 /// The same where there may be none.
-pub(crate) fn positive_or_none<'de, D: Deserializer<'de>>(file: D) -> Result<Option<f64>, D::Error> {
+pub(crate) fn scale_or_none<'de, D: Deserializer<'de>>(file: D) -> Result<Option<f64>, D::Error> {
     let number = Option::deserialize(file)?;
-    number.map(|x| positive("prior", "scale", x)).transpose().map_err(D::Error::custom)
+    number.map(|x| scale("prior", "scale", x)).transpose().map_err(D::Error::custom)
 }
 
 /// A number from a file that must be a [`fraction`].
@@ -55,14 +88,15 @@ pub(crate) fn fraction_number<'de, D: Deserializer<'de>>(file: D) -> Result<f64,
 #[cfg(test)]
 mod tests {
     use super::Error;
-    use super::Error::{NotAFraction, NotPositive};
-    use crate::{Gaussian, Laplace, ScaleMixture, StudentT};
+    use super::Error::{NotAFraction, NotPositive, OutOfRange};
+    use crate::{Gaussian, HorseshoeLike, Laplace, ScaleMixture, StudentT};
 
     #[test]
     fn constructors_refuse_what_is_not_a_scale() {
         for bad in [0.0, -1.0, f64::INFINITY, f64::NAN] {
             assert!(matches!(Gaussian::new(bad), Err(NotPositive { name: "sigma", .. })));
             assert!(matches!(Laplace::new(bad), Err(NotPositive { name: "b", .. })));
+            assert!(matches!(HorseshoeLike::new(bad), Err(NotPositive { name: "tau", .. })));
             assert!(matches!(StudentT::new(bad, 1.0), Err(NotPositive { name: "nu", .. })));
             assert!(matches!(StudentT::new(1.0, bad), Err(NotPositive { name: "scale", .. })));
             assert!(matches!(ScaleMixture::new(0.5, bad, 1.0), Err(NotPositive { name: "sigma1", .. })));
@@ -74,8 +108,25 @@ mod tests {
     }
 
     #[test]
+    fn constructors_refuse_what_single_precision_cannot_serve() {
+        for bad in [1e-20, 0.99e-15, 1.01e15, 1e300, f64::MIN_POSITIVE] {
+            assert!(matches!(Gaussian::new(bad), Err(OutOfRange { name: "sigma", .. })));
+            assert!(matches!(Laplace::new(bad), Err(OutOfRange { name: "b", .. })));
+            assert!(matches!(HorseshoeLike::new(bad), Err(OutOfRange { name: "tau", .. })));
+            assert!(matches!(HorseshoeLike::exact(bad), Err(OutOfRange { name: "tau", .. })));
+            assert!(matches!(StudentT::new(bad, 1.0), Err(OutOfRange { name: "nu", .. })));
+            assert!(matches!(StudentT::new(1.0, bad), Err(OutOfRange { name: "scale", .. })));
+            assert!(matches!(ScaleMixture::new(0.5, bad, 1.0), Err(OutOfRange { name: "sigma1", .. })));
+            assert!(matches!(ScaleMixture::new(0.5, 1.0, bad), Err(OutOfRange { name: "sigma2", .. })));
+        }
+        assert!(matches!(StudentT::new(0.19, 1.0), Err(OutOfRange { name: "nu", .. })));
+        let told = ScaleMixture::new(0.5, 1.0, 1e-20).map_err(|error| error.to_string());
+        assert!(told.is_err_and(|told| told.starts_with("ScaleMixture: sigma2 = 1e-20; it must lie between 1e-15 and 1e15")));
+    }
+
+    #[test]
     fn so_do_files() -> Result<(), Error> {
-        fn read<'a, P: serde::Deserialize<'a>>(text: &'a str) -> Result<P, String> {
+        fn read<P: serde::de::DeserializeOwned>(text: &str) -> Result<P, String> {
             serde_json::from_str(text).map_err(|error| error.to_string())
         }
         assert_eq!(read(r#"{"b":0.3}"#), Ok(Laplace::new(0.3)?));
@@ -83,6 +134,17 @@ mod tests {
         assert_eq!(read(r#"{"sigma":null}"#), Ok(Gaussian::learned()));
         assert_eq!(read(r#"{"nu":2.0,"scale":0.5}"#), Ok(StudentT::new(2.0, 0.5)?));
         assert_eq!(read(r#"{"pi":0.5,"sigma1":1.0,"sigma2":0.1}"#), Ok(ScaleMixture::new(0.5, 1.0, 0.1)?));
+        assert_eq!(read(r#"{"tau":0.1,"exact":true}"#), Ok(HorseshoeLike::exact(0.1)?));
+        assert!(read::<HorseshoeLike>(r#"{"tau":-1.0,"exact":false}"#).is_err_and(|e| e.contains("positive")));
+        for far in ["1e-20", "1e20"] {
+            let refused = |error: String| error.contains("between 1e-15 and 1e15");
+            assert!(read::<Laplace>(&format!(r#"{{"b":{far}}}"#)).is_err_and(refused));
+            assert!(read::<Gaussian>(&format!(r#"{{"sigma":{far}}}"#)).is_err_and(refused));
+            assert!(read::<HorseshoeLike>(&format!(r#"{{"tau":{far},"exact":false}}"#)).is_err_and(refused));
+            assert!(read::<StudentT>(&format!(r#"{{"nu":1.0,"scale":{far}}}"#)).is_err_and(refused));
+            let mixture = format!(r#"{{"pi":0.5,"sigma1":1.0,"sigma2":{far}}}"#);
+            assert!(read::<ScaleMixture>(&mixture).is_err_and(refused));
+        }
         assert!(read::<Laplace>(r#"{"b":-1.0}"#).is_err_and(|e| e.contains("positive")));
         assert!(read::<Gaussian>(r#"{"sigma":0.0}"#).is_err_and(|e| e.contains("positive")));
         assert!(read::<StudentT>(r#"{"nu":0.0,"scale":0.5}"#).is_err_and(|e| e.contains("positive")));

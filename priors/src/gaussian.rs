@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, positive, positive_or_none};
+use crate::error::{Error, scale, scale_or_none};
 use crate::normal::Normal;
 use crate::prior::{Prior, Shared};
 use crate::real::Real;
@@ -17,7 +17,7 @@ use crate::real::Real;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gaussian {
     /// `None` where the scale is learned.
-    #[serde(deserialize_with = "positive_or_none")]
+    #[serde(deserialize_with = "scale_or_none")]
     sigma: Option<f64>,
 }
 
@@ -25,9 +25,9 @@ impl Gaussian {
     /// A fixed standard deviation s, here called `sigma`.
     ///
     /// # Errors
-    /// [`Error::NotPositive`] unless it is positive and finite.
+    /// [`Error::NotPositive`] unless it is positive and finite, [`Error::OutOfRange`] unless it is between 1e-15 and 1e15.
     pub fn new(sigma: f64) -> Result<Self, Error> {
-        Ok(Gaussian { sigma: Some(positive("Gaussian", "sigma", sigma)?) })
+        Ok(Gaussian { sigma: Some(scale("Gaussian", "sigma", sigma)?) })
     }
 
     /// One standard deviation per layer, learned.

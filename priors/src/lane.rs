@@ -23,10 +23,12 @@ pub trait Lane: Real + Copy + Send + Sync + Debug + 'static {
     fn first(self, count: usize) -> Self;
     /// `self a + b`.
     fn mul_add(self, a: Self, b: Self) -> Self;
-    /// -1, 0 or 1.
+    /// -1, 0 or 1; NaN for NaN.
     fn sign(self) -> Self;
     /// 1 where the number is greater than `floor`, otherwise 0.
     fn above(self, floor: f64) -> Self;
+    /// The number itself where `x` is greater than `floor`, otherwise 0, whatever the number is.
+    fn where_above(self, x: Self, floor: f64) -> Self;
     /// [`Real::lift`], keeping the derivative too.
     fn lift_with_slope(self, f: impl Fn(f64) -> (f64, f64)) -> (Self, Self);
 }
@@ -69,6 +71,10 @@ impl<F: num_traits::Float + Send + Sync + Debug + 'static> Lane for F {
     #[inline(always)]
     fn above(self, floor: f64) -> Self {
         if self > Self::splat(floor) { F::one() } else { F::zero() }
+    }
+    #[inline(always)]
+    fn where_above(self, x: Self, floor: f64) -> Self {
+        if x > Self::splat(floor) { self } else { F::zero() }
     }
     fn lift_with_slope(self, f: impl Fn(f64) -> (f64, f64)) -> (Self, Self) {
         let (value, slope) = f(self.to_f64().unwrap_or(f64::NAN));

@@ -10,8 +10,8 @@ use crate::real::{Real, SQRT_FLOOR};
 
 /// Sixteen `f32` computed together: SSE2, AVX, AVX-512, NEON or plain code, whatever the build targets.
 ///
-/// `exp` and `ln` are within 2 units in the last place. `exp` saturates at 1.7e38 instead of overflowing, and the `ln` of
-/// a subnormal number is that of the smallest normal one, -87.3.
+/// Every function has the range of `f32`: it overflows to infinity, underflows to 0 and hands NaN on where `f32` does. `exp` and
+/// `ln` are within 2 units in the last place, `exp` within 20 above 2.4e38. Results below 9e-39 may be flushed to 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lanes(pub f32x16);
 
@@ -108,9 +108,10 @@ const ROUND: f32 = 12_582_912.0;
 /// `(2^n, e^r - 1)` with `x = n ln 2 + r`: a polynomial in `r` (Cephes `expf`).
 #[inline(always)]
 fn exp_parts(x: f32x16) -> (f32x16, f32x16) {
-    // In this operand order the processor's max and min hand a NaN on.
-    let x = all(88.0).fast_min(all(-87.3).fast_max(x));
-    let rounded = x.mul_add(all(std::f32::consts::LOG2_E), all(ROUND));
+    // In this operand order the processor's max and min hand a NaN on. Below -88 n is -127, whose power is 0. From 88.38
+    // on n stays 127 and r grows: up to ln 2, where the largest number is, and beyond it the product overflows.
+    let x = all(-88.0).fast_max(x);
+    let rounded = all(ROUND + 127.0).fast_min(x.mul_add(all(std::f32::consts::LOG2_E), all(ROUND)));
     let n = rounded - all(ROUND);
     let r = n.mul_add(all(2.121_944_4e-4), n.mul_add(all(-0.693_359_4), x));
     let r2 = r * r;
@@ -143,12 +144,18 @@ fn ln_of_ordinary(x: f32x16) -> f32x16 {
     n.mul_add(all(0.693_359_4), r + r2.mul_add(all(-0.5), y))
 }
 
-/// `y = ln x` put right where x is infinite, zero, negative or NaN.
+/// Whether all lanes are positive, finite and normal.
 #[inline(always)]
-fn ln_edges(x: f32x16, y: f32x16) -> f32x16 {
-    let y = x.simd_lt(all(f32::INFINITY)).select(y, x);
-    let lowest = x.simd_eq(all(0.0)).select(all(f32::NEG_INFINITY), all(f32::NAN));
-    x.simd_gt(all(0.0)).select(y, lowest)
+fn ordinary(x: f32x16) -> bool {
+    (x.simd_ge(all(f32::MIN_POSITIVE)) & x.simd_lt(all(f32::INFINITY))).all()
+}
+
+/// One lane at a time, for the rare vector with a lane that is no [`ordinary`] number: out of line, so that the others pay
+/// for one comparison only.
+#[cold]
+#[inline(never)]
+fn one_by_one(x: f32x16, f: fn(f32) -> f32) -> f32x16 {
+    f32x16::new(x.to_array().map(f))
 }
 
 /// `ln(1 + e)` for `e` in `[0, 1]`, as `2 atanh(e / (2 + e))`: a series in `z^2 <= 1/9`.
@@ -200,14 +207,17 @@ impl Real for Lanes {
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        Lanes(ln_edges(self.0, ln_of_ordinary(self.0.fast_max(all(f32::MIN_POSITIVE)))))
+        Lanes(if ordinary(self.0) { ln_of_ordinary(self.0) } else { one_by_one(self.0, f32::ln) })
     }
     /// `ln u + (x - (u - 1)) / u` with `u = 1 + x` gives back what the sum rounded off.
     #[inline(always)]
     fn ln_1p(self) -> Self {
         let u = self.0 + all(1.0);
-        let y = (self.0 - (u - all(1.0))).mul_add(all(1.0) / u, ln_of_ordinary(u));
-        Lanes(ln_edges(u, y))
+        if ordinary(u) {
+            Lanes((self.0 - (u - all(1.0))).mul_add(all(1.0) / u, ln_of_ordinary(u)))
+        } else {
+            Lanes(one_by_one(self.0, f32::ln_1p))
+        }
     }
     #[inline(always)]
     fn sigmoid(self) -> Self {
@@ -268,12 +278,17 @@ impl Lane for Lanes {
     }
     #[inline(always)]
     fn sign(self) -> Self {
-        let positive = self.0.simd_gt(all(0.0)).select(all(1.0), all(0.0));
-        Lanes(positive - self.0.simd_lt(all(0.0)).select(all(1.0), all(0.0)))
+        // What is neither greater nor less than 0 is 0 or NaN.
+        let positive = self.0.simd_gt(all(0.0)).select(all(1.0), self.0);
+        Lanes(self.0.simd_lt(all(0.0)).select(all(-1.0), positive))
     }
     #[inline(always)]
     fn above(self, floor: f64) -> Self {
         Lanes(self.0.simd_gt(all(floor as f32)).select(all(1.0), all(0.0)))
+    }
+    #[inline(always)]
+    fn where_above(self, x: Self, floor: f64) -> Self {
+        Lanes(x.0.simd_gt(all(floor as f32)).select(self.0, all(0.0)))
     }
     fn lift_with_slope(self, f: impl Fn(f64) -> (f64, f64)) -> (Self, Self) {
         let pairs = self.0.to_array().map(|x| f(f64::from(x)));
@@ -309,24 +324,96 @@ mod tests {
             prop_assert!(close(first(lanes(x * 1e-6).exp_m1()), f64::from(x * 1e-6).exp_m1(), 1e-6));
             prop_assert!(close(first(lanes(x).sigmoid()), Real::sigmoid(wide), 5e-7));
             prop_assert!(close(first(lanes(x).softplus()), Real::softplus(wide), 5e-7));
-            prop_assert_eq!(lanes(x).erf(), lanes(Real::erf(x)));
+            prop_assert!(close(first(lanes(x * 0.1).erf()), statrs::function::erf::erf(f64::from(x * 0.1)), 2e-7));
         }
+    }
+
+    /// The bit patterns of `f32` with this stride, and what lies around the edges of its range and of the polynomials'.
+    fn whole_range() -> impl Iterator<Item = f32> {
+        let edges =
+            [0.0, f32::MIN_POSITIVE, 1e-45, f32::MAX, f32::INFINITY, 1.0, 88.0, 88.376, 88.722_84, 88.73, 104.0]
+                .into_iter()
+                .chain([87.336_55, 87.683, 88.029, 0.346_573_6, 1e30, 5e18, 6e-39, 3e-39]);
+        let around = edges.flat_map(|x| [x, x.next_up(), x.next_down()]).flat_map(|x| [x, -x]);
+        let stride = 4099; // a prime: every exponent is met with many mantissas
+        (0..=u32::MAX / stride).map(move |i| f32::from_bits(i * stride)).chain(around)
+    }
+
+    /// Subnormal results up to here may be flushed to zero: `e^x` has no power of 2 below 2^-126.5.
+    const FLUSHED: f64 = 9e-39;
+
+    /// Checks a function of lanes against one of `f64` over all of `f32`, in units of the result, and in absolute units up to
+    /// `FLUSHED`. Infinite, zero and NaN results are the same in both.
+    fn agree_everywhere(
+        name: &str,
+        lanes: fn(Lanes) -> Lanes,
+        scalar: fn(f32) -> f32,
+        exact: fn(f64) -> f64,
+        relative: f64,
+    ) {
+        let all: Vec<f32> = whole_range().collect();
+        for chunk in all.chunks(Lanes::WIDTH) {
+            let mut found = [0.0; 16];
+            lanes(Lanes::load(chunk)).store(&mut found);
+            for (&x, found) in chunk.iter().zip(found) {
+                let exact = exact(f64::from(x));
+                let within = relative * exact.abs() + FLUSHED;
+                // What rounds to infinity in f32 may do so half a unit earlier or later.
+                let overflow = exact.abs() * (1.0 + relative) >= f64::from(f32::MAX) && exact.is_finite();
+                for (found, kind) in [(found, "lanes"), (scalar(x), "f32")] {
+                    let found = f64::from(found);
+                    let same = found == exact || (found.is_nan() && exact.is_nan());
+                    let near = (found - exact).abs() <= within || (overflow && found.abs() >= 3.4e38);
+                    assert!(same || near, "{name}({x:e}) in {kind}: {found:e}, not {exact:e}");
+                }
+            }
+        }
+    }
+
+    macro_rules! agree_everywhere {
+        ($($name:ident within $relative:expr),*) => {
+            $(agree_everywhere(stringify!($name), Real::$name, Real::$name, Real::$name, $relative);)*
+        };
+    }
+
+    #[test]
+    fn exponentials_have_the_range_of_f32() {
+        agree_everywhere!(exp within 2e-6, exp_m1 within 2e-6, sigmoid within 5e-7, softplus within 5e-7);
+    }
+
+    #[test]
+    fn logarithms_have_the_range_of_f32() {
+        // The second is relative to the larger of its terms: ln(1 + x) near x = -1 is not better than its argument.
+        agree_everywhere!(ln within 3e-7, ln_1p within 4e-7);
+    }
+
+    #[test]
+    fn arithmetic_has_the_range_of_f32() {
+        agree_everywhere!(square within 1e-7, recip within 1e-7, abs within 0.0, erf within 1e-7);
+        let root = |x: f64| f64::sqrt(f64::from(x as f32 + SQRT_FLOOR as f32));
+        agree_everywhere("sqrt", Real::sqrt, Real::sqrt, root, 1e-7);
+        agree_everywhere("scale", |x| x.scale(0.3), |x| x.scale(0.3), |x| x * f64::from(0.3_f32), 1e-7);
+        agree_everywhere("shift", |x| x.shift(0.3), |x| x.shift(0.3), |x| x + f64::from(0.3_f32), 1e-7);
+        agree_everywhere("at_least", |x| x.at_least(0.5), |x| x.at_least(0.5), |x| x.at_least(0.5), 0.0);
+        agree_everywhere("sign", Lane::sign, Lane::sign, Lane::sign, 0.0);
+        agree_everywhere("neg", |x| -x, |x| -x, |x| -x, 0.0);
     }
 
     #[test]
     fn edges() {
         assert_eq!(first(lanes(0.0).ln()), f64::NEG_INFINITY);
-        assert!(first(lanes(-1.0).ln()).is_nan());
-        assert_eq!(first(lanes(f32::INFINITY).ln()), f64::INFINITY);
-        assert_eq!(lanes(1e-40).ln(), lanes(f32::MIN_POSITIVE).ln());
+        assert_eq!(first(lanes(-0.0).ln()), f64::NEG_INFINITY);
         assert_eq!(first(lanes(-1.0).ln_1p()), f64::NEG_INFINITY);
-        assert_eq!(first(lanes(f32::INFINITY).ln_1p()), f64::INFINITY);
-        assert!(first(lanes(-2.0).ln_1p()).is_nan());
-        for f in [Real::exp, Real::ln, Real::ln_1p, Real::sigmoid, Real::softplus, Real::sqrt, Real::abs] {
-            assert!(first(f(lanes(f32::NAN))).is_nan());
+        assert_eq!(first(lanes(-1e9).exp()), 0.0);
+        assert_eq!(first(lanes(1e9).exp()), f64::INFINITY);
+        for f in [Real::exp, Real::ln, Real::ln_1p, Real::sigmoid, Real::softplus, Real::sqrt, Real::abs, Real::exp_m1]
+        {
+            // Any payload: it is moved about as bits.
+            for nan in [f32::NAN, f32::from_bits(0x7fc0_01ff), f32::from_bits(0xffff_ffff)] {
+                assert!(first(f(lanes(nan))).is_nan());
+            }
         }
         assert!(first(lanes(f32::NAN).at_least(0.0)).is_nan());
-        assert!(first(lanes(-1e9).exp()) < 1.3e-38 && first(lanes(1e9).exp()).is_finite());
     }
 
     #[test]

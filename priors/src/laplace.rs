@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, positive, positive_number};
+use crate::error::{Error, scale, scale_number};
 use crate::normal::Normal;
 use crate::prior::Prior;
 use crate::real::Real;
 
-/// `p(w) = e^(-|w| / b) / (2b)`, `b > 0` in the units of the weights; its variance is `2 b^2`. Closed form, exact:
+/// `p(w) = e^(-|w| / b) / (2b)`, `b > 0` in the units of the weights; its variance is `2 b^2`. Closed form, exact to rounding:
 ///
 /// ```text
 /// KL    = ln(2b) + E|w| / b - 0.5 ln(2 pi e sigma^2)                                      nats, one weight
@@ -17,7 +17,7 @@ use crate::real::Real;
 /// Source: textbook (the mean of a folded normal). It does not prune: its KL grows as sigma -> 0 and as sigma -> inf.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Laplace {
-    #[serde(deserialize_with = "positive_number")]
+    #[serde(deserialize_with = "scale_number")]
     b: f64,
 }
 
@@ -32,9 +32,9 @@ impl Laplace {
     /// A fixed scale b.
     ///
     /// # Errors
-    /// [`Error::NotPositive`] unless `b` is positive and finite.
+    /// [`Error::NotPositive`] unless `b` is positive and finite, [`Error::OutOfRange`] unless it is between 1e-15 and 1e15.
     pub fn new(b: f64) -> Result<Self, Error> {
-        Ok(Laplace { b: positive("Laplace", "b", b)? })
+        Ok(Laplace { b: scale("Laplace", "b", b)? })
     }
 
     /// `ln p(w) = -|w| / b - ln(2b)`, in nats.
@@ -56,5 +56,23 @@ impl Prior for Laplace {
         let near = std * (-x.clone().square()).exp().scale((2.0 / std::f64::consts::PI).sqrt());
         let mean_abs = near + q.mean * x.erf();
         (mean_abs - q.log_var.scale(0.5)).shift(-ENTROPY_LESS_LN_2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers of mpmath 1.3 at 25 digits.
+    #[test]
+    fn the_kl_is_exact() {
+        for (theta, sigma, exact) in [
+            (0.3, 0.2, 1.195_369_277_294_415),
+            (-1.5, 0.9, 0.915_256_956_021_602_4),
+            (2.0, 0.5, 1.967_362_973_173_650_4),
+        ] {
+            let kl = Laplace::default().kl(Normal::new(theta, 2.0 * f64::ln(sigma)));
+            assert!((kl - exact).abs() < 2e-15, "{kl} {exact}");
+        }
     }
 }

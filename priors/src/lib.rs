@@ -6,6 +6,7 @@
 //! | sparsity by empirical Bayes, per weight, neuron or layer | [`Ard`] |
 //! | an ordinary Bayesian network | [`Gaussian`], fixed or learned |
 //! | heavier tails, or a spike and a slab | [`Laplace`], [`StudentT`], [`ScaleMixture`] |
+//! | sparsity from a proper prior, a pole at 0 and heavy tails | [`HorseshoeLike`] |
 //! | a baseline with no prior | [`Flat`] |
 //! | one that is not here | implement [`Prior`]: one method, one formula |
 //!
@@ -20,6 +21,7 @@ mod dual;
 mod error;
 mod flat;
 mod gaussian;
+mod horseshoe_like;
 mod lane;
 mod lanes;
 mod laplace;
@@ -37,6 +39,7 @@ pub use dual::Dual;
 pub use error::Error;
 pub use flat::Flat;
 pub use gaussian::Gaussian;
+pub use horseshoe_like::HorseshoeLike;
 pub use lane::Lane;
 pub use lanes::Lanes;
 pub use laplace::Laplace;

@@ -2,31 +2,31 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, fraction, fraction_number, positive, positive_number};
-use crate::normal::Normal;
+use crate::error::{Error, fraction, fraction_number, scale, scale_number};
+use crate::normal::{Normal, integral};
 use crate::prior::Prior;
 use crate::real::Real;
 
 /// `p(w) = pi N(w; 0, sigma1^2) + (1 - pi) N(w; 0, sigma2^2)`, `0 < pi < 1`, both scales positive, in any order.
 ///
 /// ```text
-/// ln p(w) = ln p_wide(w) + softplus(ln p_narrow(w) - ln p_wide(w))        nats, each p with its weight pi or 1 - pi
+/// ln p(w) = ln p_wide(w) + softplus(a - b w^2)                    nats, each p with its weight pi or 1 - pi
+/// KL(q || p) = -H(q) - E_q[ln p_wide(w)] - E_q[softplus(a - b w^2)],     a - b w^2 = ln(p_narrow(w) / p_wide(w))
 /// ```
 ///
-/// In this order nothing cancels: far out the softplus goes to 0, near zero it holds the spike.
-/// The KL has no closed form; [`Normal::kl_to`] computes it. With the narrow scale n, and a quarter or more of the weight in the wide
-/// component, the value / the gradient are off by at most 4e-4 / 3e-3, times `1 + |KL|`, while sigma <= n, for ratios of the scales up to e^6. For wider
-/// posteriors that is 2e-3 / 0.05 where the ratio is 10; where it is e^6 it is 7e-3 for the value, and the
-/// gradient is not to be relied on beyond sigma = 4 n (0.05 up to there, then up to 2).
+/// Far out the softplus goes to 0, near zero it holds the spike; nothing cancels. The first expectation has a closed form. The
+/// second is an integral over the spike only: 48 points, cut where the spike gives way to the slab (`w^2 = a / b`), so that
+/// they resolve it however narrow it is. For every posterior, and scales whose ratio is up to 1e5, the value is off by at most
+/// 1e-6, the gradient by 3e-5, times `1 + |KL|`; by 3e-4 and 5e-4 up to the ratio of 1e30 that `new` allows.
 ///
 /// Source: Blundell et al. 2015, "Weight Uncertainty in Neural Networks", eq. 7 (they sample the KL).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ScaleMixture {
     #[serde(deserialize_with = "fraction_number")]
     pi: f64,
-    #[serde(deserialize_with = "positive_number")]
+    #[serde(deserialize_with = "scale_number")]
     sigma1: f64,
-    #[serde(deserialize_with = "positive_number")]
+    #[serde(deserialize_with = "scale_number")]
     sigma2: f64,
 }
 
@@ -45,8 +45,8 @@ impl ScaleMixture {
     pub fn new(pi: f64, sigma1: f64, sigma2: f64) -> Result<Self, Error> {
         Ok(ScaleMixture {
             pi: fraction("ScaleMixture", "pi", pi)?,
-            sigma1: positive("ScaleMixture", "sigma1", sigma1)?,
-            sigma2: positive("ScaleMixture", "sigma2", sigma2)?,
+            sigma1: scale("ScaleMixture", "sigma1", sigma1)?,
+            sigma2: scale("ScaleMixture", "sigma2", sigma2)?,
         })
     }
 
@@ -62,28 +62,52 @@ impl ScaleMixture {
         Terms {
             wide: -0.5 * wide.powi(-2),
             ln_wide: (p_wide / wide).ln() - HALF_LN_2_PI,
-            ratio: 0.5 * (wide.powi(-2) - narrow.powi(-2)),
-            ln_ratio: (p_narrow * wide / (p_wide * narrow)).ln(),
+            a: (p_narrow / narrow).ln() - (p_wide / wide).ln(),
+            b: 0.5 * (narrow.powi(-2) - wide.powi(-2)),
         }
     }
 }
 
-/// `ln p_wide(w) = wide w^2 + ln_wide`, and `ln(p_narrow / p_wide) = ratio w^2 + ln_ratio`.
+/// `ln p_wide(w) = wide w^2 + ln_wide`, and `ln(p_narrow / p_wide) = a - b w^2`.
 struct Terms {
     wide: f64,
     ln_wide: f64,
-    ratio: f64,
-    ln_ratio: f64,
+    a: f64,
+    b: f64,
 }
 
 impl Terms {
     #[inline(always)]
     fn ln_pdf<R: Real>(&self, w: R) -> R {
         let square = w.square();
-        let excess = square.clone().scale(self.ratio).shift(self.ln_ratio).softplus();
-        square.scale(self.wide).shift(self.ln_wide) + excess
+        square.clone().scale(self.wide).shift(self.ln_wide) + self.spike(square)
+    }
+
+    /// `softplus(a - b w^2)`.
+    #[inline(always)]
+    fn spike<R: Real>(&self, square: R) -> R {
+        square.scale(-self.b).shift(self.a).softplus()
+    }
+
+    /// `E_q[softplus(a - b w^2)]`.
+    #[inline(always)]
+    fn mean_spike<R: Real>(&self, q: &Normal<R>) -> R {
+        // Two equal scales have no spike, and b = 0: any place far away will do for the cuts.
+        let b = self.b.max(1e-32);
+        let (bend, end) = ((self.a.max(1.0) / b).sqrt(), ((self.a + NOTHING).max(0.0) / b).sqrt());
+        let cuts =
+            [q.edge(-end, -END, END), q.edge(-bend, -BEND, BEND), q.edge(bend, -BEND, BEND), q.edge(end, -END, END)];
+        let spike = |w: R| self.spike(w.square());
+        let panel = |i: usize| integral(&cuts[i], &cuts[i + 1], &RULE, &spike);
+        panel(0) + panel(1) + panel(2)
     }
 }
+
+/// `softplus(-18)` is 1.5e-8.
+const NOTHING: f64 = 18.0;
+/// Farther than this from the mean, in standard deviations, q has no weight worth a point, or worth a cut.
+const END: f64 = 6.0;
+const BEND: f64 = 4.5;
 
 /// `0.5 ln(2 pi)`.
 const HALF_LN_2_PI: f64 = 0.918_938_533_204_672_8;
@@ -92,6 +116,30 @@ impl Prior for ScaleMixture {
     #[inline(always)]
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
         let terms = self.terms();
-        q.kl_to(|w| terms.ln_pdf(w))
+        let slab = (q.mean.clone().square() + q.var()).scale(terms.wide).shift(terms.ln_wide);
+        q.kl_of_mean_ln_pdf(slab + terms.mean_spike(&q))
     }
 }
+
+/// The 16-point Gauss-Legendre rule on [0, 1].
+const RULE: [(f64, f64); 16] = {
+    let (mut rule, mut i) = ([(0.0, 0.0); 16], 0);
+    while i < 8 {
+        let (node, weight) = GAUSS[i];
+        (rule[i], rule[15 - i]) = ((0.5 - 0.5 * node, 0.5 * weight), (0.5 + 0.5 * node, 0.5 * weight));
+        i += 1;
+    }
+    rule
+};
+
+/// The positive half of the 16-point Gauss-Legendre rule on [-1, 1].
+const GAUSS: [(f64, f64); 8] = [
+    (0.095_012_509_837_637_44, 0.189_450_610_455_068_5),
+    (0.281_603_550_779_258_9, 0.182_603_415_044_923_58),
+    (0.458_016_777_657_227_37, 0.169_156_519_395_002_53),
+    (0.617_876_244_402_643_8, 0.149_595_988_816_576_74),
+    (0.755_404_408_355_003, 0.124_628_971_255_533_88),
+    (0.865_631_202_387_831_8, 0.095_158_511_682_492_79),
+    (0.944_575_023_073_232_6, 0.062_253_523_938_647_894),
+    (0.989_400_934_991_649_9, 0.027_152_459_411_754_096),
+];

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::points::{PARTS, Point, evaluate, unit};
-use super::{Law, Laws, Violation, reference};
+use super::{Law, Laws, Violation, checked, reference};
 use crate::normal::Normal;
 use crate::prior::Prior;
 
@@ -11,8 +11,17 @@ use crate::prior::Prior;
 const EXACT: f64 = 1e-7;
 
 impl<P: Prior> Laws<P> {
-    /// The prior is a probability density: `KL >= 0`.
-    pub fn proper(self) -> Self {
+    /// The prior is a probability density: `KL >= 0`, and the density that the KL implies integrates to one within 1e-4.
+    ///
+    /// For a posterior much narrower than anything in p, `KL = -H(q) - ln p(theta)`: sigma is theta / 1000 here, and |theta|
+    /// goes from e^-90 to e^90.
+    pub fn proper(mut self) -> Self {
+        self.proper = true;
+        self.nonnegative()
+    }
+
+    /// `KL >= 0`, which improper priors can have too.
+    pub fn nonnegative(self) -> Self {
         self.claim(|prior, at| {
             let kl = prior.kl(at.posterior());
             at.agree(Law::Proper, "KL", kl, kl.max(0.0), EXACT)
@@ -50,7 +59,11 @@ impl<P: Prior> Laws<P> {
     ///
     /// The kit integrates with some 2,000 points that crowd around w = 0 on every scale down to 1e-9 sigma, out to 9 sigma;
     /// the mass it counts for |w| from e^-90 to e^90.
+    ///
+    /// # Panics
+    /// For a bound that is not a positive, finite number.
     pub fn ln_pdf(mut self, ln_pdf: impl Fn(f64) -> f64 + Clone + 'static, bound: f64) -> Self {
+        checked(bound);
         self.density = Some(Box::new(ln_pdf.clone()));
         self.demand(move |laws, at| {
             let found = evaluate::<f64>(&laws.prior, at.theta, at.log_var());
@@ -66,12 +79,23 @@ impl<P: Prior> Laws<P> {
     }
 
     /// For priors that see only alpha: the value stays within `bound` nats of `exact` for log alpha in this range.
+    ///
+    /// # Panics
+    /// For a bound that is not a positive, finite number, or an empty range.
     pub fn against<Q: Prior>(self, exact: Q, bound: f64, log_alpha: RangeInclusive<f64>) -> Self {
+        checked(bound);
         self.exceeds(exact, -bound..=bound, log_alpha)
     }
 
     /// The value exceeds that of `other` by an amount in `nats`, for log alpha in this range.
+    ///
+    /// # Panics
+    /// For an empty range.
     pub fn exceeds<Q: Prior>(self, other: Q, nats: RangeInclusive<f64>, log_alpha: RangeInclusive<f64>) -> Self {
+        assert!(
+            !nats.is_empty() && !log_alpha.is_empty(),
+            "{nats:?} nats for log alpha in {log_alpha:?}: both must hold numbers"
+        );
         self.claim(move |prior, at| {
             let q = at.with_log_alpha(&log_alpha);
             let (found, other) = (prior.kl(q.posterior()), other.kl(q.posterior()));
@@ -82,7 +106,12 @@ impl<P: Prior> Laws<P> {
     }
 
     /// The derivative in log alpha stays within `bound` of that of `exact`, for log alpha in this range.
+    ///
+    /// # Panics
+    /// For a bound that is not a positive, finite number, or an empty range.
     pub fn slope_against<Q: Prior>(self, exact: Q, bound: f64, log_alpha: RangeInclusive<f64>) -> Self {
+        checked(bound);
+        assert!(!log_alpha.is_empty(), "log alpha in {log_alpha:?}: the range must hold numbers");
         self.claim(move |prior, at| {
             let q = at.with_log_alpha(&log_alpha);
             let [_, _, found] = evaluate::<f64>(prior, q.theta, q.log_var());
@@ -91,12 +120,15 @@ impl<P: Prior> Laws<P> {
         })
     }
 
-    /// `ln_pdf` integrates to one within 1e-6.
-    pub(super) fn normalised(&self, ln_pdf: &dyn Fn(f64) -> f64) -> Result<(), Violation> {
-        let nowhere = Point { theta: 0.0, sigma: 1.0, factor: 1.0 };
-        let mass = reference::mass(ln_pdf);
-        let outcome = nowhere.agree(Law::Normalised, "the integral of e^ln_pdf", mass, 1.0, 1e-6);
-        outcome.map_err(|violation| violation.by(format!("{:?}", self.prior)))
+    /// The density that the KL implies integrates to one.
+    pub(super) fn mass(&self) -> Result<(), Violation> {
+        const NARROW: f64 = 1e-3;
+        let ln_pdf = |w: f64| {
+            let sigma = NARROW * w.abs();
+            let entropy = 0.5 * (2.0 * std::f64::consts::PI * std::f64::consts::E).ln() + sigma.ln();
+            -self.prior.kl(Normal::new(w, 2.0 * sigma.ln())) - entropy
+        };
+        normalised("the integral of the density that the KL implies", reference::mass(&ln_pdf, 1.0 / 32.0), 1e-4)
     }
 
     fn claim(self, law: impl Fn(&P, &Point) -> Result<(), Violation> + 'static) -> Self {
@@ -107,6 +139,11 @@ impl<P: Prior> Laws<P> {
         self.claims.push((self.sigma.clone(), Box::new(law)));
         self
     }
+}
+
+/// A density's mass is one.
+pub(super) fn normalised(what: &'static str, mass: f64, within: f64) -> Result<(), Violation> {
+    Point::NOWHERE.agree(Law::Normalised, what, mass, 1.0, within)
 }
 
 impl Point {

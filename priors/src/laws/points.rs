@@ -18,6 +18,23 @@ pub(super) struct Point {
     pub factor: f64,
 }
 
+/// Where a law is tried: a point, or the first of a group.
+pub(super) trait Place: std::fmt::Debug {
+    fn place(&self) -> Point;
+}
+
+impl Place for Point {
+    fn place(&self) -> Point {
+        *self
+    }
+}
+
+impl Place for Vec<Point> {
+    fn place(&self) -> Point {
+        self.first().copied().unwrap_or(Point::NOWHERE)
+    }
+}
+
 /// sigma from 1e-15 to 1e3, theta from -5 to 5.
 pub(super) fn anywhere() -> impl Strategy<Value = Point> {
     up_to(5.0, 1e-15..=1e3)
@@ -46,12 +63,16 @@ fn up_to(largest: f64, sigma: RangeInclusive<f64>) -> impl Strategy<Value = Poin
     )
 }
 
-/// Weights that share a scale.
+/// Weights that share a scale: mostly a few, sometimes as many as a layer's.
 pub(super) fn groups() -> impl Strategy<Value = Vec<Point>> {
-    prop::collection::vec(up_to(5.0, 1e-3..=10.0), 1..20)
+    let weights = |count: std::ops::Range<usize>| prop::collection::vec(up_to(5.0, 1e-3..=10.0), count);
+    prop_oneof![12 => weights(1..20), 3 => weights(20..300), 1 => weights(300..3000)]
 }
 
 impl Point {
+    /// For laws that are not about one posterior.
+    pub const NOWHERE: Point = Point { theta: 0.0, sigma: 1.0, factor: 1.0 };
+
     pub fn log_var(&self) -> f64 {
         2.0 * self.sigma.ln()
     }
@@ -71,8 +92,19 @@ impl Point {
         if (found - expected).abs() <= within {
             return Ok(());
         }
-        let prior = String::new();
-        Err(Violation { prior, law, theta: self.theta, sigma: self.sigma, what, found, expected, within })
+        Err(Violation { what: what.into(), found, expected, within, ..self.breaks(law) })
+    }
+
+    /// What a panic breaks.
+    pub fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> Violation {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Violation { what: text.unwrap_or("something without words").to_owned().into(), ..self.breaks(Law::Panic) }
+    }
+
+    fn breaks(&self, law: Law) -> Violation {
+        let (theta, sigma, prior, what) = (self.theta, self.sigma, String::new(), "".into());
+        Violation { prior, law, theta, sigma, what, found: f64::NAN, expected: f64::NAN, within: 0.0 }
     }
 }
 

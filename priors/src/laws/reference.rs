@@ -39,14 +39,20 @@ fn edges(origin: f64) -> Vec<f64> {
 }
 
 /// The integral of `e^ln_pdf` over the line, by the trapezoidal rule in ln |w| from -90 to 90.
-pub(super) fn mass(ln_pdf: &dyn Fn(f64) -> f64) -> f64 {
-    const STEP: f64 = 1e-3;
+pub(super) fn mass(ln_pdf: &dyn Fn(f64) -> f64, step: f64) -> f64 {
     let at = |i: i32| {
-        let u = f64::from(i) * STEP;
+        let u = f64::from(i) * step;
         let w = u.exp();
         (ln_pdf(w) + u).exp() + (ln_pdf(-w) + u).exp()
     };
-    (-90_000..=90_000).map(at).sum::<f64>() * STEP
+    let ends = (90.0 / step).round() as i32;
+    (-ends..=ends).map(at).sum::<f64>() * step
+}
+
+/// The integral of a function between two numbers, by 20 points.
+pub(super) fn integral(f: &impl Fn(f64) -> f64, from: f64, to: f64) -> f64 {
+    let (middle, half) = (0.5 * (from + to), 0.5 * (to - from));
+    GAUSS.iter().map(|&(x, w)| w * (f(middle - half * x) + f(middle + half * x))).sum::<f64>() * half
 }
 
 /// The positive half of the 20-point Gauss-Legendre rule on [-1, 1].

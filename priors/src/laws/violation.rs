@@ -1,5 +1,6 @@
 //! What is told when a prior breaks a law.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The laws by name.
@@ -11,6 +12,10 @@ pub enum Law {
     DualValue,
     /// The gradient is that of the value.
     Gradient,
+    /// The value has no jumps.
+    Continuous,
+    /// Nothing panics.
+    Panic,
     /// `f32` agrees with `f64`.
     SinglePrecision,
     /// Lanes agree with `f64`.
@@ -43,6 +48,8 @@ impl fmt::Display for Law {
             Law::Finite => "value and gradient must be finite",
             Law::DualValue => "the value must be the same with and without its gradient",
             Law::Gradient => "the gradient must be the finite difference of the value",
+            Law::Continuous => "the KL must not jump",
+            Law::Panic => "its formula must not panic",
             Law::SinglePrecision => "f32 must agree with f64",
             Law::Lanes => "SIMD lanes must agree with f64",
             Law::Proper => "the KL of a proper prior must not be negative",
@@ -61,7 +68,7 @@ impl fmt::Display for Law {
 
 /// A law that a prior breaks, and where.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{prior}: {law}; at theta = {theta:e}, sigma = {sigma:e} {what} is {found:e}{}", self.asked())]
+#[error("{prior}: {law}; at theta = {theta:e}, sigma = {sigma:e} {}", self.told())]
 pub struct Violation {
     /// The prior, as `Debug` shows it.
     pub prior: String,
@@ -71,9 +78,9 @@ pub struct Violation {
     pub theta: f64,
     /// The posterior's standard deviation; of the first weight of a group.
     pub sigma: f64,
-    /// The quantity that was looked at.
-    pub what: &'static str,
-    /// What was found.
+    /// The quantity that was looked at; the message of a panic.
+    pub what: Cow<'static, str>,
+    /// What was found; NaN for a panic.
     pub found: f64,
     /// What the law asks for.
     pub expected: f64,
@@ -82,11 +89,13 @@ pub struct Violation {
 }
 
 impl Violation {
-    fn asked(&self) -> String {
-        if self.law == Law::Finite {
-            return String::new();
+    fn told(&self) -> String {
+        let Violation { what, found, expected, within, .. } = self;
+        match self.law {
+            Law::Panic => format!("it said: {what}"),
+            Law::Finite => format!("{what} is {found:e}"),
+            _ => format!("{what} is {found:e}, not {expected:e} (within {within:e})"),
         }
-        format!(", not {:e} (within {:e})", self.expected, self.within)
     }
 
     pub(super) fn by(self, prior: String) -> Self {

@@ -1,7 +1,7 @@
 //! The laws that every prior obeys.
 
 use super::points::{PARTS, Point, evaluate, unit};
-use super::{Law, Laws, Violation, reference};
+use super::{Law, Laws, Violation};
 use crate::lanes::Lanes;
 use crate::normal::Normal;
 use crate::prior::{Moments, Prior};
@@ -11,8 +11,6 @@ use crate::prior::{Moments, Prior};
 const STEPS: [f64; 3] = [3e-4, 3e-5, 3e-6];
 /// How far a gradient may be from the finite differences of its value, which are good to this where a prior has one scale.
 const SLOPE: f64 = 1e-6;
-/// The smallest jump that [`Law::Continuous`] sees, in nats, relative to the change of the KL around it.
-const JUMP: f64 = 1e-2;
 
 impl<P: Prior> Laws<P> {
     pub(super) fn finite(&self, at: &Point) -> Result<(), Violation> {
@@ -48,43 +46,6 @@ impl<P: Prior> Laws<P> {
             if coarse.is_err() && !STEPS[1..].iter().any(|step| holds(*step).is_ok()) {
                 return coarse;
             }
-        }
-        Ok(())
-    }
-
-    /// From here to a larger mean, and to a larger variance, the value changes by the integral of its gradient.
-    pub(super) fn continuous(&self, at: &Point) -> Result<(), Violation> {
-        let (theta, log_var, unit) = (at.theta, at.log_var(), unit(at.theta, at.log_var()));
-        let outwards = if theta < 0.0 { -unit } else { unit };
-        for (to_theta, to_log_var, axis) in [(outwards, 0.0, 1), (0.0, 2.0, 2)] {
-            let place = |t: f64| (theta + t * to_theta, log_var + t * to_log_var);
-            let value = |t: f64| {
-                let (theta, log_var) = place(t);
-                self.prior.kl(Normal::new(theta, log_var))
-            };
-            let slope = |t: f64| {
-                let (theta, log_var) = place(t);
-                let scale = [0.0, outwards / super::points::unit(theta, log_var), to_log_var][axis];
-                evaluate::<f64>(&self.prior, theta, log_var)[axis] * scale
-            };
-            let unexplained = |(from, to): (f64, f64)| value(to) - value(from) - reference::integral(&slope, from, to);
-            let (from, to) = (value(0.0), value(1.0));
-            let within = JUMP * (1.0 + (to - from).abs()) + 1e-9 * from.abs();
-            let mut part = (0.0, 1.0);
-            let mut jump = unexplained(part);
-            // What a rule can't resolve vanishes as the interval shrinks around it; a jump stays.
-            for _ in 0..30 {
-                if jump.abs() <= within {
-                    break;
-                }
-                let middle = 0.5 * (part.0 + part.1);
-                let halves = [(part.0, middle), (middle, part.1)].map(|half| (unexplained(half), half));
-                let [(left, _), (right, _)] = halves;
-                (jump, part) = halves[usize::from(right.abs() > left.abs())];
-            }
-            let (theta, log_var) = place(part.0);
-            let there = Point { theta, sigma: (0.5 * log_var).exp(), ..*at };
-            there.agree(Law::Continuous, "the jump of the KL", jump, 0.0, within)?;
         }
         Ok(())
     }

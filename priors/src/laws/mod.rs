@@ -18,6 +18,7 @@
 
 mod always;
 mod claims;
+mod jumps;
 mod points;
 mod reference;
 mod violation;

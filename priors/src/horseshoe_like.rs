@@ -29,8 +29,7 @@ use crate::real::Real;
 /// The fit sees any `s < 1e-12` as 1e-12 (but for `-ln s`), so that it holds where theta or sigma is above 1e-12 tau. `exact` takes
 /// the density as constant where `|w| < 1e-36 tau`.
 ///
-/// Source: Bhadra, Datta, Polson, Willard 2019, "The horseshoe-like regularization for feature subset selection", for the
-/// density. The fit is this library's own.
+/// Source: Bhadra, Datta, Polson, Willard 2017, arXiv 1702.07400, for the density. The fit is this library's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HorseshoeLike {
     #[serde(deserialize_with = "error::scale_number")]

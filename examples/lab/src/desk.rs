@@ -145,6 +145,15 @@ impl Desk {
         bar.set_message(format!("{label}: nll {:.3}, train error {error:.1} %, sparse {sparse:.0} %", epoch.nll));
     }
 
+    /// Prints that a training has not learned what it should.
+    pub(crate) fn warn(&self, label: &str, seed: u64, warning: Warning) {
+        let line = format!("warning: {label}, seed {seed}: {warning}");
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
     fn say(&self, record: &Record) {
         let of = |name: &str| crate::table::value(record, name);
         let mut line = format!("{}, seed {}:", record.label, record.seed);

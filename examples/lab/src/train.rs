@@ -48,6 +48,10 @@ impl<L: Layout + Clone> Job<'_, L> {
             if failed.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         failed.map_or(Ok(()), Err)?;
+        // Few steps are what `--quick` is for.
+        if let Some(warning) = history.warning().filter(|warning| *warning != Warning::FewSteps) {
+            desk.warn(&self.label, self.trainer.seed, warning);
+        }
         let mut record = Record::new(&self.label, self.trainer.seed);
         record.history(&history);
         record.sparsity(&net.sparsity(desk.threshold)?);

@@ -20,8 +20,9 @@ use sparsevd_lab::{finish, small::small, stop};
 /// Trains LeNet-300-100 with Sparse Variational Dropout, on the UCI digits or the images in --data, and compacts it.
 ///
 /// Into the folder given by --out go posterior.safetensors, which training or Python can go on from, and the pruned
-/// network: compact.safetensors, and compact-posterior.safetensors with weights in as many bits as the posterior supports.
-/// Prints what was removed, the errors, and how long a pass takes before and after; results.json has them, too.
+/// network: compact.safetensors, and compact-posterior.safetensors with weights in as many bits as the posterior
+/// supports. Prints what was removed, the errors, and how long a pass takes before and after; results.json has them,
+/// too.
 ///
 /// Ctrl-C stops after the current step and exits with 130; --resume goes on, also after a crash, to the same bytes.
 #[derive(Clone, Debug, Parser, Serialize)]

@@ -1,4 +1,5 @@
-//! A module that is not in the library, with layers and a parameter of its own: it trains, prunes and is saved as any other.
+//! A module that is not in the library, with layers and a parameter of its own: it trains, prunes and is saved as any
+//! other.
 //!
 //! `cargo run --release --example custom_block`
 
@@ -6,8 +7,8 @@ use sparsevd::dfdx::nn::tensor_collection::*;
 use sparsevd::prelude::*;
 use sparsevd::{Kinds, Layers, LayersMut};
 
-/// The kind of module, as it stands in a network's type: `x + gate * inner(x)`, where the gate starts at 0 (Bachlechner et
-/// al. 2021, "ReZero").
+/// The kind of module, as it stands in a network's type: `x + gate * inner(x)`, where the gate starts at 0 (Bachlechner
+/// et al. 2021, "ReZero").
 #[derive(Clone, Debug, Default)]
 struct Gated<N>(N);
 
@@ -87,8 +88,7 @@ type Net = (SparseVdLinear<64, 100>, ReLU, Block, Block, SparseVdLinear<100, 10>
 fn main() -> Result<(), Error> {
     let split = Split::optdigits()?.centred();
     let mut net = Cpu::seed_from_u64(0).build_module::<Net, f32>();
-    Trainer { epochs: 40, batch: 50, learning_rate: 2e-3, ..Trainer::default() }
-        .fit(&mut net, split.train())?;
+    Trainer { epochs: 40, batch: 50, learning_rate: 2e-3, ..Trainer::default() }.fit(&mut net, split.train())?;
 
     let pruned = predict(&mut net, split.test(), Evaluate::Pruned(3.0))?.score(split.test().labels())?;
     println!("error {:.2} %, gates {:.2} and {:.2}", 100.0 * pruned.error, net.2.gate.array(), net.3.gate.array());

@@ -27,8 +27,7 @@ fn main() -> Result<(), Error> {
 
     let split = Split::optdigits()?.centred();
     let mut net = Cpu::seed_from_u64(0).build_module::<LeNet300100<DoublePareto, Additive, 64>, f32>();
-    Trainer { epochs: 40, batch: 50, learning_rate: 2e-3, ..Trainer::default() }
-        .fit(&mut net, split.train())?;
+    Trainer { epochs: 40, batch: 50, learning_rate: 2e-3, ..Trainer::default() }.fit(&mut net, split.train())?;
 
     let test = split.test();
     for how in [Evaluate::Mean, Evaluate::Pruned(3.0), Evaluate::Samples { count: 10, seed: 0 }] {

@@ -23,9 +23,9 @@ use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish};
 
 /// Measures the variance of the gradient of the means theta at log alpha from -8 to 4, the same for all weights, in two
-/// parameterisations of the same posterior: additive, w = theta + sigma eps, and multiplicative, w = theta (1 + sqrt(alpha) eps);
-/// with local reparameterisation and with one sample of the weights a batch. Theta is that of a dense network trained for a few
-/// epochs (inputs-300-100-10).
+/// parameterisations of the same posterior: additive, w = theta + sigma eps, and multiplicative, w = theta (1 +
+/// sqrt(alpha) eps); with local reparameterisation and with one sample of the weights a batch. Theta is that of a dense
+/// network trained for a few epochs (inputs-300-100-10).
 ///
 /// Then trains both with the log-uniform prior, alpha per weight, each from a new network.
 ///

@@ -23,8 +23,8 @@ use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish};
 
-/// Trains Sparse VD (inputs-300-100-10) from several values of log sigma^2, from the means of a dense network trained before,
-/// and with weights masked during training or not; and prunes each trained network at thresholds from -8 to 12.
+/// Trains Sparse VD (inputs-300-100-10) from several values of log sigma^2, from the means of a dense network trained
+/// before, and with weights masked during training or not; and prunes each trained network at thresholds from -8 to 12.
 ///
 /// Prints a table; writes results.json, figures (SVG) and report.html into the folder given by --out.
 /// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.

@@ -24,9 +24,10 @@ use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// Trains one network (inputs-300-100-10) with four KLs: the paper's sigmoid fit to the log-uniform prior's, the exact one,
-/// Kingma's cubic, which is one for alpha <= 1 only, and ARD. All four start from the same weights and see the same data and the
-/// same noise, seed by seed, so that their differences can be taken seed by seed, too: with a 95 % interval (Student's t).
+/// Trains one network (inputs-300-100-10) with four KLs: the paper's sigmoid fit to the log-uniform prior's, the exact
+/// one, Kingma's cubic, which is one for alpha <= 1 only, and ARD. All four start from the same weights and see the
+/// same data and the same noise, seed by seed, so that their differences can be taken seed by seed, too: with a 95 %
+/// interval (Student's t).
 ///
 /// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
 /// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.

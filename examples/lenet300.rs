@@ -17,9 +17,9 @@ use sparsevd_lab::seeds::{Seeds, Start};
 
 /// Trains LeNet-300-100 (784-300-100-10) with Sparse Variational Dropout on MNIST.
 ///
-/// Prints tables; writes results.json, figures (SVG), report.html, and for each seed the posterior and the compact network
-/// (safetensors) into the folder given by --out.
-/// Ctrl-C stops after the current step, reports and exits with 130; --resume goes on, also after a crash, to the same numbers.
+/// Prints tables; writes results.json, figures (SVG), report.html, and for each seed the posterior and the compact
+/// network (safetensors) into the folder given by --out. Ctrl-C stops after the current step, reports and exits with
+/// 130; --resume goes on, also after a crash, to the same numbers.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {

@@ -22,17 +22,17 @@ use sparsevd_lab::{Failure, finish};
 ///
 /// <!-- end -->
 ///
-/// Files first, joined by `+`; then, if not all records are wanted, `of` and the beginnings of the labels wanted, joined
-/// by `+`, `_` for a space; after the colon the name of the first column, which has the labels, and the numbers wanted.
-/// `seed` among them asks for a row a seed.
+/// Files first, joined by `+`; then, if not all records are wanted, `of` and the beginnings of the labels wanted,
+/// joined by `+`, `_` for a space; after the colon the name of the first column, which has the labels, and the numbers
+/// wanted. `seed` among them asks for a row a seed.
 #[derive(Clone, Debug, Parser)]
 #[command(version, verbatim_doc_comment)]
 struct Args {
     /// Fails, changing nothing, if a table is not what its results say
     #[arg(long, conflicts_with = "publish")]
     check: bool,
-    /// Copies results.json and the figures of this folder into paper-notes/results, first, under this name [default: the
-    /// experiment's]
+    /// Copies results.json and the figures of this folder into paper-notes/results, first, under this name [default:
+    /// the experiment's]
     #[arg(long, value_name = "RUN[=NAME]")]
     publish: Vec<String>,
     /// The repository

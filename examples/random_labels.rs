@@ -27,8 +27,8 @@ use sparsevd_lab::{Failure, finish};
 /// Gives every training image a label drawn at random, keeps the true ones for testing, and trains a dense network
 /// (inputs-300-100-10), one with binary dropout, ARD and Sparse VD on them.
 ///
-/// A network that can memorise reaches a training error near 0 and a test error of chance, 90 %. Sparse VD has a way out
-/// that costs no likelihood: to prune everything.
+/// A network that can memorise reaches a training error near 0 and a test error of chance, 90 %. Sparse VD has a way
+/// out that costs no likelihood: to prune everything.
 ///
 /// Prints a table; writes results.json, figures (SVG) and report.html into the folder given by --out.
 /// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.

@@ -22,11 +22,12 @@ use sparsevd_lab::results::Results;
 use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish, reported};
 
-/// Trains LeNet-300-100 on MNIST, dense, with binary dropout, and with Sparse VD, and asks each about MNIST's test images and
-/// about Fashion-MNIST's: with the posterior means, the pruned means, and averaged over 1, 10 and 100 posterior samples.
+/// Trains LeNet-300-100 on MNIST, dense, with binary dropout, and with Sparse VD, and asks each about MNIST's test
+/// images and about Fashion-MNIST's: with the posterior means, the pruned means, and averaged over 1, 10 and 100
+/// posterior samples.
 ///
-/// On MNIST it reports error, NLL and calibration; on both the entropy of the predictions, in nats; and how well that entropy
-/// tells the two sets apart (AUROC: 50 % is chance).
+/// On MNIST it reports error, NLL and calibration; on both the entropy of the predictions, in nats; and how well that
+/// entropy tells the two sets apart (AUROC: 50 % is chance).
 ///
 /// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
 /// Ctrl-C stops after the current step, reports what is there and exits with 130; --resume goes on.

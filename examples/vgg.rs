@@ -19,12 +19,12 @@ use sparsevd_lab::seeds::{Seeds, Start};
 use sparsevd_lab::train::Job;
 
 /// Trains the VGG-like network (13 convolutions with batch norm, two dense layers) with Sparse Variational Dropout on
-/// CIFAR-10, each colour channel brought to mean 0 and variance 1; with --pretrain, from the means of a dense network that
-/// was trained before with binary dropout, as in the paper.
+/// CIFAR-10, each colour channel brought to mean 0 and variance 1; with --pretrain, from the means of a dense network
+/// that was trained before with binary dropout, as in the paper.
 ///
-/// Prints tables; writes results.json, figures (SVG), report.html, and for each seed the posterior and the compact network
-/// (safetensors) into the folder given by --out.
-/// Ctrl-C stops after the current step, reports and exits with 130; --resume goes on, also after a crash, to the same numbers.
+/// Prints tables; writes results.json, figures (SVG), report.html, and for each seed the posterior and the compact
+/// network (safetensors) into the folder given by --out. Ctrl-C stops after the current step, reports and exits with
+/// 130; --resume goes on, also after a crash, to the same numbers.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {

@@ -11,8 +11,8 @@ use crate::network::{Kinds, Network, Plain};
 
 /// `max(x, 0)`, element by element, any shape.
 ///
-/// dfdx's module of the same name on all threads of the CPU, except that NaN stays NaN, as in PyTorch, where dfdx makes it
-/// 0: a training that has gone wrong is noticed.
+/// dfdx's module of the same name on all threads of the CPU, except that NaN stays NaN, as in PyTorch, where dfdx makes
+/// it 0: a training that has gone wrong is noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReLU;
 

@@ -9,12 +9,12 @@ use dfdx::prelude::*;
 use dfdx::tensor_ops::AdamConfig;
 
 use crate::backend::{Backend, Elem, Taped};
-use crate::error::{Error, place, split_name};
+use crate::error::{Error, place, setting, split_name};
 use crate::finite::not_finite;
 use crate::tensors;
 
-/// Adam (Kingma and Ba 2015), without weight decay: a prior is the better place for that, and log sigma^2 must never decay.
-/// Its moments cannot be saved: a training that is to be resumed is a [`Trainer`](crate::Trainer)'s.
+/// Adam (Kingma and Ba 2015), without weight decay: a prior is the better place for that, and log sigma^2 must never
+/// decay. Its moments cannot be saved: a training that is to be resumed is a [`Trainer`](crate::Trainer)'s.
 ///
 /// ```
 /// use sparsevd::prelude::*;
@@ -63,18 +63,26 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         }
     }
 
-    /// One step: the gradient of `objective`, then the update of every trained tensor of `network`. Where a tensor was put in
-    /// the place of another since the last step, Adam begins anew, with moments of zero for all. (On CUDA, `set_theta` and
-    /// loading put new ones in place.)
+    /// One step: the gradient of `objective`, then the update of every trained tensor of `network`. Where a tensor was
+    /// put in the place of another since the last step, Adam begins anew, with moments of zero for all. (On CUDA,
+    /// `set_theta` and loading put new ones in place.)
     ///
     /// # Errors
-    /// [`Error::NotFinite`] for a gradient that is NaN or infinite: all weights and moments are then as before the step.
-    /// [`Error::Input`] at the first step, or the first with another tensor, if some tensor gets no gradient; the device's.
+    /// [`Error::NotFinite`] for a gradient that is NaN or infinite, [`Error::Setting`] for such a learning rate or a
+    /// negative one: all weights and moments are then as before the step. [`Error::Input`] at the first step, or the
+    /// first with another tensor, if some tensor gets no gradient; the device's.
     pub fn step<N: TensorCollection<E, D>>(
         &mut self,
         network: &mut N,
         objective: Taped<Rank0, E, D>,
     ) -> Result<(), Error> {
+        let rate = self.learning_rate;
+        setting(
+            rate >= 0.0 && E::of(rate).is_finite(),
+            "learning_rate",
+            rate,
+            "at least 0, and finite in the network's precision",
+        )?;
         self.follow(network)?;
         let first = self.gradients.is_none();
         let mut gradients = match self.gradients.take() {

@@ -83,7 +83,8 @@ pub trait Backend<E: Elem>: Pooling<E> + Cache {
     #[doc(hidden)]
     const ADAM_CLEARS: bool = false;
 
-    /// Whether a tensor's numbers are known to lie in memory as in a new one; those of a transposed or a broadcast one do not.
+    /// Whether a tensor's numbers are known to lie in memory as in a new one; those of a transposed or a broadcast one
+    /// do not.
     #[doc(hidden)]
     fn in_order<S: Shape>(_tensor: &Tensor<S, E, Self>) -> bool {
         false
@@ -177,8 +178,8 @@ pub trait Backend<E: Elem>: Pooling<E> + Cache {
     }
 }
 
-/// A tensor of these numbers, in the device's own memory. Handing a `Vec` over instead would add to the device's cache at
-/// every step of a training, and the cache never shrinks.
+/// A tensor of these numbers, in the device's own memory. Handing a `Vec` over instead would add to the device's cache
+/// at every step of a training, and the cache never shrinks.
 pub(crate) fn tensor_of<S: Shape, E: Elem, D: Backend<E>>(
     device: &D,
     numbers: &[E],

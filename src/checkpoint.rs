@@ -22,9 +22,9 @@ const VERSION: u32 = 1;
 /// [`save_posterior`](crate::save_posterior)'s file, and Adam's moments as `adam.m.<name>` and `adam.v.<name>`; in the
 /// metadata the number of steps, the position in the data, the running sums of the epoch, the history, the trainer, the
 /// layers, activations and pools, the numbers that are not tensors (a norm's epsilon and momentum, the rate of dfdx's
-/// dropout), and a fingerprint of the data. There is no state of a random number generator: order, augmentation and noise are
-/// functions of the trainer's seed, the epoch and the step. (dfdx's own `Dropout` draws from the device instead; a network
-/// with it goes on with other noise.)
+/// dropout), and a fingerprint of the data. There is no state of a random number generator: order, augmentation and
+/// noise are functions of the trainer's seed, the epoch and the step. (dfdx's own `Dropout` draws from the device
+/// instead; a network with it goes on with other noise.)
 #[derive(Clone, Debug)]
 pub struct Checkpoints<'a> {
     /// The file.

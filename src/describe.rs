@@ -44,7 +44,7 @@ pub(crate) fn differences(
     problems.extend(again);
     for (path, layer) in here {
         let Some((_, saved)) = file.iter().find(|(other, _)| other == path) else {
-            problems.push(format!("the file does not have {}", place(path)));
+            problems.push(format!("the file has {}", absence(path)));
             continue;
         };
         let mut compare = |what: &str, saved: &str, here: &str| {
@@ -60,7 +60,7 @@ pub(crate) fn differences(
         }
     }
     let absent = file.iter().filter(|(path, _)| here.iter().all(|(other, _)| other != path));
-    problems.extend(absent.map(|(path, _)| format!("the network does not have {}", place(path))));
+    problems.extend(absent.map(|(path, _)| format!("the network has {}", absence(path))));
     problems
 }
 
@@ -79,6 +79,11 @@ pub(crate) fn other_kinds(here: &Kinds, file: Option<&Kinds>) -> Vec<String> {
         }
     };
     paths.into_iter().filter_map(differs).collect()
+}
+
+/// What is missing where a layer is not found. A network that is but one layer has no path for it.
+fn absence(path: &str) -> String {
+    if path.is_empty() { "more parts than one layer".into() } else { format!("no layer {path}") }
 }
 
 /// A value with the name of its type, which an enum's `Debug` leaves out.
@@ -136,8 +141,8 @@ mod tests {
         let found = differences(&here, &file, false);
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found[0], "layer 0: its prior is B in the file, A here");
-        assert_eq!(found[1], "the file does not have layer 2");
-        assert_eq!(found[2], "the network does not have layer 4");
+        assert_eq!(found[1], "the file has no layer 2");
+        assert_eq!(found[2], "the network has no layer 4");
         assert_eq!(differences(&here, &file, true).len(), 4);
         assert!(differences(&here, &here, true).is_empty());
     }

@@ -64,8 +64,8 @@ impl Elbo {
         Ok(Elbo { n, beta: 1.0, warm_up: (0.0, 0.0) })
     }
 
-    /// Weighs the KL by `beta` (after the warm-up): below 1 more weights are kept, above 1 fewer. Only `beta = 1` makes the
-    /// objective the bound.
+    /// Weighs the KL by `beta` (after the warm-up): below 1 more weights are kept, above 1 fewer. Only `beta = 1` makes
+    /// the objective the bound.
     ///
     /// # Errors
     /// [`Error::Setting`] unless `beta` is finite and `>= 0`.
@@ -96,8 +96,9 @@ impl Elbo {
     /// Puts together the objective of a batch: its negative log-likelihood per datum, and the KL of the network.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] where the objective is NaN or infinite, naming the layer; [`Error::NoLayer`]; [`Error::Input`] where `visit` of a module of yours does not come to each of its layers once;
-    /// [`Error::Setting`] for a trained-in threshold that is NaN; the device's.
+    /// [`Error::NotFinite`] where the objective is NaN or infinite, naming the layer; [`Error::NoLayer`];
+    /// [`Error::Input`] where `visit` of a module of yours does not come to each of its layers once; [`Error::Setting`]
+    /// for a trained-in threshold that is NaN; the device's.
     pub fn loss<N: Network<E, D> + TensorCollection<E, D>, E: Elem, D: Backend<E>>(
         &self,
         network: &N,

@@ -24,8 +24,8 @@ pub enum Error {
         /// What is allowed.
         range: Cow<'static, str>,
     },
-    /// Training met a number that is not one. The weights are those of before the step; in a loop of your own that goes on
-    /// after this error, too.
+    /// A number of training is NaN or infinite. Where it is the objective or a gradient, weights are as before the
+    /// step, and a loop of your own can go on; where it is a weight, `place` says which layer holds it.
     #[error("{what} is {value} in {place}{}; {}{}", when(*at), advice(what), last(checkpoint.as_ref()))]
     NotFinite {
         /// Which quantity.

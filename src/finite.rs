@@ -29,7 +29,7 @@ pub(crate) fn objective<E: Elem, D: Backend<E>>(
 }
 
 /// Refuses a weight that is not finite.
-pub(crate) fn weights<E: Elem, D: Backend<E>>(network: &impl Network<E, D>) -> Result<(), Error> {
+fn weights<E: Elem, D: Backend<E>>(network: &impl Network<E, D>) -> Result<(), Error> {
     let layers = network.layers();
     let bad = layers.iter().find_map(|(path, layer)| Some((path, layer.not_finite()?)));
     bad.map_or(Ok(()), |(path, (parameter, value))| Err(not_finite(parameter, value, place(path))))

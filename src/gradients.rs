@@ -34,8 +34,8 @@ pub struct Variance {
 /// ```text
 /// g_s = d objective / d w in pass s       Var g = sum_s (g_s - mean g)^2 / (passes - 1)       for each parameter w
 /// ```
-/// An estimate from S passes has a relative error of about `sqrt(2 / (S - 1))` for each parameter, and less on average over
-/// many. What has no noise, such as the KL in an ELBO, adds nothing. A NaN in a gradient shows as a NaN here.
+/// An estimate from S passes has a relative error of about `sqrt(2 / (S - 1))` for each parameter, and less on average
+/// over many. What has no noise, such as the KL in an ELBO, adds nothing. A NaN in a gradient shows as a NaN here.
 ///
 /// `objective` runs one training pass, on the same data each time. The network's parameters stay as they are; its noise
 /// continues from `seed`, and dfdx's batch norms take note of each pass.

@@ -22,9 +22,9 @@ pub const VARIANCE_FLOOR: f64 = 1e-16;
 /// The specification of a variational layer: a map, a posterior family and a prior.
 ///
 /// A network is an ordinary dfdx tuple of these and dfdx's own modules; `dev.build_module::<Net, f32>()` makes
-/// [`Layer`]s of them. The aliases ([`SparseVdLinear`](crate::SparseVdLinear), [`ArdLinear`](crate::ArdLinear), ..) name the
-/// usual points of this space. Layers are built with the default prior; [`Network::set_prior`](crate::Network::set_prior)
-/// changes its hyper-parameters.
+/// [`Layer`]s of them. The aliases ([`SparseVdLinear`](crate::SparseVdLinear), [`ArdLinear`](crate::ArdLinear), ..)
+/// name the usual points of this space. Layers are built with the default prior;
+/// [`Network::set_prior`](crate::Network::set_prior) changes its hyper-parameters.
 ///
 /// A batch of the wrong width does not compile:
 ///
@@ -82,11 +82,11 @@ pub enum Estimator {
     /// ```text
     /// y_n = map(x_n, E w) + b + r_n o map(x_n o s_n, sigma o eps)
     /// ```
-    /// with one `eps ~ N(0, 1)` per weight and batch, and signs, +1 or -1 with equal probability: `s_n` one per datum and
-    /// input, `r_n` one per datum and output; for a convolution, one per channel, the same at all positions. The outputs
-    /// of each datum are distributed as under [`WeightSampling`](Estimator::WeightSampling), positions of an image
-    /// included, but those of different data are uncorrelated. Two products, as in local reparameterisation; on every
-    /// device composed from dfdx's operations.
+    /// with one `eps ~ N(0, 1)` per weight and batch, and signs, +1 or -1 with equal probability: `s_n` one per datum
+    /// and input, `r_n` one per datum and output; for a convolution, one per channel, the same at all positions. The
+    /// outputs of each datum are distributed as under [`WeightSampling`](Estimator::WeightSampling), positions of an
+    /// image included, but those of different data are uncorrelated. Two products, as in local reparameterisation; on
+    /// every device composed from dfdx's operations.
     Flipout,
 }
 
@@ -94,11 +94,13 @@ pub enum Estimator {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SwitchOff {
-    /// The mean, as in the authors' released code; the noise stays, and what the data say of it can bring the weight back.
+    /// The mean, as in the authors' released code; the noise stays, and what the data say of it can bring the weight
+    /// back.
     #[default]
     Mean,
-    /// The whole weight, as pruning will: mean and noise, also in draws from the posterior. Only the KL acts on it from then
-    /// on. Training gets faster as the network gets sparser: a product with few weights left passes over these alone.
+    /// The whole weight, as pruning will: mean and noise, also in draws from the posterior. Only the KL acts on it from
+    /// then on. Training gets faster as the network gets sparser: a product with few weights left passes over these
+    /// alone.
     Weight,
 }
 
@@ -124,7 +126,8 @@ pub struct Settings {
 ///   keeps its tape in one of them and enters the others as `h.with_empty_tape()` or `h.retaped()`.
 /// - `forward` is deterministic: it uses the posterior mean, or what [`Evaluate`](crate::Evaluate) put in its place.
 ///
-/// A dense layer reads `(batch, inputs)`, a convolution `(batch, channels, height, width)` with both sides known when it runs:
+/// A dense layer reads `(batch, inputs)`, a convolution `(batch, channels, height, width)` with both sides known when
+/// it runs:
 ///
 /// ```
 /// use sparsevd::prelude::*;
@@ -158,7 +161,7 @@ pub struct Layer<M: Map, Q: Posterior, P, E: Dtype, D: Storage<E>> {
     pub settings: Settings,
     /// Where the next pass's noise comes from; drawn from the device when it is first needed.
     pub(crate) stream: Option<u64>,
-    /// The tensor that is known to be data: nobody needs its gradient.
+    /// The tensor that is known to be data in the next pass: nobody needs its gradient.
     pub(crate) data: Option<UniqueId>,
     /// What `forward` uses instead of theta.
     pub(crate) evaluated: Option<Tensor<M::Weight, E, D>>,
@@ -286,7 +289,7 @@ where
     type Error = D::Err;
 
     fn try_forward_mut(&mut self, x: Tensor<X, E, D, T>) -> Result<Self::Output, D::Err> {
-        let (seed, is_data) = (self.draw_seed(), self.data == Some(id(&x)));
+        let (seed, is_data) = (self.draw_seed(), self.data.take() == Some(id(&x)));
         self.evaluated = None; // should a view never have been dropped
         let x = drop_inputs(&self.posterior, T::on_tape(x), seed, is_data)?;
         if self.settings.composed { graph::sampled(self, x, seed) } else { M::sample(self, x, seed, !is_data) }

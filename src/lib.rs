@@ -107,8 +107,8 @@ pub type DropoutLinear<const I: usize, const O: usize> = Variational<LinearMap<I
 /// An ordinary dense layer.
 pub type DenseLinear<const I: usize, const O: usize> = Variational<LinearMap<I, O>, Delta, Flat>;
 
-/// What a program that trains a network needs, dfdx included: `use sparsevd::prelude::*`. Import it instead of dfdx's own
-/// prelude, not beside it: some names, such as [`ReLU`], are this library's here.
+/// What a program that trains a network needs, dfdx included: `use sparsevd::prelude::*`. Import it instead of dfdx's
+/// own prelude, not beside it: some names, such as [`ReLU`], are this library's here.
 pub mod prelude {
     pub use crate::data::{Augment, Dataset, Split};
     pub use crate::metrics::{Metrics, Predictions};

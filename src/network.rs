@@ -27,15 +27,15 @@ pub type Kinds = Vec<(String, String)>;
 /// The parts of a network in plain numbers, each with its path.
 pub type Plain = Vec<(String, Op)>;
 
-/// A module in which variational layers can be found: a layer, a tuple of up to six parts (nest them for more), your own, or
-/// of dfdx's modules `Linear`, batch and layer norms, dropout, activations, global pools, `Residual`, `GeneralizedResidual`
-/// and `Repeated`.
+/// A module in which variational layers can be found: a layer, a tuple of up to six parts (nest them for more), your
+/// own, or of dfdx's modules `Linear`, batch and layer norms, dropout, activations, global pools, `Residual`,
+/// `GeneralizedResidual` and `Repeated`.
 ///
-/// A module of yours with layers inside hands the visit on to each of its fields that has any, both times, under the name
-/// that the field has in its `TensorCollection`. [`Trainer`](crate::Trainer), [`Elbo`](crate::Elbo) and
+/// A module of yours with layers inside hands the visit on to each of its fields that has any, both times, under the
+/// name that the field has in its `TensorCollection`. [`Trainer`](crate::Trainer), [`Elbo`](crate::Elbo) and
 /// [`predict`](crate::predict) refuse one that does not; they count layers by three tensors in a row called `weight`,
-/// `log_sigma2` (`log_alpha`, `unused`) and `bias`, names that no other three should have. `examples/custom_block.rs` is a
-/// whole one. A module without layers needs nothing:
+/// `log_sigma2` (`log_alpha`, `unused`) and `bias`, names that no other three should have. `examples/custom_block.rs`
+/// is a whole one. A module without layers needs nothing:
 ///
 /// ```
 /// # use sparsevd::prelude::*;
@@ -77,7 +77,8 @@ pub trait Network<E: Elem, D: Backend<E>> {
     /// known; nothing after it is checked then.
     ///
     /// # Shapes
-    /// Without the batch: `[features]`, or `[channels, height, width]`. `path` is the path of this part, `""` at the top.
+    /// Without the batch: `[features]`, or `[channels, height, width]`. `path` is the path of this part, `""` at the
+    /// top.
     ///
     /// # Errors
     /// [`Error::Shape`].
@@ -85,9 +86,9 @@ pub trait Network<E: Elem, D: Backend<E>> {
         Ok(None)
     }
 
-    /// Adds what the parts inside compute that have no parameters, activations and pools, for files: one of another network,
-    /// with other activations between the same layers, is refused. Nothing, by default; one with parts inside hands the call
-    /// on as it does [`visit`](Network::visit).
+    /// Adds what the parts inside compute that have no parameters, activations and pools, for files: one of another
+    /// network, with other activations between the same layers, is refused. Nothing, by default; one with parts inside
+    /// hands the call on as it does [`visit`](Network::visit).
     fn kinds(&self, _path: &str, _found: &mut Kinds) {}
 
     /// What this part computes at evaluation with the posterior means pruned at `threshold`, in plain numbers, for
@@ -152,8 +153,9 @@ pub trait Network<E: Elem, D: Backend<E>> {
         View::new(self, weights)
     }
 
-    /// Puts a batch of data on a tape, for `forward_mut`. Layers know it from then on, and do not compute its gradient: a
-    /// third of the products of a first dense layer. For a gradient in the data use dfdx's `x.leaky_trace()` instead.
+    /// Puts a batch of data on a tape, for `forward_mut`. In their next pass, layers that read it do not compute its
+    /// gradient, which is a third of the products of a first dense layer. For a gradient in the data use dfdx's
+    /// `x.leaky_trace()` instead.
     ///
     /// ```
     /// # use sparsevd::prelude::*;
@@ -181,8 +183,8 @@ pub trait Network<E: Elem, D: Backend<E>> {
 
     /// Gives all layers with a prior of this type the hyper-parameters of `prior`; returns how many there were.
     ///
-    /// Between epochs, too: a hyper-parameter that is learned in a way of your own is set so. Files say which one they were
-    /// written with, and are read only by a network that has been given the same: keep it beside them
+    /// Between epochs, too: a hyper-parameter that is learned in a way of your own is set so. Files say which one they
+    /// were written with, and are read only by a network that has been given the same: keep it beside them
     /// ([`save_posterior_with`](crate::save_posterior_with)).
     ///
     /// # Errors

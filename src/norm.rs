@@ -17,10 +17,11 @@ use crate::parts::{self, misfit};
 /// ```text
 /// y = scale (x - mean) / sqrt(variance + epsilon) + bias              channel by channel; epsilon = 1e-5
 /// ```
-/// Training takes mean and (biased) variance from the batch, over data and positions, and moves the running ones towards
-/// them by the momentum, a tenth (towards the unbiased variance); evaluation uses the running ones. Parameters, their names and their
-/// defaults are those of dfdx's `BatchNorm1D` and `BatchNorm2D`, which compose with our layers too, on one thread. A single
-/// number has no variance: a batch of one vector cannot be trained on.
+/// Training takes mean and (biased) variance from the batch, over data and positions, and moves the running ones
+/// towards them by the momentum, a tenth (towards the unbiased variance); evaluation uses the running ones. Parameters,
+/// their names and their defaults are those of dfdx's `BatchNorm1D` and `BatchNorm2D`, which compose with our layers
+/// too, on one thread. A batch whose moments are not finite leaves the running ones as they are. A batch of one vector
+/// has no variance: `forward_mut` panics, `try_forward_mut` gives dfdx's `WrongNumElements`; leave such a batch out.
 ///
 /// # Shapes
 /// `(batch, C)` or `(batch, C, height, width)`, unchanged.
@@ -111,7 +112,10 @@ impl<const C: usize, E: Elem, D: Backend<E>> Norm<C, E, D> {
             return Err(D::shape_error()); // a single number has no variance
         }
         let moved = |running: &Tensor<Rank1<C>, E, D>, to: fn(&Moments) -> f64| {
-            let step = |(old, m): (&E, &Moments)| E::of((1.0 - self.momentum) * old.f64() + self.momentum * to(m));
+            let step = |(old, m): (&E, &Moments)| {
+                let new = E::of((1.0 - self.momentum) * old.f64() + self.momentum * to(m));
+                if new.is_finite() { new } else { *old }
+            };
             let new: Vec<E> = running.as_vec().iter().zip(&moments).map(step).collect();
             tensor_of(running.device(), &new, *running.shape())
         };

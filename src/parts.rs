@@ -126,8 +126,8 @@ impl<N: Network<E, D>, const TIMES: usize, E: Elem, D: Backend<E>> Network<E, D>
     }
 }
 
-/// dfdx's own modules hold no layer of ours and cost no KL. Each says what it makes of a shape, or what it reads, and what
-/// it is, where its parameters do not.
+/// dfdx's own modules hold no layer of ours and cost no KL. Each says what it makes of a shape, or what it reads, and
+/// what it is, where its parameters do not.
 macro_rules! without_layers {
     ($($shape:expr, $kind:expr, $plain:expr => $([$($generic:tt)*] $module:ident $(<$($arg:ident),+>)?),+;)+) => { $($(
         impl<$($generic)* E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::$module $(<$($arg),+>)? {

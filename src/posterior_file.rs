@@ -26,12 +26,12 @@ pub struct PosteriorAbout {
     pub dfdx: String,
     /// The variational layers, each with its path.
     pub layers: Vec<(String, Description)>,
-    /// The parts that compute without parameters, activations and pools, each with its path; `None` in files from before they
-    /// were kept.
+    /// The parts that compute without parameters, activations and pools, each with its path; `None` in files from
+    /// before they were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<Kinds>,
-    /// The network's numbers that are not tensors, by name, such as `1.epsilon` and `1.momentum` of a batch norm; `None` in
-    /// files from before they were kept.
+    /// The network's numbers that are not tensors, by name, such as `1.epsilon` and `1.momentum` of a batch norm;
+    /// `None` in files from before they were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scalars: Option<BTreeMap<String, f64>>,
     /// What the caller added; `null` if nothing.
@@ -50,10 +50,10 @@ pub struct PosteriorAbout {
 /// | `1.log_noise` | ln s^2 of [`GaussianLikelihood`](crate::GaussianLikelihood) | `()` |
 /// | `1.running_mean`, `1.running_var` | the moments that its evaluation uses | `(channels)` |
 ///
-/// A part inside another is `0.2.weight`; a network that is one layer has `weight`. Numbers are as the network has them,
-/// `F32` or `F64`, row by row; weights are in the units of the network's inputs and outputs. The metadata `sparsevd` is JSON:
-/// format, version, a checksum, and as `about` what [`PosteriorAbout`] says: layers with priors and settings, activations and
-/// pools, and numbers that are not tensors, such as a norm's epsilon. In Python:
+/// A part inside another is `0.2.weight`; a network that is one layer has `weight`. Numbers are as the network has
+/// them, `F32` or `F64`, row by row; weights are in the units of the network's inputs and outputs. The metadata
+/// `sparsevd` is JSON: format, version, a checksum, and as `about` what [`PosteriorAbout`] says: layers with priors and
+/// settings, activations and pools, and numbers that are not tensors, such as a norm's epsilon. In Python:
 ///
 /// ```text
 /// import numpy
@@ -93,8 +93,8 @@ where
 /// The bytes of [`save_posterior_with`]'s file; the same for the same posterior and configuration.
 ///
 /// # Errors
-/// [`FileError::NotFinite`] and [`FileError::Range`] for numbers that could not be read again; [`FileError::Structure`] if
-/// `configuration` cannot be JSON; the device's.
+/// [`FileError::NotFinite`] and [`FileError::Range`] for numbers that could not be read again; [`FileError::Structure`]
+/// if `configuration` cannot be JSON; the device's.
 pub fn posterior_to_bytes<N, E: Elem, D: Backend<E>>(
     network: &N,
     configuration: &impl Serialize,
@@ -113,16 +113,16 @@ where
 
 /// Reads what [`save_posterior`] wrote into a network of the same layers: exactly, in the same precision.
 ///
-/// Numbers that are not tensors (a norm's epsilon and momentum, the rate of dfdx's dropout) become the file's; a file from
-/// before they were kept is read where the network has the defaults. How the layers train ([`Settings`](crate::Settings)) is
-/// left as it is, so that training can go on in another way; draws from the posterior look at it
-/// ([`SwitchOff::Weight`](crate::SwitchOff::Weight)).
+/// Numbers that are not tensors (a norm's epsilon and momentum, the rate of dfdx's dropout) become the file's; a file
+/// from before they were kept is read where the network has the defaults. How the layers train
+/// ([`Settings`](crate::Settings)) is left as it is, so that training can go on in another way; draws from the
+/// posterior look at it ([`SwitchOff::Weight`](crate::SwitchOff::Weight)).
 ///
 /// # Errors
-/// [`Error::File`], naming the file: [`FileError::Mismatch`] with every tensor that is missing, superfluous, or of another
-/// shape or precision, every layer of another posterior or prior, hyper-parameters included, and every other activation or
-/// pool; [`FileError::NotFinite`] for a NaN or an infinity; [`FileError::Range`] for a number that cannot be, such as a
-/// negative variance; those of [`Container::read`]. The network is then unchanged.
+/// [`Error::File`], naming the file: [`FileError::Mismatch`] with every tensor that is missing, superfluous, or of
+/// another shape or precision, every layer of another posterior or prior, hyper-parameters included, and every other
+/// activation or pool; [`FileError::NotFinite`] for a NaN or an infinity; [`FileError::Range`] for a number that cannot
+/// be, such as a negative variance; those of [`Container::read`]. The network is then unchanged.
 pub fn load_posterior<N, E: Elem, D: Backend<E>>(network: &mut N, path: impl AsRef<Path>) -> Result<(), Error>
 where
     N: Network<E, D> + TensorCollection<E, D>,
@@ -167,12 +167,14 @@ pub fn posterior_about(path: impl AsRef<Path>) -> Result<PosteriorAbout, Error> 
 /// has of `log_sigma2`, `log_alpha`, `log_noise`,
 /// `num_batches_tracked` and an optimiser's moments is passed over.
 ///
-/// A file of this library brings the epsilons of the norms along. PyTorch's state dict has none: its norms and this library's
-/// start with 1e-5, and where PyTorch's was built with another `eps`, set [`Norm::epsilon`](crate::Norm::epsilon) to it.
+/// A file of this library brings the epsilons of the norms along. PyTorch's state dict has none: its norms and this
+/// library's start with 1e-5, and where PyTorch's was built with another `eps`, set
+/// [`Norm::epsilon`](crate::Norm::epsilon) to it.
 ///
 /// # Errors
-/// [`Error::File`], naming the file: [`FileError::Mismatch`] with every tensor that only one side has, or in another shape
-/// or type; [`FileError::NotFinite`]; [`FileError::Range`] for a negative variance; [`FileError::NotSafetensors`]; [`FileError::Checksum`]. The network is then unchanged.
+/// [`Error::File`], naming the file: [`FileError::Mismatch`] with every tensor that only one side has, or in another
+/// shape or type; [`FileError::NotFinite`]; [`FileError::Range`] for a negative variance;
+/// [`FileError::NotSafetensors`]; [`FileError::Checksum`]. The network is then unchanged.
 pub fn load_means<N, E: Elem, D: Backend<E>>(network: &mut N, path: impl AsRef<Path>) -> Result<usize, Error>
 where
     N: Network<E, D> + TensorCollection<E, D>,

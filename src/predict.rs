@@ -12,8 +12,8 @@ use crate::network::Network;
 use crate::tensors;
 use crate::variational::Weights;
 
-/// A network that maps `I` numbers, or images of `I` channels, to `C` class scores, on a device: everything that training
-/// and evaluating one needs. Implemented by every module that can.
+/// A network that maps `I` numbers, or images of `I` channels, to `C` class scores, on a device: everything that
+/// training and evaluating one needs. Implemented by every module that can.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be trained as a classifier",
     note = "each part must read as many numbers as the one before it gives, and the last gives `(batch, classes)` scores",

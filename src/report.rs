@@ -110,9 +110,9 @@ impl Report {
 
     /// The page as HTML text.
     ///
-    /// It fits a screen of 360 pixels or more: figures of [`plots`](crate::plots) are in it at both of their widths, and wide
-    /// tables scroll. Everything but the figures is escaped, and the page forbids itself (by a content security policy) to load or to run
-    /// anything.
+    /// It fits a screen of 360 pixels or more: figures of [`plots`](crate::plots) are in it at both of their widths,
+    /// and wide tables scroll. Everything but the figures is escaped, and the page forbids itself (by a content
+    /// security policy) to load or to run anything.
     ///
     /// # Errors
     /// [`ReportError::Figure`] when a figure is not SVG.
@@ -134,8 +134,8 @@ impl Report {
 
     /// Writes the page to one file, making its folder where needed.
     ///
-    /// The text goes to a new file beside it, which then takes the name: a reader never sees half a page, and when writing
-    /// fails, an older page stays.
+    /// The text goes to a new file beside it, which then takes the name: a reader never sees half a page, and when
+    /// writing fails, an older page stays.
     ///
     /// # Errors
     /// [`ReportError::Figure`] or [`ReportError::Write`].

@@ -53,8 +53,8 @@ pub(crate) fn to_file<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network
     Ok(scalars.into_iter().map(|scalar| (scalar.name, scalar.value)).collect())
 }
 
-/// What a file has for each of the scalars `here`, ready to be [written](write). Files did not always hold scalars: where
-/// there is none, it stays as it is, if that is the default. What does not fit goes to `problems`.
+/// What a file has for each of the scalars `here`, ready to be [written](write). Files did not always hold scalars:
+/// where there is none, it stays as it is, if that is the default. What does not fit goes to `problems`.
 ///
 /// # Errors
 /// [`FileError::NotFinite`] and [`FileError::Range`] for one that cannot be.

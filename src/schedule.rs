@@ -55,19 +55,20 @@ impl Schedule {
     }
 }
 
-/// The part of a training over which the KL weight rises from 0, linearly. Epochs count from 0, and each has one weight: 0 at
-/// the first of the two and before, the full one from the second on.
+/// The part of a training over which the KL weight rises from 0, linearly. Epochs count from 0, and each has one
+/// weight: 0 at the first of the two and before, the full one from the second on.
 ///
 /// Without a warm-up the KL outweighs the likelihood while the network has learned nothing, and prunes all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarmUp {
-    /// From the first to the second share of the epochs.
+    /// From the first to the second share of the epochs; a training run of one epoch has the whole KL.
     Share(f64, f64),
-    /// From the first to the second epoch.
-    Epochs(f64, f64),
     /// The whole KL from the start.
     Off,
+    /// From the first to the second epoch; in files a plain pair.
+    #[serde(untagged)]
+    Epochs(f64, f64),
 }
 
 /// From a twentieth to a half of the epochs, as in this library's experiments.
@@ -81,6 +82,7 @@ impl WarmUp {
     /// The two epochs, in a training of so many.
     pub fn between(&self, epochs: usize) -> (f64, f64) {
         match *self {
+            WarmUp::Share(..) if epochs < 2 => (0.0, 0.0), // there is no second epoch to rise to
             WarmUp::Share(from, to) => (from * epochs as f64, to * epochs as f64),
             WarmUp::Epochs(from, to) => (from, to),
             WarmUp::Off => (0.0, 0.0),
@@ -91,6 +93,16 @@ impl WarmUp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn warm_ups_are_read_as_they_are_written() {
+        let read = |text: &str| serde_json::from_str::<WarmUp>(text).unwrap();
+        for warm_up in [WarmUp::Share(0.05, 0.5), WarmUp::Epochs(2.0, 20.0), WarmUp::Off] {
+            assert_eq!(read(&serde_json::to_string(&warm_up).unwrap()), warm_up);
+        }
+        assert_eq!(read("[2.0, 20.0]"), WarmUp::Epochs(2.0, 20.0), "the only form of older files");
+        assert_eq!([1, 2].map(|epochs| WarmUp::Share(0.5, 1.0).between(epochs)), [(0.0, 0.0), (1.0, 2.0)]);
+    }
 
     #[test]
     fn factors() {

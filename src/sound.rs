@@ -7,8 +7,8 @@ use crate::network::Network;
 use crate::parts::within;
 use crate::tensors::finite;
 
-/// Refuses tensors of which a number cannot be what its tensor stands for: one that is not finite; a negative variance, of
-/// a norm or in Adam; a log-variance whose variance is beyond the network's precision.
+/// Refuses tensors of which a number cannot be what its tensor stands for: one that is not finite; a negative variance,
+/// of a norm or in Adam; a log-variance whose variance is beyond the network's precision.
 pub(crate) fn tensors<E: Elem, D: Backend<E>>(
     network: &impl Network<E, D>,
     tensors: &[(&str, &[E])],

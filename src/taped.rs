@@ -142,8 +142,8 @@ impl<E: Elem, D: Backend<E>, T: Tape<E, D>> Real for Node<E, D, T> {
     fn ln(self) -> Self {
         self.record(|x| x.try_ln())
     }
-    /// `ln u + (x - (u - 1)) / u` with `u = 1 + x` gives back what the sum rounded off: nothing below -1/2 and above 1e30, where
-    /// it would come to `0 / 0` and `inf - inf` at the ends.
+    /// `ln u + (x - (u - 1)) / u` with `u = 1 + x` gives back what the sum rounded off: nothing below -1/2 and above
+    /// 1e30, where it would come to `0 / 0` and `inf - inf` at the ends.
     fn ln_1p(self) -> Self {
         let held = self.clone().record(|x| x.try_clamp(-0.5, 1e30));
         let u = held.clone().shift(1.0);
@@ -153,8 +153,8 @@ impl<E: Elem, D: Backend<E>, T: Tape<E, D>> Real for Node<E, D, T> {
     fn sigmoid(self) -> Self {
         self.record(|x| x.try_sigmoid())
     }
-    /// `x/2 + |x|/2 + ln(1 + e^-|x|)`: unlike `max(x, 0)` it has the slope 1/2 at 0. Held above -1e30, where it is 0, so that
-    /// `-inf` does not meet `inf`.
+    /// `x/2 + |x|/2 + ln(1 + e^-|x|)`: unlike `max(x, 0)` it has the slope 1/2 at 0. Held above -1e30, where it is 0,
+    /// so that `-inf` does not meet `inf`.
     fn softplus(self) -> Self {
         let x = self.at_least(-1e30);
         let size = x.clone().abs();

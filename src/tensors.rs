@@ -88,8 +88,8 @@ pub(crate) fn names_of<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     names(network, Some(ids))
 }
 
-/// Whether `visit` comes to each of the layers once, as far as the names of their tensors tell which there are: one that it
-/// passes over would be trained without its KL.
+/// Whether `visit` comes to each of the layers once, as far as the names of their tensors tell which there are: one
+/// that it passes over would be trained without its KL.
 ///
 /// # Errors
 /// [`Error::Input`].

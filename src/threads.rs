@@ -7,9 +7,10 @@ use crate::error::{Error, setting};
 /// Runs `f` with the kernels on this many threads; 0 stands for all that the machine has, or as many as
 /// `RAYON_NUM_THREADS` says.
 ///
-/// Around a training on the CPU it pays even with 0: `f` then runs on one of the threads that the kernels use, which spares
-/// two changes of thread for each of a step's many parallel loops (15 % of a LeNet-300-100 step on 2 cores). Results do not
-/// depend on the number of threads. On a GPU it is of no use, and does not compile: dfdx's device stays on its thread.
+/// Around a training on the CPU it pays even with 0: `f` then runs on one of the threads that the kernels use, which
+/// spares two changes of thread for each of a step's many parallel loops (15 % of a LeNet-300-100 step on 2 cores).
+/// Results do not depend on the number of threads. On a GPU it is of no use, and does not compile: dfdx's device stays
+/// on its thread.
 ///
 /// ```
 /// use sparsevd::prelude::*;

@@ -14,26 +14,26 @@ use crate::predict::{Classifier, fits};
 use crate::schedule::{Schedule, WarmUp};
 use crate::training::{Training, norm_of_one};
 
-/// Trains a classifier with Adam on the negative ELBO, in shuffled mini-batches. The defaults are the recipe of this library's
-/// experiments: 100 epochs in batches of 100 at 1e-3, which falls to zero over the second half, while the KL weight rises to
-/// 1 over the first ([`WarmUp`]).
+/// Trains a classifier with Adam on the negative ELBO, in shuffled mini-batches. The defaults are the recipe of this
+/// library's experiments: 100 epochs in batches of 100 at 1e-3, which falls to zero over the second half, while the KL
+/// weight rises to 1 over the first ([`WarmUp`]).
 ///
-/// The same seed and network give the same result, whatever the number of threads; [`on_threads`](crate::on_threads) chooses
-/// it, and makes training of small networks faster.
+/// The same seed and network give the same result, whatever the number of threads; [`on_threads`](crate::on_threads)
+/// chooses it, and makes training of small networks faster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trainer {
     /// Passes over the data.
     pub epochs: usize,
-    /// Data in a mini-batch; what does not fill the last one waits for the next epoch's shuffle.
+    /// Examples in a mini-batch; what does not fill the last one waits for the next epoch's shuffle.
     pub batch: usize,
     /// Adam's learning rate.
     pub learning_rate: f64,
-    /// How it changes.
+    /// The change of the learning rate over the epochs.
     pub schedule: Schedule,
     /// The KL weight after the warm-up.
     pub beta: f64,
-    /// How the KL weight rises from 0.
+    /// The rise of the KL weight from 0.
     pub warm_up: WarmUp,
     /// How images are shifted, warped and mirrored, anew each time they are seen; not at all by default.
     pub augment: Augment,
@@ -64,8 +64,8 @@ impl Trainer {
     /// clone of the device is the same device, another `Cpu::seed_from_u64` is not.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a setting out of range; [`Error::Input`] or [`Error::Shape`] for data the network cannot take;
-    /// [`Error::NotFinite`] as soon as the objective is NaN or infinite, naming layer, epoch and step.
+    /// [`Error::Setting`] for a setting out of range; [`Error::Input`] or [`Error::Shape`] for data the network cannot
+    /// take; [`Error::NotFinite`] as soon as the objective is NaN or infinite, naming layer, epoch and step.
     pub fn fit<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
         &self,
         network: &mut N,
@@ -77,9 +77,9 @@ impl Trainer {
         self.fit_with(network, data, |_, _| ControlFlow::Continue(()))
     }
 
-    /// As [`fit`](Trainer::fit), calling `after_epoch` with the network and what the epoch came to; it may evaluate, add
-    /// to the record, or stop the training. Meanwhile the device's cache is on, so that each step reuses the memory of the
-    /// last; afterwards it is off and empty. What goes wrong inside has to be carried out:
+    /// As [`fit`](Trainer::fit), calling `after_epoch` with the network and what the epoch came to; it may evaluate,
+    /// add to the record, or stop the training. Meanwhile the device's cache is on, so that each step reuses the memory
+    /// of the last; afterwards it is off and empty. What goes wrong inside has to be carried out:
     ///
     /// ```
     /// use sparsevd::prelude::*;
@@ -114,9 +114,9 @@ impl Trainer {
         self.train(network, data, None, after_epoch)
     }
 
-    /// As [`fit_with`](Trainer::fit_with), writing [`Checkpoints`], from which a training that was stopped or killed goes on
-    /// to exactly the numbers that it would have come to. `after_epoch` may be called again for an epoch whose end was
-    /// after the last checkpoint. A training that is over already gives its network and history back.
+    /// As [`fit_with`](Trainer::fit_with), writing [`Checkpoints`], from which a training that was stopped or killed
+    /// goes on to exactly the numbers that it would have come to. `after_epoch` may be called again for an epoch whose
+    /// end was after the last checkpoint. A training that is over already gives its network and history back.
     ///
     /// ```
     /// use sparsevd::prelude::*;
@@ -134,10 +134,10 @@ impl Trainer {
     /// ```
     ///
     /// # Errors
-    /// As [`fit`](Trainer::fit); [`Error::File`] with [`FileError::Mismatch`](crate::FileError::Mismatch) naming all that
-    /// differs where the checkpoint is of other settings, another network or other data, or with what is wrong with the file;
-    /// the network is then unchanged. [`Error::Checkpoint`] if none can be written; the
-    /// last one of this training is then still there. Without `resume` a file of an earlier training is deleted at the start.
+    /// As [`fit`](Trainer::fit); [`Error::File`] with [`FileError::Mismatch`](crate::FileError::Mismatch) naming all
+    /// that differs where the checkpoint is of other settings, another network or other data, or with what is wrong
+    /// with the file; the network is then unchanged. [`Error::Checkpoint`] if none can be written; the last one of this
+    /// training is then still there. Without `resume` a file of an earlier training is deleted at the start.
     pub fn fit_resumable<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
         &self,
         network: &mut N,

@@ -18,7 +18,6 @@ use crate::checkpoint::{self, Checkpoints, Fingerprint, Keeper, LastCheckpoint, 
 use crate::data::{Dataset, Layout};
 use crate::elbo::Elbo;
 use crate::error::Error;
-use crate::finite;
 use crate::history::{Epoch, History, Warning};
 use crate::likelihood::categorical;
 use crate::network::Network;
@@ -119,8 +118,6 @@ impl<'a, E: Elem, D: Backend<E>, L: Layout> Training<'a, E, D, L> {
             if self.steps(network)?.is_break() {
                 stopped = true;
             } else {
-                let Progress { epoch, step, .. } = self.progress;
-                finite::weights(network).map_err(|error| self.failed(error, epoch, step))?;
                 let mut record = self.record(network)?;
                 stopped = after_epoch(network, &mut record).is_break() || self.is_stopped();
                 self.show(&record);
@@ -130,8 +127,8 @@ impl<'a, E: Elem, D: Backend<E>, L: Layout> Training<'a, E, D, L> {
                 self.save(network)?;
             }
         }
-        if let Some(warning) = self.progress.history.warning() {
-            self.bar.println(format!("warning: {warning}"));
+        if let Some(warning) = self.progress.history.warning().filter(|_| self.trainer.progress) {
+            self.bar.suspend(|| eprintln!("warning: {warning}"));
         }
         self.bar.finish_and_clear();
         Ok(self.history())

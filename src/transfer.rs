@@ -9,9 +9,9 @@ use crate::error::Error;
 use crate::scalars::{self, Scalar};
 use crate::tensors::{self, Named};
 
-/// Copies the weights and biases of one network into another of the same shape, and what its norms compute with, running
-/// moments and epsilon included: from a deterministic network into a variational one (its means), or the reverse. Returns how many
-/// tensors were copied.
+/// Copies the weights and biases of one network into another of the same shape, and what its norms compute with,
+/// running moments and epsilon included: from a deterministic network into a variational one (its means), or the
+/// reverse. Returns how many tensors were copied.
 ///
 /// Tensors are matched by name, `"0.weight"` to `"0.weight"`, which dfdx's `Linear` and this library's layers share.
 /// Means are `weight` and `bias` of any part, and what norms have; another name in a module of yours is passed over.

@@ -20,8 +20,8 @@ pub enum Weights {
     /// The posterior means, with those whose log alpha reaches this threshold set to zero.
     Pruned(f64),
     /// One draw from the posterior, the same for this seed. A layer with binary dropout draws one mask over its inputs,
-    /// over the channels of a convolution. Means that a trained-in threshold switches off are drawn around all the same,
-    /// unless whole weights are ([`SwitchOff::Weight`]).
+    /// over the channels of a convolution. Means that a trained-in threshold switches off are drawn around all the
+    /// same, unless whole weights are ([`SwitchOff::Weight`]).
     Sample(u64),
 }
 
@@ -38,9 +38,9 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     fn theta(&self) -> Vec<f64>;
     /// log alpha of every weight, in the same order.
     fn log_alpha(&self) -> Vec<f64>;
-    /// Which weights pruning at this threshold on log alpha keeps, in the same order: those with log alpha below it and a
-    /// mean that is not zero. Where the spread is not trained (binary and Gaussian dropout, an ordinary layer) log alpha says
-    /// nothing about single weights, and the mean alone decides.
+    /// Which weights pruning at this threshold on log alpha keeps, in the same order: those with log alpha below it and
+    /// a mean that is not zero. Where the spread is not trained (binary and Gaussian dropout, an ordinary layer) log
+    /// alpha says nothing about single weights, and the mean alone decides.
     fn kept(&self, threshold: f64) -> Vec<bool>;
     /// Chooses the weights of `forward`, for a [`View`](crate::View).
     #[doc(hidden)]
@@ -67,8 +67,8 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     fn settings(&mut self) -> &mut Settings;
     /// The prior, to be downcast.
     fn prior(&mut self) -> &mut dyn std::any::Any;
-    /// The prior's learned scales, as they are now: one for each output (of [`Shared::PerOutput`]), each input of all groups
-    /// ([`Shared::PerInput`]), or one ([`Shared::PerLayer`]); empty where none is learned.
+    /// The prior's learned scales, as they are now: one for each output (of [`Shared::PerOutput`]), each input of all
+    /// groups ([`Shared::PerInput`]), or one ([`Shared::PerLayer`]); empty where none is learned.
     ///
     /// ```
     /// # use sparsevd::prelude::*;
@@ -84,8 +84,8 @@ pub trait VariationalLayer<E: Elem, D: Backend<E>> {
     fn posterior(&mut self) -> &mut dyn std::any::Any;
     /// The first parameter that holds a NaN or an infinity, with it.
     fn not_finite(&self) -> Option<(&'static str, f64)>;
-    /// The first weight whose variance would be beyond the layer's precision, if its parameters were those of `of`, by the
-    /// names of their fields: the field of its spread, where it is there, and its value.
+    /// The first weight whose variance would be beyond the layer's precision, if its parameters were those of `of`, by
+    /// the names of their fields: the field of its spread, where it is there, and its value.
     #[doc(hidden)]
     fn unbounded<'a>(&self, of: &dyn Fn(&str) -> Option<&'a [E]>) -> Option<(&'static str, usize, f64)>
     where
@@ -219,7 +219,8 @@ impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> VariationalLayer<E,
 }
 
 impl<M: Map, Q: Posterior, P: Prior, E: Elem, D: Backend<E>> Layer<M, Q, P, E, D> {
-    /// Whether pruning at this threshold removes a weight. A spread that is not trained says nothing about single weights.
+    /// Whether pruning at this threshold removes a weight. A spread that is not trained says nothing about single
+    /// weights.
     pub(crate) fn prunes(&self, q: &Normal<f64>, threshold: f64) -> bool {
         q.mean == 0.0 || Q::TRAINED && q.log_alpha() >= threshold
     }

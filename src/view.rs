@@ -12,7 +12,7 @@ use crate::variational::Weights;
 ///
 /// It borrows the network, so the weights cannot go stale: there is no training while it lives, and once it is dropped
 /// `forward` computes with the posterior means. A clone of the network inside computes with the means, too.
-#[must_use = "`forward` computes with the chosen weights only through this view"]
+#[must_use = "the chosen weights hold only for `forward` through this view"]
 pub struct View<'a, N: Network<E, D>, E: Elem, D: Backend<E>> {
     network: &'a mut N,
     device: PhantomData<(E, D)>,

@@ -58,8 +58,8 @@ type Conv<const I: usize, const O: usize, const K: usize, const S: usize, const 
     Variational<Conv2dMap<I, O, K, S, P, D>, Additive, LogUniform>;
 type Grouped = Variational<Conv2dMap<8, 6, 3, 1, 1, 1, 2, 4, false>, Additive, LogUniform>;
 
-/// Everything a part can be: padding, stride, dilation, groups, batch norm before and after an activation and on vectors,
-/// pools before and after activations, with and without borders.
+/// Everything a part can be: padding, stride, dilation, groups, batch norm before and after an activation and on
+/// vectors, pools before and after activations, with and without borders.
 type Odd = (
     (Conv<2, 8, 3, 2, 1, 1>, BatchNorm<8>, ReLU, Grouped, BatchNorm<6>),
     (MaxPool2d<3, 2, 1>, ReLU, BatchNorm<6>, Conv<6, 5, 2, 1, 0, 2>),
@@ -128,8 +128,8 @@ proptest! {
 }
 
 proptest! {
-    /// No weight moves by more than sigma, and 1 / sigma^2 is the mean of 1 / sigma_i^2: so the sum of `(d_i / sigma_i)^2` is no
-    /// more than the number of weights. On average it is a third of it.
+    /// No weight moves by more than sigma, and 1 / sigma^2 is the mean of 1 / sigma_i^2: so the sum of
+    /// `(d_i / sigma_i)^2` is no more than the number of weights. On average it is a third of it.
     #[test]
     fn rounding_is_within_the_posterior(log_sigma2 in vec(-12.0_f32..0.0, 16), theta in vec(-1.0..1.0, 16)) {
         let mut net = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<4, 4>, f32>();

@@ -1,4 +1,5 @@
-//! Convolutions: against direct loops, against PyTorch, against finite differences; and the moments of what they sample.
+//! Convolutions: against direct loops, against PyTorch, against finite differences; and the moments of what they
+//! sample.
 
 use proptest::prelude::*;
 use sparsevd::prelude::*;

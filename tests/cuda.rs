@@ -1,5 +1,5 @@
-//! The whole path on a CUDA device, as far as the compiler sees it: `cargo check --tests --features cuda-check` needs no
-//! toolkit. Nothing here is run.
+//! The whole path on a CUDA device, as far as the compiler sees it: `cargo check --tests --features cuda-check` needs
+//! no toolkit. Nothing here is run.
 #![cfg(feature = "cuda")]
 
 use std::ops::ControlFlow;

@@ -38,8 +38,8 @@ where
 /// 1e-10 is 5e5 roundings. In `f32` both paths are held against `f64`: the exponent of `e^x` at |x| <= 25 is rounded
 /// by up to 1e-6, which a formula passes on; 1e-4 leaves room for what the terms of a quadrature cancel.
 ///
-/// A gradient by theta can be a difference of terms as large as `1 / |theta|` (with alpha fixed, the log-uniform KL does
-/// not depend on theta), so that is the unit it is measured in. A shared spread has a unit for every weight.
+/// A gradient by theta can be a difference of terms as large as `1 / |theta|` (with alpha fixed, the log-uniform KL
+/// does not depend on theta), so that is the unit it is measured in. A shared spread has a unit for every weight.
 fn agree<M: Map, Q: Posterior, P: Prior>(prior: &P, p: &Parameters) {
     let weights = M::grid().len();
     let compare = |path: &str, a: &Kl, b: &Kl, tolerance: f64| {
@@ -63,7 +63,8 @@ struct Parameters {
     log_alpha: Vec<f64>,
 }
 
-/// Means of either sign from 1e-3 to 3, and one that is exactly zero. All are `f32` numbers, so both precisions mean the same.
+/// Means of either sign from 1e-3 to 3, and one that is exactly zero. All are `f32` numbers, so both precisions mean
+/// the same.
 fn parameters(n: usize) -> impl Strategy<Value = Parameters> {
     let single = |x: f64| f64::from(x as f32);
     let mean = (-3.0..0.5, prop::bool::ANY).prop_map(|(p, sign)| 10_f64.powf(p) * if sign { -1.0 } else { 1.0 });
@@ -108,8 +109,8 @@ fn some_priors<Q: Posterior>(p: &Parameters) {
     }
 }
 
-/// Channels of different groups are different inputs: where each output reads a channel of its own, a scale per input is one
-/// per output.
+/// Channels of different groups are different inputs: where each output reads a channel of its own, a scale per input
+/// is one per output.
 #[test]
 fn a_scale_per_input_is_one_for_each_channel_of_each_group() {
     type Depthwise = Conv2dMap<3, 3, 3, 1, 1, 1, 3, 1>;

@@ -68,8 +68,8 @@ fn agree<const I: usize, const O: usize, const BIAS: bool, Q: Posterior>(case: &
     compare("composed f32", &pass::<I, O, BIAS, Q, f32>(case, true), 3e-5);
 }
 
-/// Spreads from -6 to 3, so that a threshold of 0.1 on log alpha keeps some means and switches others off, and one of -5
-/// keeps few.
+/// Spreads from -6 to 3, so that a threshold of 0.1 on log alpha keeps some means and switches others off, and one of
+/// -5 keeps few.
 fn cases(inputs: usize, outputs: usize) -> impl Strategy<Value = Case> {
     let vec =
         |low: f64, high: f64, n: usize| prop::collection::vec((low..high).prop_map(|x: f64| f64::from(x as f32)), n);

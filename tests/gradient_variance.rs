@@ -30,10 +30,10 @@ fn means<Q: Posterior, P: Prior + Default>(estimator: Estimator) -> [f64; 4] {
     [of[0].theta.mean, spread(0), of[1].theta.mean, spread(1)]
 }
 
-/// 100 passes: each variance is known to sqrt(2 / 99) = 14 % or better. The factors found are, for theta and the spread of
-/// either layer, 6, 78, 1.0 and 10 from local reparameterisation to Flipout, and 2.7, 2.8, 3.2 and 2.3 from there to weight
-/// sampling. Theta of the last layer sees the noise of each datum only through its own output, so that for it Flipout is
-/// as good as local reparameterisation.
+/// 100 passes: each variance is known to sqrt(2 / 99) = 14 % or better. The factors found are, for theta and the spread
+/// of either layer, 6, 78, 1.0 and 10 from local reparameterisation to Flipout, and 2.7, 2.8, 3.2 and 2.3 from there to
+/// weight sampling. Theta of the last layer sees the noise of each datum only through its own output, so that for it
+/// Flipout is as good as local reparameterisation.
 #[test]
 fn local_reparameterisation_beats_flipout_beats_weight_sampling() {
     let local = means::<Additive, LogUniform>(Estimator::LocalReparameterisation);
@@ -52,9 +52,9 @@ fn without_noise_there_is_no_variance() {
     }
 }
 
-/// `y_o = theta_o x + sigma_o |x| eps_o` summed over three outputs: the gradient of theta is `x`, without noise, that of
-/// log sigma^2 is `sigma_o |x| eps_o / 2`, of variance `sigma_o^2 x^2 / 4`. Over 4,000 passes each of the three is known to
-/// sqrt(2 / 3999) = 2.2 %, and no weighted mean of them is worse: 4.5 standard errors are 10 %.
+/// `y_o = theta_o x + sigma_o |x| eps_o` summed over three outputs: the gradient of theta is `x`, without noise, that
+/// of log sigma^2 is `sigma_o |x| eps_o / 2`, of variance `sigma_o^2 x^2 / 4`. Over 4,000 passes each of the three is
+/// known to sqrt(2 / 3999) = 2.2 %, and no weighted mean of them is worse: 4.5 standard errors are 10 %.
 #[test]
 fn a_variance_that_is_known_is_found() {
     let mut net = Cpu::seed_from_u64(1).build_module::<SparseVdLinear<1, 3>, f64>();

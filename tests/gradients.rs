@@ -52,7 +52,8 @@ fn of_parameters<Q: Posterior, P: Prior + Default>(
     [first.concat(), second.concat()].concat()
 }
 
-/// Central differences with h = 1e-5 err by h^2 f'''/6 ~ 1e-10 and by the rounding 1e-16/h ~ 1e-11: 1e-7 of the largest.
+/// Central differences with h = 1e-5 err by h^2 f'''/6 ~ 1e-10 and by the rounding 1e-16/h ~ 1e-11: 1e-7 of the
+/// largest.
 fn hold<Q: Posterior, P: Prior + Default>(settings: Settings, prior: P) {
     let (mut net, mut x) = setting::<Q, P>(settings, prior);
     let mut gradients = objective(&mut net, x.leaky_trace()).backward();

@@ -116,8 +116,9 @@ fn objective<S: Shape>(steps: &mut [Step<S>], x: &Off<S>) -> On<Rank0> {
     })
 }
 
-/// Compares the derivative along a random direction of each tensor. Differences err by the rounding, 1e-16 / step, and by
-/// the curvature, step^2, which behind a batch norm of nearly equal numbers is large: one of three steps has to agree.
+/// Compares the derivative along a random direction of each tensor. Differences err by the rounding, 1e-16 / step, and
+/// by the curvature, step^2, which behind a batch norm of nearly equal numbers is large: one of three steps has to
+/// agree.
 fn is_right<S: Shape>(graph: u64, mut steps: Vec<Step<S>>, x: &Off<S>, random: &mut StdRng) {
     let gradients = objective(&mut steps, x).backward();
     for i in 0..steps.len() {
@@ -212,6 +213,29 @@ fn of_images() {
         let mut random = StdRng::seed_from_u64(seed);
         let steps = graph(&mut random, pictures);
         is_right(seed, steps, &Cpu::seed_from_u64(seed).sample_normal_like(&(3, Const, 4, 5)), &mut random);
+    }
+}
+
+/// What one pass is told of its data does not hold for the next.
+#[test]
+fn data_can_be_asked_for_their_gradient_later() {
+    let mut layer = Cpu::seed_from_u64(1).build_module::<SparseVdLinear<4, 3>, f64>();
+    let x: Off<(usize, Const<4>)> = Cpu::seed_from_u64(2).sample_normal_like(&(5, Const));
+    let input = layer.input(x.clone());
+    layer.forward_mut(input);
+    let mut loss = |x: &Off<(usize, Const<4>)>| {
+        layer.seed_noise(3);
+        layer.forward_mut(x.leaky_trace()).square().sum::<Rank0, _>()
+    };
+    let found = loss(&x).backward().get(&x).as_vec();
+    for (i, found) in found.iter().enumerate() {
+        let mut at = |step: f64| {
+            let mut numbers = x.as_vec();
+            numbers[i] += step;
+            loss(&Cpu::default().tensor_from_vec(numbers, *x.shape())).array()
+        };
+        let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
+        assert!((found - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{i}: {found}, not {expected}");
     }
 }
 

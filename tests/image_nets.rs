@@ -1,4 +1,5 @@
-//! Convolutional networks as a whole: they train, compose with dfdx's own modules, and name the layer that does not fit.
+//! Convolutional networks as a whole: they train, compose with dfdx's own modules, and name the layer that does not
+//! fit.
 
 use dfdx::nn::modules::{AvgPoolGlobal as Mean, ReLU as Relu};
 use sparsevd::data::{Augment, DataError, Images};

@@ -207,7 +207,8 @@ fn parameters_that_are_not_contiguous_are_overwritten_in_order() {
     }
 }
 
-/// A module whose `visit` comes to its layer as often as it is told, but whose `visit_mut` does not: pruning would pass it by.
+/// A module whose `visit` comes to its layer as often as it is told, but whose `visit_mut` does not: pruning would pass
+/// it by.
 mod forgetful {
     use super::*;
     use dfdx::nn::{Module, ModuleMut};

@@ -142,9 +142,9 @@ fn flipout_has_the_moments_of_the_posterior_and_uncorrelated_data() {
     assert!(mean_off(&product(first, second)) > 3.0 * ERRORS);
 }
 
-/// A convolution from 2 channels to 2, with a 2 x 2 kernel, on a 3 x 3 image: 2 x 4 outputs. Signs do not differ within a
-/// channel, so that positions `p` and `q` are as correlated as the pixels that they read make them under one draw of the
-/// weights, `Cov(y_p, y_q) = sum_i v_i x_pi x_qi`; and different data are uncorrelated.
+/// A convolution from 2 channels to 2, with a 2 x 2 kernel, on a 3 x 3 image: 2 x 4 outputs. Signs do not differ within
+/// a channel, so that positions `p` and `q` are as correlated as the pixels that they read make them under one draw of
+/// the weights, `Cov(y_p, y_q) = sum_i v_i x_pi x_qi`; and different data are uncorrelated.
 #[test]
 fn flipout_of_a_convolution_flips_whole_channels() {
     type Conv = Variational<Conv2dMap<2, 2, 2>, Additive, Flat>;
@@ -197,8 +197,8 @@ fn posterior_samples_have_the_moments_of_the_posterior() {
     hold::<Bernoulli>(alpha_is_one());
 }
 
-/// Four channels in two groups, each with a coin of its own: each is on in half of the draws, each two in a quarter, where
-/// 20,000 draws have a standard error of 0.0035 or less.
+/// Four channels in two groups, each with a coin of its own: each is on in half of the draws, each two in a quarter,
+/// where 20,000 draws have a standard error of 0.0035 or less.
 #[test]
 fn dropout_tosses_a_coin_for_each_channel_of_each_group() {
     type Grouped = Variational<Conv2dMap<4, 6, 1, 1, 0, 1, 2, 2, false>, Bernoulli, Flat>;
@@ -220,7 +220,8 @@ fn dropout_tosses_a_coin_for_each_channel_of_each_group() {
     }
 }
 
-/// Noise of one pass and of the next, at any shift: 1,000 numbers, so a correlation of 4.5 / sqrt(1000) = 0.14 is chance.
+/// Noise of one pass and of the next, at any shift: 1,000 numbers, so a correlation of 4.5 / sqrt(1000) = 0.14 is
+/// chance.
 #[test]
 fn noise_is_independent_between_outputs_rows_and_passes() {
     let mut layer = layer::<Additive>(14);

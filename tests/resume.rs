@@ -55,8 +55,8 @@ fn timeless(mut history: History) -> History {
     history
 }
 
-/// Stops after `steps` steps, one session for each, and every session with a network of its own; then goes on to the end.
-/// Also goes on from the checkpoint that a killed training leaves, some steps before its end.
+/// Stops after `steps` steps, one session for each, and every session with a network of its own; then goes on to the
+/// end. Also goes on from the checkpoint that a killed training leaves, some steps before its end.
 fn the_same<N, const I: usize, E: Elem, L: Layout>(build: fn(u64) -> N, data: &Dataset<L>, trainer: &Trainer)
 where
     Cpu: Backend<E>,
@@ -243,7 +243,9 @@ fn all_that_differs_is_named_and_nothing_changed() {
     }
     let mut double = Cpu::seed_from_u64(1).build_module::<Dense, f64>();
     let problems = mismatches(trainer().checkpoint_from_bytes(&mut double, &digits(), &bytes));
+    let (advice, problems) = problems.split_last().unwrap();
     assert!(problems.iter().all(|problem| problem.contains("F32, not F64")), "{problems:?}");
+    assert!(advice.contains("to_dtype"), "{advice}");
 }
 
 /// The file must be sound beyond its checksum, which a file from elsewhere need not have.

@@ -106,11 +106,9 @@ fn a_diverging_training_says_where() {
     let result = trainer().fit(&mut net, &few());
     let Err(Error::NotFinite { what, place, at: Some((0, 0)), .. }) = result else { panic!("{result:?}") };
     assert_eq!((what.as_str(), place.as_str()), ("log_sigma2", "layer 2"));
-    // The last step of all is looked at, too: an infinite rate in single precision.
-    let data = few();
-    let last = Trainer { learning_rate: 1e39, epochs: 1, batch: data.len(), ..trainer() };
-    let result = last.fit(&mut self::net(), &data);
-    let Err(Error::NotFinite { at: Some((0, 1)), .. }) = result else { panic!("{result:?}") };
+    // Infinite in single precision.
+    let result = Trainer { learning_rate: 1e39, ..trainer() }.fit(&mut self::net(), &few());
+    let Err(Error::Setting { name: "learning_rate", .. }) = result else { panic!("{result:?}") };
     // The parts are finite, what they add up to is not.
     let result = Trainer { beta: 1e300, warm_up: WarmUp::Off, ..trainer() }.fit(&mut self::net(), &few());
     let Err(Error::NotFinite { what, at: Some((0, 0)), .. }) = result else { panic!("{result:?}") };
@@ -344,17 +342,21 @@ fn batches_of_one_are_refused_by_a_batch_norm() {
 #[test]
 fn a_loop_of_ones_own_stops_at_nan() {
     let dev = Cpu::seed_from_u64(1);
-    let mut net = dev.build_module::<SparseVdLinear<3, 2>, f32>();
+    type Net = (BatchNorm<3>, SparseVdLinear<3, 2>);
+    type Built = <Net as BuildOnDevice<Cpu, f32>>::Built;
+    let mut net = dev.build_module::<Net, f32>();
     let (mut adam, elbo) = (Adam::new(0.1), Elbo::new(10).unwrap());
-    let step = |net: &mut _, adam: &mut Adam<f32, Cpu>, x: [[f32; 3]; 2]| -> Result<(), Error> {
+    let step = |net: &mut Built, adam: &mut Adam<f32, Cpu>, x: [[f32; 3]; 2]| -> Result<(), Error> {
         let x: Tensor<(usize, Const<3>), f32, Cpu> = dev.tensor_from_vec(x.concat(), (2, Const));
-        let x = Network::input(net, x);
-        let nll = categorical(ModuleMut::forward_mut(net, x), &[0, 1])?;
+        let x = net.input(x);
+        let nll = categorical(net.forward_mut(x), &[0, 1])?;
         adam.step(net, elbo.loss(net, nll, 0.0)?.objective)
     };
-    step(&mut net, &mut adam, [[1.0; 3]; 2]).unwrap();
-    let weights = |net: &Layer<LinearMap<3, 2>, Additive, LogUniform, f32, Cpu>| {
-        [floats(&net.theta), floats(&net.spread), floats(&net.bias)].concat()
+    step(&mut net, &mut adam, [[1.0; 3], [2.0; 3]]).unwrap();
+    let weights = |net: &Built| {
+        let (norm, layer) = net;
+        let moments = [floats(&norm.scale), floats(&norm.bias), floats(&norm.running_mean), floats(&norm.running_var)];
+        [moments.concat(), floats(&layer.theta), floats(&layer.spread), floats(&layer.bias)].concat()
     };
     let before = weights(&net);
     let result = step(&mut net, &mut adam, [[1.0, f32::NAN, 0.0]; 2]);
@@ -364,16 +366,19 @@ fn a_loop_of_ones_own_stops_at_nan() {
     assert_eq!(weights(&net), before);
 
     // A finite objective with a gradient that is none: the root of 0.
-    let zero = net.bias.leaky_trace() * 0.0;
-    let objective =
-        zero.sqrt().sum::<Rank0, _>() + net.kl().unwrap() + net.theta.leaky_trace().square().sum::<Rank0, _>();
+    let zero = net.1.bias.leaky_trace() * 0.0;
+    let norm =
+        net.0.scale.leaky_trace().square().sum::<Rank0, _>() + net.0.bias.leaky_trace().square().sum::<Rank0, _>();
+    let objective = zero.sqrt().sum::<Rank0, _>() + Network::kl(&net).unwrap() + norm;
     let result = adam.step(&mut net, objective);
     let Err(error @ Error::NotFinite { .. }) = &result else { panic!("{result:?}") };
-    assert!(error.to_string().starts_with("the gradient of bias is "), "{error}");
+    assert!(error.to_string().starts_with("the gradient of bias is NaN in layer 1; "), "{error}");
     assert_eq!(weights(&net), before);
+    adam.learning_rate = f64::NAN;
+    let result = step(&mut net, &mut adam, [[1.0; 3], [2.0; 3]]);
+    assert!(matches!(result, Err(Error::Setting { name: "learning_rate", .. })), "{result:?}");
     // It goes on as if nothing had happened.
-    let mut other = (net.clone(), Adam::new(0.1));
-    step(&mut net, &mut adam, [[1.0; 3]; 2]).unwrap();
-    step(&mut other.0, &mut other.1, [[1.0; 3]; 2]).unwrap();
+    adam.learning_rate = 0.1;
+    step(&mut net, &mut adam, [[1.0; 3], [2.0; 3]]).unwrap();
     assert!(weights(&net).iter().all(|x| x.is_finite()) && weights(&net) != before);
 }

@@ -64,7 +64,8 @@ fn work(spec: &str, folder: &Path) -> Result<Work, String> {
     step.map(|step| Work { step, outputs: None }).map_err(|error| error.to_string())
 }
 
-/// Forward, KL of every weight, backward and Adam on a classifier in 10 classes, with inputs from N(0, 1) and random labels.
+/// Forward, KL of every weight, backward and Adam on a classifier in 10 classes, with inputs from N(0, 1) and random
+/// labels.
 fn training<Net, L: Layout, const I: usize>(batch: usize, n: usize, dims: [usize; 3]) -> Result<Step, Error>
 where
     Net: BuildOnDevice<Cpu, f32, Built: Classifier<I, 10, f32, Cpu, L>>,
@@ -93,7 +94,8 @@ where
     }))
 }
 
-/// theta from N(0, 0.02^2) in dense layers and N(0, 0.05^2) in convolutions (of at most 5 x 5 per channel), log sigma^2 = -10.
+/// theta from N(0, 0.02^2) in dense layers and N(0, 0.05^2) in convolutions (of at most 5 x 5 per channel), log sigma^2
+/// = -10.
 fn start_like_the_peers(net: &mut impl Network<f32, Cpu>, rng: &mut StdRng) -> Result<(), Error> {
     for (_, layer) in net.layers_mut() {
         let std = if layer.grid().area > 1 { 0.05 } else { 0.02 };

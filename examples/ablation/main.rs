@@ -20,10 +20,10 @@ use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::{Failure, finish};
 
-/// Trains one network (inputs-300-100-10) as nine methods and compares error, calibration and sparsity:
-/// dense, binary dropout, Gaussian dropout (fixed alpha), Sparse VD (log-uniform prior) with the paper's fit and with the exact
-/// KL, ARD (empirical Bayes) per weight and per neuron, Gaussian prior (scale learned per layer), and magnitude pruning of the
-/// dense network to Sparse VD's sparsity, layer by layer, in five rounds of pruning and training.
+/// Trains one network (inputs-300-100-10) as nine methods and compares error, calibration and sparsity: dense, binary
+/// dropout, Gaussian dropout (fixed alpha), Sparse VD (log-uniform prior) with the paper's fit and with the exact KL,
+/// ARD (empirical Bayes) per weight and per neuron, Gaussian prior (scale learned per layer), and magnitude pruning of
+/// the dense network to Sparse VD's sparsity, layer by layer, in five rounds of pruning and training.
 ///
 /// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
 /// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.

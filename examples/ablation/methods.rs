@@ -174,8 +174,8 @@ impl Case {
         Ok(record)
     }
 
-    /// Prunes the dense network to the sparsity that Sparse VD found for each layer, smallest weights first, in a few rounds
-    /// that each keep the same share of what is left and train it.
+    /// Prunes the dense network to the sparsity that Sparse VD found for each layer, smallest weights first, in a few
+    /// rounds that each keep the same share of what is left and train it.
     pub fn prune<const I: usize>(
         self,
         args: &Args,

@@ -1,5 +1,5 @@
-//! What must hold for any bytes whatever: nothing panics; what is refused leaves the network as it was; what is taken can
-//! be written and read again.
+//! What must hold for any bytes whatever: nothing panics; what is refused leaves the network as it was; what is taken
+//! can be written and read again.
 #![allow(dead_code, reason = "each fuzz target is one of these")]
 
 use sparsevd::data::{cifar, idx};
@@ -15,7 +15,7 @@ pub fn net(seed: u64) -> Built {
 }
 
 pub fn trainer() -> Trainer {
-    Trainer { epochs: 2, batch: 2, progress: false, ..Trainer::default() }
+    Trainer { epochs: 2, batch: 2, warm_up: WarmUp::Epochs(0.0, 0.0), progress: false, ..Trainer::default() }
 }
 
 pub fn data() -> Dataset {

@@ -1,8 +1,8 @@
 //! Weights in few bits.
 //!
-//! A weight that is only known up to its posterior's standard deviation need not be stored more exactly (Louizos, Ullrich
-//! and Welling 2017, section 3.2 on reducing the bit precision). Here a layer's weights are multiples of a step, whose
-//! half, the largest rounding error, is the layer's sigma.
+//! A weight that is only known up to its posterior's standard deviation need not be stored more exactly (Louizos,
+//! Ullrich and Welling 2017, section 3.2 on reducing the bit precision). Here a layer's weights are multiples of a
+//! step, whose half, the largest rounding error, is the layer's sigma.
 
 /// Signed whole multiples of a step, in as few bits each as hold the largest.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,8 +4,8 @@
 //! sparsevd = {"format": "posterior", "format_version": 1, "library": "0.1.0", "checksum": "crc32:89abcdef", "about": ..}
 //! ```
 //! `about` is what the kind of file has to say besides its tensors. The checksum is over all the rest: kind, version,
-//! library, the text of `about`, and every tensor's name, type, shape and bytes, in the order of the names. A file without
-//! one, written by hand, is taken as it is. The same contents give the same bytes. In Python:
+//! library, the text of `about`, and every tensor's name, type, shape and bytes, in the order of the names. A file
+//! without one, written by hand, is taken as it is. The same contents give the same bytes. In Python:
 //!
 //! ```text
 //! from safetensors import safe_open
@@ -88,8 +88,8 @@ impl Container {
     /// The file of this kind and version.
     ///
     /// # Errors
-    /// [`FileError::Structure`] for two tensors of one name, a tensor whose bytes do not fill its shape, or an `about` that
-    /// is not JSON.
+    /// [`FileError::Structure`] for two tensors of one name, a tensor whose bytes do not fill its shape, or an `about`
+    /// that is not JSON.
     pub fn to_bytes(&self, kind: &str, version: u32) -> Result<Vec<u8>, FileError> {
         let mut names = BTreeSet::from(["__metadata__"]); // which safetensors keeps for itself
         if let Some(twice) = self.tensors.iter().find(|tensor| !names.insert(&tensor.name)) {
@@ -175,8 +175,8 @@ pub fn tensors(bytes: &[u8]) -> Result<Vec<Entry>, FileError> {
     Ok(any(bytes)?.0)
 }
 
-/// The tensors of any safetensors file, in order of their names; where the file is ours, whatever its kind, its checksum
-/// is compared, and its `about` is the second, in JSON.
+/// The tensors of any safetensors file, in order of their names; where the file is ours, whatever its kind, its
+/// checksum is compared, and its `about` is the second, in JSON.
 ///
 /// # Errors
 /// [`FileError::NotSafetensors`], [`FileError::Checksum`], or [`FileError::Structure`] for metadata that are not ours.

@@ -23,8 +23,8 @@ pub enum FileError {
         /// Why.
         source: io::Error,
     },
-    /// The system cannot write it. What was there before still is, or, where only the folder could not be synced, the new file
-    /// as a whole.
+    /// The system cannot write it. What was there before still is, or, where only the folder could not be synced, the
+    /// new file as a whole.
     #[error("cannot write {}: {source}; what is there now is whole", path.display())]
     Write {
         /// The file.

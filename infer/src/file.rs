@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Writes a new file beside `path`, syncs it, renames it over `path` and syncs the folder, which is made where it is not
-/// there. A process that dies on the way leaves the earlier file, or the new one; [`sweep`] removes what else it leaves.
+/// Writes a new file beside `path`, syncs it, renames it over `path` and syncs the folder, which is made where it is
+/// not there. A process that dies on the way leaves the earlier file, or the new one; [`sweep`] removes what else it
+/// leaves.
 ///
 /// # Errors
 /// The system's. The earlier file is then as it was, unless the last step failed: then `path` is the new file, whole,

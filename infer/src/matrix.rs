@@ -28,8 +28,8 @@ impl Csr {
     /// A matrix whose structure has been checked.
     ///
     /// # Errors
-    /// A sentence, unless the starts begin with 0, never fall, and end with the number of values; the columns of each row
-    /// rise; and all values are finite.
+    /// A sentence, unless the starts begin with 0, never fall, and end with the number of values; the columns of each
+    /// row rise; and all values are finite.
     pub(crate) fn new(starts: Vec<u32>, columns: Vec<u32>, values: Vec<f32>) -> Result<Self, String> {
         let (Some(0), Some(last)) = (starts.first(), starts.last()) else {
             return Err("the row starts do not begin with 0".into());

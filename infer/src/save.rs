@@ -28,9 +28,9 @@ pub enum Precision {
     /// posterior's standard deviation (after Louizos et al. 2017), its square the harmonic mean of the variances of the
     /// layer's weights. In 32 bits where no standard deviation is known.
     ///
-    /// Where the posterior is as wide as the likelihood allows, so that a weight moved by d costs `d^2 / (2 sigma_i^2)` nats
-    /// in all, this costs `step^2 / 24 sum_i 1 / sigma_i^2 =` a sixth of a nat a weight on average, shared by all data that the
-    /// network was trained on.
+    /// Where the posterior is as wide as the likelihood allows, so that a weight moved by d costs `d^2 / (2 sigma_i^2)`
+    /// nats in all, this costs `step^2 / 24 sum_i 1 / sigma_i^2 =` a sixth of a nat a weight on average, shared by all
+    /// data that the network was trained on.
     Posterior,
 }
 
@@ -69,8 +69,8 @@ impl CompactNet {
     /// | `i.values` | the weights; packed: number `k` is the two's complement in bits `k bits ..` of the bytes, lowest first, times `step` | `F32`, or `U8` |
     /// | `i.bias` | one per output | `F32` |
     ///
-    /// The metadata `sparsevd` is JSON, whose `about` has what each layer is: an output is the bias and the weighted sum of
-    /// what its row reads, then `activation`, then `pool`. Without a window it reads the whole image.
+    /// The metadata `sparsevd` is JSON, whose `about` has what each layer is: an output is the bias and the weighted
+    /// sum of what its row reads, then `activation`, then `pool`. Without a window it reads the whole image.
     ///
     /// ```text
     /// {"input": [2, 1, 1], "layers": [{
@@ -105,8 +105,8 @@ impl CompactNet {
     /// Reads what [`save`](CompactNet::save) wrote.
     ///
     /// # Errors
-    /// Those of [`Container::read`], and [`FileError::Structure`] naming the layer whose rows, columns, weights or shapes
-    /// cannot be; nothing is asked of the memory that the file does not have. All name the file.
+    /// Those of [`Container::read`], and [`FileError::Structure`] naming the layer whose rows, columns, weights or
+    /// shapes cannot be; nothing is asked of the memory that the file does not have. All name the file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
         Self::from_bytes(&read(path, MAX_BYTES)?).map_err(|error| error.in_file(path))

@@ -33,8 +33,8 @@ pub fn compact(parts: &[Op], input: [usize; 3]) -> Result<CompactNet, ShapeError
 /// How many data at once a network is made for.
 const BATCH: usize = 100;
 
-/// Rows without weights, into the biases of the layer that reads them; first layers first, so that rows whose last weights
-/// go with it are constants in their turn.
+/// Rows without weights, into the biases of the layer that reads them; first layers first, so that rows whose last
+/// weights go with it are constants in their turn.
 fn fold_constants(blocks: &mut [Block]) {
     for b in 1..blocks.len() {
         let (before, after) = blocks.split_at_mut(b);
@@ -53,8 +53,8 @@ fn fold_constants(blocks: &mut [Block]) {
     }
 }
 
-/// Rows that no row of the next layer reads; last layers first, so that rows which only such rows read go too. No row that
-/// stays loses a weight by it, so there are no new constants.
+/// Rows that no row of the next layer reads; last layers first, so that rows which only such rows read go too. No row
+/// that stays loses a weight by it, so there are no new constants.
 fn drop_unread(blocks: &mut [Block]) {
     for b in (1..blocks.len()).rev() {
         let (before, after) = blocks.split_at_mut(b);

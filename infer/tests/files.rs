@@ -178,8 +178,8 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
-    /// A description that makes no sense somewhere, or a tensor that does not, with the checksum of that: a typed error, or a
-    /// network that runs and can be written again.
+    /// A description that makes no sense somewhere, or a tensor that does not, with the checksum of that: a typed
+    /// error, or a network that runs and can be written again.
     #[test]
     fn nonsense_is_refused_or_runs(
         spoils in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..3),

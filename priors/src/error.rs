@@ -45,8 +45,8 @@ pub enum Error {
     },
 }
 
-/// The scales a prior can have, in the units of the weights. With any of them `theta^2 / s^2` and `1 / s^2` stay within the
-/// range of `f32` for `|w|` up to 1e4, and so do the KL and its gradient.
+/// The scales a prior can have, in the units of the weights. With any of them `theta^2 / s^2` and `1 / s^2` stay within
+/// the range of `f32` for `|w|` up to 1e4, and so do the KL and its gradient.
 pub(crate) const SCALES: [f64; 2] = [1e-15, 1e15];
 
 /// `value`, if it is positive and within `range`.

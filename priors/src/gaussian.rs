@@ -25,7 +25,8 @@ impl Gaussian {
     /// A fixed standard deviation s, here called `sigma`.
     ///
     /// # Errors
-    /// [`Error::NotPositive`] unless it is positive and finite, [`Error::OutOfRange`] unless it is between 1e-15 and 1e15.
+    /// [`Error::NotPositive`] unless it is positive and finite, [`Error::OutOfRange`] unless it is between 1e-15 and
+    /// 1e15.
     pub fn new(sigma: f64) -> Result<Self, Error> {
         Ok(Gaussian { sigma: Some(scale("Gaussian", "sigma", sigma)?) })
     }

@@ -7,12 +7,12 @@ use crate::normal::Normal;
 use crate::prior::Prior;
 use crate::real::Real;
 
-/// `p(w) = ln(1 + tau^2 / w^2) / (2 pi tau)`, `tau > 0` in the units of the weights: proper, with a pole at 0 that pulls small
-/// weights to it, and tails like a Cauchy distribution's that leave large ones alone.
+/// `p(w) = ln(1 + tau^2 / w^2) / (2 pi tau)`, `tau > 0` in the units of the weights: proper, with a pole at 0 that
+/// pulls small weights to it, and tails like a Cauchy distribution's that leave large ones alone.
 ///
-/// It is the horseshoe with the half-Cauchy scale replaced so that the density has a closed form. With sigma much larger than
-/// tau the KL tends to the log-uniform one (and a constant); unlike that one it grows again as sigma leaves tau on either
-/// side, by `ln(sigma / tau)` above and by `ln(tau / sigma) - ln ln(tau / sigma)` below.
+/// It is the horseshoe with the half-Cauchy scale replaced so that the density has a closed form. Unlike the
+/// log-uniform KL, which depends on theta / sigma alone, its KL at theta = 0 has a minimum near sigma = tau, and grows
+/// on either side: by `ln(sigma / tau)` above, by `ln(tau / sigma) - ln ln(tau / sigma)` below.
 ///
 /// The KL has no closed form. The default is a fit, with `r = theta^2 / sigma^2` and `s = sigma / tau`:
 ///
@@ -22,12 +22,12 @@ use crate::real::Real;
 /// x = d X,   a = c / (c + l),   y = 1 / (1 + h s)
 /// ```
 ///
-/// `ln l` is `ln p` at one well-chosen weight, the rest corrects for the width of q. The value is within 0.006 nats of the
-/// integral, `sigma dKL/dtheta` within 0.02 and `dKL/dlog sigma^2` within 0.013. [`exact`](HorseshoeLike::exact) is the
-/// integral.
+/// `ln l` is `ln p` at one well-chosen weight, the rest corrects for the width of q. The value is within 0.006 nats of
+/// the integral, `sigma dKL/dtheta` within 0.02 and `dKL/dlog sigma^2` within 0.013. [`exact`](HorseshoeLike::exact) is
+/// the integral.
 ///
-/// The fit sees any `s < 1e-12` as 1e-12 (but for `-ln s`), so that it holds where theta or sigma is above 1e-12 tau. `exact` takes
-/// the density as constant where `|w| < 1e-36 tau`.
+/// The fit sees any `s < 1e-12` as 1e-12 (but for `-ln s`), so that it holds where theta or sigma is above 1e-12 tau.
+/// `exact` takes the density as constant where `|w| < 1e-36 tau`.
 ///
 /// Source: Bhadra, Datta, Polson, Willard 2017, arXiv 1702.07400, for the density. The fit is this library's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,13 +49,14 @@ impl HorseshoeLike {
     /// The fit, with a fixed scale tau.
     ///
     /// # Errors
-    /// [`Error::NotPositive`] unless `tau` is positive and finite, [`Error::OutOfRange`] unless it is between 1e-15 and 1e15.
+    /// [`Error::NotPositive`] unless `tau` is positive and finite, [`Error::OutOfRange`] unless it is between 1e-15 and
+    /// 1e15.
     pub fn new(tau: f64) -> Result<Self, Error> {
         Ok(HorseshoeLike { tau: error::scale("HorseshoeLike", "tau", tau)?, exact: false })
     }
 
-    /// The same prior with the KL by quadrature, [`Normal::kl_to`]: within 7e-6 and its gradient within 3e-5, times `1 + |KL|`, for
-    /// sigma up to 1000 tau; some 60 times slower in the fused kernel.
+    /// The same prior with the KL by quadrature, [`Normal::kl_to`]: within 7e-6 and its gradient within 3e-5, times
+    /// `1 + |KL|`, for sigma up to 1000 tau; some 60 times slower in the fused kernel.
     ///
     /// # Errors
     /// As [`new`](HorseshoeLike::new).
@@ -78,7 +79,8 @@ fn ln_pdf_of_unit_scale<R: Real>(w: R) -> R {
 
 /// Where the pole is cut off.
 const CAP: f64 = 1e-36;
-/// The smallest log-variance that the fit tells from smaller ones: `s^-3`, the gradient of `s^-2`, is a number of `f32`.
+/// The smallest log-variance that the fit tells from smaller ones: `s^-3`, the gradient of `s^-2`, is a number of
+/// `f32`.
 const LEAST_LOG_VAR: f64 = -55.0;
 const LN_2_PI: f64 = 1.837_877_066_409_345_6;
 /// `ln(2 pi) - 0.5 ln(2 pi e)`.

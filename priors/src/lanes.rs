@@ -10,8 +10,9 @@ use crate::real::{Real, SQRT_FLOOR};
 
 /// Sixteen `f32` computed together: SSE2, AVX, AVX-512, NEON or plain code, whatever the build targets.
 ///
-/// Every function has the range of `f32`: it overflows to infinity, underflows to 0 and hands NaN on where `f32` does. `exp` and
-/// `ln` are within 2 units in the last place, `exp` within 20 above 2.4e38. Results below 9e-39 may be flushed to 0.
+/// Every function has the range of `f32`: it overflows to infinity, underflows to 0 and hands NaN on where `f32` does.
+/// `exp` and `ln` are within 2 units in the last place, `exp` within 20 above 2.4e38. Results below 9e-39 may be
+/// flushed to 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lanes(pub f32x16);
 
@@ -127,7 +128,8 @@ fn exp(x: f32x16) -> f32x16 {
     (e + all(1.0)) * power
 }
 
-/// `ln x` for positive, finite, normal `x = 2^n m`, `m` in `[sqrt(1/2), sqrt 2)`: a polynomial in `m - 1` (Cephes `logf`).
+/// `ln x` for positive, finite, normal `x = 2^n m`, `m` in `[sqrt(1/2), sqrt 2)`: a polynomial in `m - 1` (Cephes
+/// `logf`).
 #[inline(always)]
 fn ln_of_ordinary(x: f32x16) -> f32x16 {
     let bits: i32x16 = cast(x);
@@ -150,8 +152,8 @@ fn ordinary(x: f32x16) -> bool {
     (x.simd_ge(all(f32::MIN_POSITIVE)) & x.simd_lt(all(f32::INFINITY))).all()
 }
 
-/// One lane at a time, for the rare vector with a lane that is no [`ordinary`] number: out of line, so that the others pay
-/// for one comparison only.
+/// One lane at a time, for the rare vector with a lane that is no [`ordinary`] number: out of line, so that the others
+/// pay for one comparison only.
 #[cold]
 #[inline(never)]
 fn one_by_one(x: f32x16, f: fn(f32) -> f32) -> f32x16 {

@@ -43,8 +43,8 @@ fn whole_range() -> impl Iterator<Item = f32> {
 /// Subnormal results up to here may be flushed to zero: `e^x` has no power of 2 below 2^-126.5.
 const FLUSHED: f64 = 9e-39;
 
-/// Checks a function of lanes against one of `f64` over all of `f32`, in units of the result, and in absolute units up to
-/// `FLUSHED`. Infinite, zero and NaN results are the same in both.
+/// Checks a function of lanes against one of `f64` over all of `f32`, in units of the result, and in absolute units up
+/// to `FLUSHED`. Infinite, zero and NaN results are the same in both.
 fn agree_everywhere(
     name: &str,
     lanes: fn(Lanes) -> Lanes,

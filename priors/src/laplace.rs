@@ -7,7 +7,8 @@ use crate::normal::Normal;
 use crate::prior::Prior;
 use crate::real::Real;
 
-/// `p(w) = e^(-|w| / b) / (2b)`, `b > 0` in the units of the weights; its variance is `2 b^2`. Closed form, exact to rounding:
+/// `p(w) = e^(-|w| / b) / (2b)`, `b > 0` in the units of the weights; its variance is `2 b^2`. Closed form, exact to
+/// rounding:
 ///
 /// ```text
 /// KL    = ln(2b) + E|w| / b - 0.5 ln(2 pi e sigma^2)                                      nats, one weight
@@ -32,7 +33,8 @@ impl Laplace {
     /// A fixed scale b.
     ///
     /// # Errors
-    /// [`Error::NotPositive`] unless `b` is positive and finite, [`Error::OutOfRange`] unless it is between 1e-15 and 1e15.
+    /// [`Error::NotPositive`] unless `b` is positive and finite, [`Error::OutOfRange`] unless it is between 1e-15 and
+    /// 1e15.
     pub fn new(b: f64) -> Result<Self, Error> {
         Ok(Laplace { b: scale("Laplace", "b", b)? })
     }

@@ -13,8 +13,9 @@ const ENTROPY: f64 = 1.418_938_533_204_672_7;
 
 /// The posterior of one weight: `q(w) = N(mean, exp(log_var))`.
 ///
-/// In single precision the ratios below, and every prior of this crate with its gradient, hold while `|mean| / sigma < 1e19`,
-/// `|mean| < 1e4` and log sigma^2 is between -87 and 30.
+/// In single precision the ratios below, and every prior of this crate with its gradient, hold while
+/// `|mean| / sigma < 1e19`, `|mean| < 1e4` and log sigma^2 is between -87 and 30; with a scale outside 0.01 to 100,
+/// while sigma is 1e-15 to 1e3.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normal<R> {
     /// The mean, theta.
@@ -67,13 +68,13 @@ impl<R: Real> Normal<R> {
     /// KL(q || p) = -H(q) - E_q[ln p(w)],     E_q[f(w)] = int phi(t) f(theta + sigma t) dt over [-6, 6]
     /// ```
     ///
-    /// The interval is cut at w = 0 (at t = -theta / sigma, held within +-5), and either part gets 22 points that
-    /// crowd towards the cut: Gauss-Legendre in y, with |t - cut| ~ y^2. So 44 evaluations serve densities that are
-    /// smooth on a scale s, for posteriors narrower and much wider than s, and a kink at w = 0 costs nothing. The points move with
-    /// the cut, so that a pole there stays between them, and the gradient is exactly the derivative of the value.
+    /// The interval is cut at w = 0 (at t = -theta / sigma, held within +-5), and either part gets 22 points that crowd
+    /// towards the cut: Gauss-Legendre in y, with |t - cut| ~ y^2. So 44 evaluations serve densities that are smooth on
+    /// a scale s, for posteriors narrower and much wider than s, and a kink at w = 0 costs nothing. The points move
+    /// with the cut, so that a pole there stays between them, and the gradient is exactly the derivative of the value.
     ///
-    /// Largest errors measured for sigma in [1e-6, 1e3] and theta up to 5 or up to 8 sigma, relative to `1 + |KL|`, of the
-    /// value / of the gradient (sigma dKL/dtheta and dKL/dlog sigma^2), for densities of scale 1:
+    /// Largest errors measured for sigma in [1e-6, 1e3] and theta up to 5 or up to 8 sigma, relative to `1 + |KL|`, of
+    /// the value / of the gradient (sigma dKL/dtheta and dKL/dlog sigma^2), for densities of scale 1:
     ///
     /// | ln p(w) | sigma <= 1 | 1 to 4 | 4 to 40 | 40 to 1000 |
     /// |---|---|---|---|---|
@@ -85,12 +86,12 @@ impl<R: Real> Normal<R> {
     /// | Gaussians of 1 and 0.1, half each | 7e-4 / 5e-3 | 1e-3 / 5e-3 | 3e-4 / 1e-3 | 3e-6 / 4e-6 |
     /// | Gaussians of 1 and e^-6, 3/4 in the spike | 6e-3 / 0.03 | 4e-3 / 0.02 | 5e-4 / 6e-4 | 2e-6 / 3e-6 |
     ///
-    /// So it is good for any one scale around w = 0, up to posteriors some ten times as wide, and fair where a spike that
-    /// is much narrower than the posterior gives way to a slab ([`ScaleMixture`](crate::ScaleMixture) cuts there too). Two
-    /// densities it is not made for: one with its kink or peak at `mu` instead of 0 (move both there:
-    /// `Normal::new(q.mean.shift(-mu), q.log_var).kl_to(|v| ln_p(v.shift(mu)))`), and one whose `ln p` falls faster than
-    /// any power of w, as a Gumbel's does: too much of the integral is beyond 6 sigma. `Laws::ln_pdf` of feature `laws`
-    /// measures it for your density.
+    /// So it is good for any one scale around w = 0, up to posteriors some ten times as wide, and fair where a spike
+    /// that is much narrower than the posterior gives way to a slab ([`ScaleMixture`](crate::ScaleMixture) cuts there
+    /// too). Two densities it is not made for: one with its kink or peak at `mu` instead of 0 (move both there:
+    /// `Normal::new(q.mean.shift(-mu), q.log_var).kl_to(|v| ln_p(v.shift(mu)))`), and one whose `ln p` falls faster
+    /// than any power of w, as a Gumbel's does: too much of the integral is beyond 6 sigma. `Laws::ln_pdf` of feature
+    /// `laws` measures it for your density.
     #[inline(always)]
     pub fn kl_to(&self, ln_pdf: impl Fn(R) -> R) -> R {
         let cut = self.edge(0.0, -CUT, CUT);
@@ -105,7 +106,8 @@ impl<R: Real> Normal<R> {
         -(mean + self.log_var.clone().scale(0.5)).shift(ENTROPY)
     }
 
-    /// The weight `at`, or the nearest one whose distance from the mean is between `low` and `high` standard deviations.
+    /// The weight `at`, or the nearest one whose distance from the mean is between `low` and `high` standard
+    /// deviations.
     #[inline(always)]
     pub(crate) fn edge(&self, at: f64, low: f64, high: f64) -> Edge<R> {
         let std = self.std();
@@ -123,8 +125,8 @@ impl<R: Real> Normal<R> {
     }
 }
 
-/// A point of a quadrature: its distance from the mean in standard deviations, and the weight there. Neither is computed
-/// from the other, which would cost digits where w is near 0.
+/// A point of a quadrature: its distance from the mean in standard deviations, and the weight there. Neither is
+/// computed from the other, which would cost digits where w is near 0.
 ///
 /// Both carry their derivatives, so that the gradient of a rule is exactly that of its value.
 pub(crate) struct Edge<R> {
@@ -144,7 +146,7 @@ pub(crate) fn integral<R: Real>(from: &Edge<R>, to: &Edge<R>, rule: &[(f64, f64)
 }
 
 /// 2e-9 of a standard normal lies beyond 6, which `DENSITY` below makes up for.
-const END: f64 = 6.0;
+pub(crate) const END: f64 = 6.0;
 /// Farther than this from the mean a kink or a peak of `ln p` has no weight worth a cut.
 const CUT: f64 = 5.0;
 

@@ -31,7 +31,8 @@ pub const SQRT_FLOOR: f64 = 1e-30;
 /// | `x * x` | `x.square()` | use of moved value (do not follow its advice to ask for `Copy`) |
 ///
 /// There are no comparisons: a formula must mean the same thing for one number, for sixteen lanes at once and for a
-/// tensor. [`abs`](Real::abs), [`at_least`](Real::at_least) and [`softplus`](Real::softplus) express the usual branches.
+/// tensor. [`abs`](Real::abs), [`at_least`](Real::at_least) and [`softplus`](Real::softplus) express the usual
+/// branches.
 #[diagnostic::on_unimplemented(
     message = "a prior's formula cannot be computed with `{Self}`",
     label = "not a `Real`",

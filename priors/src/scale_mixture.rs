@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, fraction, fraction_number, scale, scale_number};
-use crate::normal::{Normal, integral};
+use crate::normal::{END, Normal, integral};
 use crate::prior::Prior;
 use crate::real::Real;
 
@@ -14,10 +14,11 @@ use crate::real::Real;
 /// KL(q || p) = -H(q) - E_q[ln p_wide(w)] - E_q[softplus(a - b w^2)],     a - b w^2 = ln(p_narrow(w) / p_wide(w))
 /// ```
 ///
-/// Far out the softplus goes to 0, near zero it holds the spike; nothing cancels. The first expectation has a closed form. The
-/// second is an integral over the spike only: 48 points, cut where the spike gives way to the slab (`w^2 = a / b`), so that
-/// they resolve it however narrow it is. For every posterior, and scales whose ratio is up to 1e5, the value is off by at most
-/// 1e-6, the gradient by 3e-5, times `1 + |KL|`; by 3e-4 and 5e-4 up to the ratio of 1e30 that `new` allows.
+/// Far out the softplus goes to 0, near zero it holds the spike; nothing cancels. The first expectation has a closed
+/// form. The second is an integral over the spike only: 48 points, cut where the spike gives way to the slab
+/// (`w^2 = a / b`), so that they resolve it however narrow it is. For every posterior, and scales whose ratio is up to
+/// 1e5, the value is off by at most 1e-6, the gradient by 3e-5, times `1 + |KL|`; by 3e-4 and 5e-4 up to the ratio of
+/// 1e30 that `new` allows.
 ///
 /// Source: Blundell et al. 2015, "Weight Uncertainty in Neural Networks", eq. 7 (they sample the KL).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,7 +42,8 @@ impl ScaleMixture {
     /// The weight of the first component, then both standard deviations.
     ///
     /// # Errors
-    /// [`Error::NotAFraction`] unless `0 < pi < 1`; [`Error::NotPositive`] unless both scales are positive and finite.
+    /// [`Error::NotAFraction`] unless `0 < pi < 1`; [`Error::NotPositive`] unless both scales are positive and finite,
+    /// [`Error::OutOfRange`] unless they are between 1e-15 and 1e15.
     pub fn new(pi: f64, sigma1: f64, sigma2: f64) -> Result<Self, Error> {
         Ok(ScaleMixture {
             pi: fraction("ScaleMixture", "pi", pi)?,
@@ -105,8 +107,7 @@ impl Terms {
 
 /// `softplus(-18)` is 1.5e-8.
 const NOTHING: f64 = 18.0;
-/// Farther than this from the mean, in standard deviations, q has no weight worth a point, or worth a cut.
-const END: f64 = 6.0;
+/// Farther than this from the mean, in standard deviations, q has no weight worth a cut.
 const BEND: f64 = 4.5;
 
 /// `0.5 ln(2 pi)`.

@@ -39,8 +39,8 @@ impl StudentT {
     /// Degrees of freedom `nu` and scale `scale`.
     ///
     /// # Errors
-    /// [`Error::NotPositive`] unless both are positive and finite; [`Error::OutOfRange`] unless `nu` is between 0.2 and 1e15
-    /// and `scale` between 1e-15 and 1e15.
+    /// [`Error::NotPositive`] unless both are positive and finite; [`Error::OutOfRange`] unless `nu` is between 0.2 and
+    /// 1e15 and `scale` between 1e-15 and 1e15.
     pub fn new(nu: f64, scale: f64) -> Result<Self, Error> {
         let nu = error::within([0.2, 1e15], "StudentT", "nu", nu)?;
         let scale = error::scale("StudentT", "scale", scale)?;

@@ -1,5 +1,5 @@
-//! Every prior over the whole range of posteriors and hyper-parameters that the documentation gives: value and gradient are
-//! finite, and single precision agrees with double.
+//! Every prior over the whole range of posteriors and hyper-parameters that the documentation gives: value and gradient
+//! are finite, and single precision agrees with double.
 
 use sparsevd_priors::laws::Laws;
 use sparsevd_priors::{
@@ -14,7 +14,8 @@ fn evaluate<L: Lane>(prior: &impl Prior, theta: f64, log_var: f64) -> [f64; 3] {
     [kl.value, kl.grad[0], kl.grad[1]].map(|part| part.first(1).sum())
 }
 
-/// Where `Normal` promises single precision: log sigma^2 from -87 to 30, |theta| from 0 to 1e4, and |theta| / sigma up to 1e19.
+/// Where `Normal` promises single precision: log sigma^2 from -87 to 30, |theta| from 0 to 1e4, and |theta| / sigma up
+/// to 1e19.
 fn posteriors() -> impl Iterator<Item = (f64, f64)> {
     let single = |x: f64| f64::from(x as f32);
     (0..=39).flat_map(move |i| {
@@ -73,8 +74,8 @@ fn a_tiny_mean_with_a_tiny_variance() {
     }
 }
 
-/// A mixture as the literature writes it, whose densities underflow in single precision: where they do, the KL is infinite in
-/// `f32` and in lanes alike, and never a number that is wrong.
+/// A mixture as the literature writes it, whose densities underflow in single precision: where they do, the KL is
+/// infinite in `f32` and in lanes alike, and never a number that is wrong.
 #[test]
 fn a_density_that_underflows() {
     #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use super::{DataError, Images, Layout, Vectors};
 
 /// Labelled images: `n` examples of `channels x height x width` values, each with a class.
 ///
-/// Once built it is sound: at least one example, finite pixels, every label a class. `L` says how a network gets to see an
-/// image: as [`Vectors`], or after [`images`](Dataset::images) as [`Images`].
+/// Once built it is sound: at least one example, finite pixels, every label a class. `L` says how a network gets to see
+/// an image: as [`Vectors`], or after [`images`](Dataset::images) as [`Images`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset<L = Vectors> {
     name: String,
@@ -20,10 +20,12 @@ pub struct Dataset<L = Vectors> {
 
 impl Dataset {
     /// `dims` are channels, height, width; `inputs` holds one image after another, row by row, channel by channel. A
-    /// table of `f` features is `[f, 1, 1]`, so that [`standardised`](super::Split::standardised) treats each by itself.
+    /// table of `f` features is `[f, 1, 1]`, so that [`standardised`](super::Split::standardised) treats each by
+    /// itself.
     ///
     /// # Errors
-    /// [`DataError::Empty`], [`DataError::Dims`], [`DataError::Counts`], [`DataError::Label`] or [`DataError::NonFinite`].
+    /// [`DataError::Empty`], [`DataError::Dims`], [`DataError::Counts`], [`DataError::Label`] or
+    /// [`DataError::NonFinite`].
     pub fn new(
         name: impl Into<String>,
         dims: [usize; 3],

@@ -46,17 +46,19 @@ impl Split {
     ///
     /// Accepted are `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and
     /// `t10k-labels-idx1-ubyte` (or `test-` for `t10k-`), each also written `.idx3-ubyte`, ended by `.gz`, and with one
-    /// prefix shared by all, as in `optdigits-train-images-idx3-ubyte`. Of a plain and a gzipped file the plain one is read.
+    /// prefix shared by all, as in `optdigits-train-images-idx3-ubyte`. Of a plain and a gzipped file the plain one is
+    /// read.
     ///
-    /// Pixels are divided by 255, or by 16 when the prefix begins with `optdigits`. The data set is called after the folder.
-    /// Its classes are `0..=` the largest label; EMNIST's letters, which begin at 1, are refused.
+    /// Pixels are divided by 255, or by 16 when the prefix begins with `optdigits`. The data set is called after the
+    /// folder. Its classes are `0..=` the largest label; EMNIST's letters, which begin at 1, are refused.
     ///
     /// A folder with `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, or with a folder
     /// `cifar-10-batches-bin` of them, is [CIFAR-10](cifar): colour images in 10 classes, pixels divided by 255.
     ///
     /// # Errors
-    /// [`DataError::Missing`] with the names looked for, [`DataError::Ambiguous`], [`DataError::Elsewhere`] for a folder one
-    /// level too high or too low, [`DataError::Foreign`] for other forms and other data sets, or what is wrong with a file.
+    /// [`DataError::Missing`] with the names looked for, [`DataError::Ambiguous`], [`DataError::Elsewhere`] for a
+    /// folder one level too high or too low, [`DataError::Foreign`] for other forms and other data sets, or what is
+    /// wrong with a file.
     pub fn from_dir(dir: impl AsRef<Path>) -> Result<Self, DataError> {
         let dir = dir.as_ref();
         let folder = Listing::of(dir)?;

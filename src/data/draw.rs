@@ -16,7 +16,7 @@ pub enum Share {
 }
 
 impl Share {
-    /// The count; out of range, and so refused, for what is no fraction.
+    /// The number of examples: 0 for a NaN or negative fraction, more than `all` for one above 1. `count` refuses both.
     fn of(self, all: usize) -> usize {
         match self {
             Share::Count(count) => count,
@@ -49,8 +49,9 @@ impl fmt::Display for Share {
 impl<L: Layout> Dataset<L> {
     /// Two halves: `test` examples to be judged on, or a fraction of all, and the others to learn from.
     ///
-    /// Shuffled and stratified: each class has its share of the test half, rounded by largest remainders, and at least one
-    /// example in either half. The same seed gives the same halves, on every machine and whatever the number of threads.
+    /// Shuffled and stratified: each class has its share of the test half, rounded by largest remainders, and at least
+    /// one example in either half. The same seed gives the same halves, on every machine and whatever the number of
+    /// threads.
     ///
     /// ```
     /// use sparsevd::prelude::*;
@@ -64,8 +65,8 @@ impl<L: Layout> Dataset<L> {
     /// ```
     ///
     /// # Errors
-    /// [`DataError::Rare`] for a class of fewer than two examples, [`DataError::Share`] for fewer examples than classes in
-    /// either half.
+    /// [`DataError::Rare`] for a class of fewer than two examples, [`DataError::Share`] for fewer examples than classes
+    /// in either half.
     pub fn split(&self, test: impl Into<Share>, seed: u64) -> Result<Split<L>, DataError> {
         let strata = self.strata(2, "a split", seed)?;
         let (all, classes, asked) = (self.len(), self.classes(), test.into());
@@ -77,8 +78,9 @@ impl<L: Layout> Dataset<L> {
 
     /// `k` splits for cross-validation: each example is in one of the test halves and in all other training halves.
     ///
-    /// Shuffled and stratified: the test halves' sizes, and their counts of any one class, differ by at most one. The same
-    /// seed gives the same folds. Each split is made as it is asked for, so that there is one copy of the data at a time.
+    /// Shuffled and stratified: the test halves' sizes, and their counts of any one class, differ by at most one. The
+    /// same seed gives the same folds. Each split is made as it is asked for, so that there is one copy of the data at
+    /// a time.
     ///
     /// ```
     /// # use sparsevd::prelude::*;
@@ -110,8 +112,8 @@ impl<L: Layout> Dataset<L> {
 
     /// A subset of `n` examples, or of a fraction of all: a smaller, quicker problem.
     ///
-    /// Drawn at random and stratified, as [`split`](Dataset::split) does: each class that there is keeps its share, and at
-    /// least one example. For the first ones in the order of a file, [`select`](Dataset::select) `0..n`.
+    /// Drawn at random and stratified, as [`split`](Dataset::split) does: each class that there is keeps its share, and
+    /// at least one example. For the first ones in the order of a file, [`select`](Dataset::select) `0..n`.
     ///
     /// # Errors
     /// [`DataError::Share`] for more than there are, or fewer than classes.

@@ -11,7 +11,8 @@ const IDX: &str =
     "write it as IDX files, whose layout the documentation of `data::idx` has, or give the numbers to `Dataset::new`";
 const UNPACK: &str = "unpack it, and give the folder that comes out";
 
-/// Endings of names, or whole names after `=`; the data that have such a file or folder; the advice. The first that fits wins.
+/// Endings of names, or whole names after `=`; the data that have such a file or folder; the advice. The first that
+/// fits wins.
 const FORMS: [(&[&str], &str, &str); 12] = [
     (&["=data_batch_1", "=cifar-10-batches-py"], "CIFAR-10 in its Python form, which is pickled", CIFAR10),
     (&["=data_batch_1.mat", "=cifar-10-batches-mat"], "CIFAR-10 in its MATLAB form", CIFAR10),

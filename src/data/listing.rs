@@ -36,8 +36,8 @@ impl Listing {
 
     /// The first of these names, each plain before gzipped, that is a file here.
     pub(super) fn find(&self, names: impl IntoIterator<Item = String>) -> Option<PathBuf> {
-        let spelled = names.into_iter().flat_map(|name| [format!("{name}.gz"), name].into_iter().rev());
-        spelled.into_iter().find(|name| self.files.contains(name)).map(|name| self.dir.join(name))
+        let mut spelled = names.into_iter().flat_map(|name| [name.clone(), format!("{name}.gz")]);
+        spelled.find(|name| self.files.contains(name)).map(|name| self.dir.join(name))
     }
 
     /// A part of a data set that is not here.

@@ -10,8 +10,8 @@
 //! Pixels are `f32` in `[0, 1]`; [`Split::centred`] subtracts the mean image of the training half, and
 //! [`Split::standardised`] brings each channel to mean 0 and variance 1. [`Augment`] shifts, warps and mirrors.
 //!
-//! A dense network reads each image as one vector; for a convolutional one, [`Split::images`] keeps channels, height and
-//! width.
+//! A dense network reads each image as one vector; for a convolutional one, [`Split::images`] keeps channels, height
+//! and width.
 
 mod augment;
 pub mod cifar;

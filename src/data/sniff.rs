@@ -6,7 +6,7 @@ const AGAIN: &str = "download the file again";
 const WRITE: &str = "write it as an IDX file, whose layout the documentation of `data::idx` has";
 
 /// First bytes of other formats, the format, and the advice.
-const BEGINNINGS: [(&[u8], &str, &str); 17] = [
+const BEGINNINGS: [(&[u8], &str, &str); 18] = [
     (b"<!doctype html", "a web page, perhaps a server's error message, under the name of the data", AGAIN),
     (b"<html", "a web page, perhaps a server's error message, under the name of the data", AGAIN),
     (b"<?xml", "an XML text, perhaps a server's error message, under the name of the data", AGAIN),
@@ -19,6 +19,7 @@ const BEGINNINGS: [(&[u8], &str, &str); 17] = [
     (b"\x80\x02", "a Python pickle", WRITE),
     (b"\x80\x03", "a Python pickle", WRITE),
     (b"\x80\x04", "a Python pickle", WRITE),
+    (b"\x80\x05", "a Python pickle", WRITE),
     (b"\x93numpy", "a NumPy array", WRITE),
     (b"matlab 5.0", "a MATLAB file", WRITE),
     (b"\x89hdf", "an HDF5 file", WRITE),

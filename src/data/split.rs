@@ -15,12 +15,12 @@ impl<L: Layout> Split<L> {
     /// Two halves that were made elsewhere, such as a benchmark's official ones. [`Dataset::split`] makes them from one
     /// table.
     ///
-    /// A class that has no test example is allowed: the test half then says nothing of it. [`Dataset::class_counts`] shows
-    /// what either half has.
+    /// A class that has no test example is allowed: the test half then says nothing of it. [`Dataset::class_counts`]
+    /// shows what either half has.
     ///
     /// # Errors
-    /// [`DataError::Halves`] when dimensions or classes differ; [`DataError::Unseen`] for a class with test examples and
-    /// none to learn from, as in a table sorted by class and cut in two.
+    /// [`DataError::Halves`] when dimensions or classes differ; [`DataError::Unseen`] for a class with test examples
+    /// and none to learn from, as in a table sorted by class and cut in two.
     pub fn new(train: Dataset<L>, test: Dataset<L>) -> Result<Self, DataError> {
         if train.dims() != test.dims() || train.classes() != test.classes() {
             return Err(DataError::Halves {
@@ -68,8 +68,8 @@ impl<L: Layout> Split<L> {
         Self::new(self.train.take(train, seed)?, self.test.take(test, seed)?)
     }
 
-    /// The training half alone, split again, with `n` of its examples, or a fraction of them, in place of the test half: to
-    /// choose settings by, so that the test half, seen once at the end, tells the truth.
+    /// The training half split again: `n` of its examples, or a fraction, take the place of the test half. For choosing
+    /// settings; the test half itself is then used once, at the end.
     ///
     /// # Errors
     /// As [`Dataset::split`].

@@ -51,7 +51,8 @@ impl Strata {
 /// count         the exact share rounded down; the groups of the largest remainders give one more, until it is n
 /// ```
 /// Where the bounds bind, the groups that are furthest from their exact share make up for it, one by one. Of equal
-/// remainders the last is rounded up. The sum is `n` if the bounds allow it: from one for each group to all but `left` of each.
+/// remainders the last is rounded up. The sum is `n` if the bounds allow it: from one for each group to all but `left`
+/// of each.
 fn apportion(sizes: &[usize], n: usize, left: usize) -> Vec<usize> {
     let total = sizes.iter().sum::<usize>();
     let most = |size: usize| size.saturating_sub(left);

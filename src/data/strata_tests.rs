@@ -12,7 +12,8 @@ fn sorted(parts: &[Vec<usize>]) -> Vec<usize> {
     all
 }
 
-/// Wine: 59, 71 and 48 of 178. A fifth, 36: 36 x 59 / 178 = 11.93, 14.36, 9.71; 11 + 14 + 9 leave two, for 0.93 and 0.71.
+/// Wine: 59, 71 and 48 of 178. A fifth, 36: 36 x 59 / 178 = 11.93, 14.36, 9.71; 11 + 14 + 9 leave two, for 0.93 and
+/// 0.71.
 #[test]
 fn largest_remainders_are_rounded_up() {
     assert_eq!(apportion(&[59, 71, 48], 36, 1), [12, 14, 10]);
@@ -20,8 +21,8 @@ fn largest_remainders_are_rounded_up() {
     assert_eq!(apportion(&[5], 3, 1), [3]);
 }
 
-/// 10 of 1,000, one of each of nine rare groups: of an exact share of 9.82 one is left to the large one. And a half of 8 that
-/// leaves one of each of three pairs in the other half of 3 can take but 1 of each, and 5 of 5 - 0.
+/// 10 of 1,000, one of each of nine rare groups: of an exact share of 9.82 one is left to the large one. And a half of
+/// 8 that leaves one of each of three pairs in the other half of 3 can take but 1 of each, and 5 of 5 - 0.
 #[test]
 fn no_group_is_left_out_of_either_half() {
     let sizes = [[2; 9].as_slice(), &[982]].concat();
@@ -30,9 +31,9 @@ fn no_group_is_left_out_of_either_half() {
     assert_eq!(apportion(&[2, 2, 2, 6], 8, 1), [1, 1, 1, 5]);
 }
 
-/// One group is a plain random draw: over 6,000 seeds each of 6 orders of 3 examples, drawn one and two, is expected 1,000
-/// times, with deviation sqrt(6000 5 / 36) = 28.9. Five deviations are 145, which a fair shuffle exceeds in one of 6 with
-/// probability below 6 x 6e-7. The seeds are fixed.
+/// One group is a plain random draw: over 6,000 seeds each of 6 orders of 3 examples, drawn one and two, is expected
+/// 1,000 times, with deviation sqrt(6000 5 / 36) = 28.9. Five deviations are 145, which a fair shuffle exceeds in one
+/// of 6 with probability below 6 x 6e-7. The seeds are fixed.
 #[test]
 fn every_order_is_equally_likely() {
     let mut counts = std::collections::BTreeMap::new();

@@ -110,8 +110,8 @@ where
         self.variances.is_some()
     }
 
-    /// Adds the gradients of theta and the spread. `products(d_means, d_variance)` adds the gradient of the means to the
-    /// first, and that of the variances, where there are any, to the second.
+    /// Adds the gradients of theta and the spread. `products(d_means, d_variance)` adds the gradient of the means to
+    /// the first, and that of the variances, where there are any, to the second.
     pub(super) fn pull_back(
         &self,
         grads: &mut Gradients<E, Cpu>,
@@ -174,7 +174,8 @@ fn variances<Q: Posterior, E: Elem>(weights: &Weights<'_, E>, posterior: &Q) -> 
     out
 }
 
-/// 1 where log alpha is below the threshold, which is where `Var w < e^threshold theta^2` and takes no logarithm; otherwise 0.
+/// 1 where log alpha is below the threshold, which is where `Var w < e^threshold theta^2` and takes no logarithm;
+/// otherwise 0.
 fn mask<E: Elem>(weights: &Weights<'_, E>, variances: &[E], threshold: f64) -> Buffer<E> {
     let mut mask = Buffer::any(variances.len());
     if threshold > -INV_ALPHA_FLOOR.ln() {

@@ -57,8 +57,8 @@ pub(super) fn numbers_mut<S: Shape, E: Elem, T>(tensor: &mut Tensor<S, E, Cpu, T
     unsafe { std::slice::from_raw_parts_mut(first, count) }
 }
 
-/// A new tensor, from the device's own memory, written by `fill`. A tensor made of a `Vec` would bring memory of its own
-/// to the device's cache at every step, which never shrinks.
+/// A new tensor, from the device's own memory, written by `fill`. A tensor made of a `Vec` would bring memory of its
+/// own to the device's cache at every step, which never shrinks.
 pub(crate) fn tensor<S: Shape, E: Elem>(
     device: &Cpu,
     shape: S,
@@ -85,8 +85,8 @@ where
     Ok((tensor?, made))
 }
 
-/// Buffers that no pass is using. A training step asks for the same lengths again and again, and fresh memory would cost
-/// it more than the arithmetic.
+/// Buffers that no pass is using. A training step asks for the same lengths again and again, and fresh memory would
+/// cost it more than the arithmetic.
 pub struct Pool<E>(Mutex<Vec<Vec<E>>>);
 
 impl<E> Pool<E> {

@@ -130,8 +130,8 @@ where
     }
 }
 
-/// A parameter with its numbers in order. Where they are not, after a transposition or a broadcast, it is a copy, and the
-/// way of its gradient back to the parameter goes onto the tape.
+/// A parameter with its numbers in order. Where they are not, after a transposition or a broadcast, it is a copy, and
+/// the way of its gradient back to the parameter goes onto the tape.
 fn ordered<S: Shape, E: Elem>(
     parameter: &Tensor<S, E, Cpu>,
     tape: &mut OwnedTape<E, Cpu>,

@@ -95,7 +95,8 @@ impl Grid {
         group * self.inputs() + weight % self.cols / self.area
     }
 
-    /// Which of the groups that share a number the weight in this row and column belongs to; `None` if each has its own.
+    /// Which of the groups that share a number the weight in this row and column belongs to; `None` if each has its
+    /// own.
     pub(crate) fn sharing(&self, shared: Shared, row: usize, col: usize) -> Option<usize> {
         match shared {
             Shared::None => None,

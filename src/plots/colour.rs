@@ -79,7 +79,8 @@ const METHODS: [(&str, usize); 19] = [
 /// The colours of a figure's series on a light background, in the order of their names.
 ///
 /// Up to ten series all differ; more repeat the colours. A known method has the same colour in every figure, unless an
-/// earlier name of the figure has it already; other names get what is left. Only letters and digits count, and not their case.
+/// earlier name of the figure has it already; other names get what is left. Only letters and digits count, and not
+/// their case.
 ///
 /// ```
 /// use sparsevd::plots::colours;
@@ -141,7 +142,8 @@ mod tests {
         }
     }
 
-    /// Protanopia and deuteranopia as simulated by Machado, Oliveira, Fernandes (2009), at full severity, in linear RGB.
+    /// Protanopia and deuteranopia as simulated by Machado, Oliveira, Fernandes (2009), at full severity, in linear
+    /// RGB.
     #[test]
     fn the_colour_blind_can_tell_them_apart() {
         let same = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];

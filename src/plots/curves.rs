@@ -72,12 +72,12 @@ impl Series {
 
 /// A chart of lines, or of points where each series has one.
 ///
-/// Ranges of y are drawn as a band along the line; where x has a range as well, both are drawn as error bars. Where all series
-/// have 40 points or fewer, they get marks, and so do points alone between gaps. Where each series has one point, its name
-/// stands beside it, too, if there is room.
+/// Ranges of y are drawn as a band along the line; where x has a range as well, both are drawn as error bars. Where all
+/// series have 40 points or fewer, they get marks, and so do points alone between gaps. Where each series has one
+/// point, its name stands beside it, too, if there is room.
 ///
-/// Points that are not finite, or beyond 1e30 on a [`Scale::Linear`], are left out, on a [`Scale::Log`] those that are not
-/// above 0 too, and the line is broken there; the legend says how many.
+/// Points that are not finite, or beyond 1e30 on a [`Scale::Linear`], are left out, on a [`Scale::Log`] those that are
+/// not above 0 too, and the line is broken there; the legend says how many.
 ///
 /// ```
 /// use sparsevd::plots::{Quantity, Series, curves};

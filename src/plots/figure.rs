@@ -53,8 +53,8 @@ impl Width {
     pub const NARROW: Width = Width { px: 360.0, inside: 250.0 };
 }
 
-/// With a style that gives each colour its dark version in dark mode. Colours stand in the elements as well, for programs
-/// that do not know CSS.
+/// With a style that gives each colour its dark version in dark mode. Colours stand in the elements as well, for
+/// programs that do not know CSS.
 fn styled(svg: &str) -> String {
     let used = PALETTE.iter().chain([&INK]).filter(|pair| svg.contains(&pair.light.css()));
     let rule = |Pair { light, dark }: &Pair| {

@@ -47,8 +47,8 @@ impl Marker {
 
 /// A histogram: for each series the share of its values in each of `bins` equal bins, in percent.
 ///
-/// All series share the bins, which span the smallest to the largest value. On a [`Scale::Log`] of shares a bin with one value
-/// among a million can be seen beside one with all others. Values that are not finite, or beyond 1e30, are
+/// All series share the bins, which span the smallest to the largest value. On a [`Scale::Log`] of shares a bin with
+/// one value among a million can be seen beside one with all others. Values that are not finite, or beyond 1e30, are
 /// left out, and the legend says how many; shares are of the values drawn. A marker that is not finite is left out too.
 ///
 /// # Errors
@@ -111,7 +111,8 @@ pub fn histogram(
     }))
 }
 
-/// From nothing, or on a logarithmic axis from half of the smallest share, to above the largest; a marker's label has room.
+/// From nothing, or on a logarithmic axis from half of the smallest share, to above the largest; a marker's label has
+/// room.
 fn heights(shares: &[Vec<f64>], scale: Scale) -> Axis {
     let all = || shares.iter().flatten().copied().filter(|share| *share > 0.0);
     let (low, high) = all().fold((f64::MAX, 0.0_f64), |(low, high), x| (low.min(x), high.max(x)));

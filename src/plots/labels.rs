@@ -11,8 +11,8 @@ pub(super) type Place = ((f64, f64), Anchor);
 /// A mark, and from where to where its error bar goes.
 pub(super) type Mark = ((f64, f64), [f64; 2]);
 
-/// A place for each name beside its mark, none where every place would cover something: right, left, above and below are
-/// tried in this order.
+/// A place for each name beside its mark, none where every place would cover something: right, left, above and below
+/// are tried in this order.
 pub(super) fn places(marks: &[Mark], names: &[&str], mut taken: Vec<Area>, inside: Area) -> Vec<Option<Place>> {
     let mut place = |(((x, y), [from, to]), name): (&Mark, &&str)| {
         let (before, after) = (from.min(x - 4.0) - 5.0, to.max(x + 4.0) + 5.0);

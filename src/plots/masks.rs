@@ -16,7 +16,8 @@ const IMAGE_ROOM: f64 = 196.0;
 const CELL: f64 = 8.0;
 const IMAGE_CELL: f64 = 20.0;
 
-/// Which weights of a layer are kept: `rows x cols` flags, row by row. For a dense layer rows are outputs, columns inputs.
+/// Which weights of a layer are kept: `rows x cols` flags, row by row. For a dense layer rows are outputs, columns
+/// inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     /// The layer.
@@ -62,8 +63,8 @@ impl Mask {
 /// The weights kept, layer below layer, as SVG text of at most some 300 KB for each layer, or 6 bytes for each pixel
 /// of a layer that is shown as an image.
 ///
-/// A cell is a weight; a layer too large and too busy for that is drawn in blocks of `k x k` weights, shaded by the fraction
-/// kept, and its caption says so.
+/// A cell is a weight; a layer too large and too busy for that is drawn in blocks of `k x k` weights, shaded by the
+/// fraction kept, and its caption says so.
 ///
 /// # Errors
 /// [`PlotError::Nothing`] without layers, [`PlotError::Mask`] or [`PlotError::Image`] when sizes disagree.

@@ -6,8 +6,8 @@
 //! | where values lie, as `log alpha` against its threshold | [`histogram`] |
 //! | which weights are left | [`masks`] |
 //!
-//! Every [`Figure`] is drawn for a page and for a telephone, on a transparent background, in colours for light and dark mode
-//! that the colour-blind can tell apart; no two of its series share one ([`colours()`]).
+//! Every [`Figure`] is drawn for a page and for a telephone, on a transparent background, in colours for light and dark
+//! mode that the colour-blind can tell apart; no two of its series share one ([`colours()`]).
 
 mod axes;
 mod colour;

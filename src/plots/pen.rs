@@ -46,8 +46,8 @@ const SHAPES: [&str; 10] = [
     "M0 -5.6L5.2 0L0 5.6L-5.2 0zM0 -2.6L-2.4 0L0 2.6L2.4 0z",
 ];
 
-/// One for each name, no two the same: the first ten differ in colour and shape, more in dashes. The last colours of the
-/// palette are dashed, so that fewer have to be told apart by colour alone.
+/// One for each name, no two the same: the first ten differ in colour and shape, more in dashes. The last colours of
+/// the palette are dashed, so that fewer have to be told apart by colour alone.
 pub(super) fn inks<S: AsRef<str>>(names: &[S]) -> Vec<Ink> {
     let ink = |slot: usize| {
         let (place, round) = (slot % PALETTE.len(), slot / PALETTE.len());

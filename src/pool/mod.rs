@@ -55,8 +55,8 @@ where
 /// ```text
 /// y[n, c, i, j] = max_{s, t < K} x[n, c, i STRIDE + s - PAD, j STRIDE + t - PAD]
 /// ```
-/// Pixels outside the image never win. If several pixels of a window are equal and largest, the gradient goes to the first
-/// of them, row by row, as in PyTorch. NaN wins over everything, so that it is not lost.
+/// Pixels outside the image never win. If several pixels of a window are equal and largest, the gradient goes to the
+/// first of them, row by row, as in PyTorch. NaN wins over everything, so that it is not lost.
 ///
 /// For the maximum of a whole image there is dfdx's `MaxPoolGlobal`, which gives the gradient to all of them.
 ///

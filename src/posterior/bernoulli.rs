@@ -6,7 +6,8 @@ use super::multiplicative::proportional;
 use super::{Noise, Posterior};
 use crate::map::{Map, One};
 
-/// Binary dropout on the layer's inputs: each is zeroed with probability `rate` and otherwise scaled by `1 / (1 - rate)`.
+/// Binary dropout on the layer's inputs: each is zeroed with probability `rate` and otherwise scaled by
+/// `1 / (1 - rate)`.
 ///
 /// In training each number of each datum has a coin of its own. A draw of weights
 /// ([`Weights::Sample`](crate::Weights::Sample)) cannot toss one for each pixel: in a convolution it drops whole input

@@ -40,8 +40,8 @@ impl Table {
         Self { header, rows: Vec::new() }
     }
 
-    /// Adds a row. Missing cells stay blank, and cells beyond the last column make a column without a name: nothing is lost.
-    /// Line breaks become spaces.
+    /// Adds a row. Missing cells stay blank, and cells beyond the last column make a column without a name: nothing is
+    /// lost. Line breaks become spaces.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) -> &mut Self {
         self.rows.push(cells.into_iter().map(|cell| one_line(&cell.into())).collect());
         self

@@ -172,7 +172,8 @@ fn a_folder_that_is_read_only_is_named() {
     assert!(matches!(result, Err(Error::Checkpoint { .. })), "{result:?}");
 }
 
-/// An old file is gone as soon as a training begins anew: a crash before the first checkpoint leaves nothing to mistake.
+/// An old file is gone as soon as a training begins anew: a crash before the first checkpoint leaves nothing to
+/// mistake.
 #[test]
 fn a_training_that_begins_anew_forgets_the_old_one() {
     let dir = tempfile::tempdir().unwrap();

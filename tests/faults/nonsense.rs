@@ -1,5 +1,5 @@
-//! Files with a sound checksum whose contents make no sense: a typed error that names the file, the tensor, the number and
-//! what it must be, and a network that is as it was.
+//! Files with a sound checksum whose contents make no sense: a typed error that names the file, the tensor, the number
+//! and what it must be, and a network that is as it was.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -278,8 +278,8 @@ fn spoil(about: &mut Value, tensors: &mut Vec<Entry>, (in_about, at, how): (bool
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
-    /// Whatever makes no sense is refused by a typed error, and leaves the network as it was; what is taken can be written,
-    /// and gives predictions that are numbers; training goes on from it or says why not.
+    /// Whatever makes no sense is refused by a typed error, and leaves the network as it was; what is taken can be
+    /// written, and gives predictions that are numbers; training goes on from it or says why not.
     #[test]
     fn nothing_is_half_read(file: Index, spoils in prop::collection::vec((any::<bool>(), any::<Index>(), any::<Index>()), 1..3)) {
         let (kind, bytes_of, read) = file.get(&FILES);

@@ -10,8 +10,8 @@ use sparsevd::prelude::*;
 
 use crate::folder::{Again, Folder, FolderError};
 
-/// The seed of what is held out, and of the little that `--quick` takes: which images these are is part of the problem, not of
-/// a repetition.
+/// The seed of what is held out, and of the little that `--quick` takes: which images these are is part of the problem,
+/// not of a repetition.
 const DRAW: u64 = 0;
 
 /// How to train, and where the results go.
@@ -53,8 +53,8 @@ pub struct Runs {
     /// log sigma^2 at the start, of networks that learn it
     #[arg(long, allow_negative_numbers = true, default_value_t = -10.0)]
     pub log_sigma2: f64,
-    /// Holds out so many of the training images, drawn at random, each class in proportion, the same for all seeds, and judges
-    /// by them instead of the test images: for choosing settings
+    /// Holds out so many of the training images, drawn at random, each class in proportion, the same for all seeds, and
+    /// judges by them instead of the test images: for choosing settings
     #[arg(long, value_name = "IMAGES")]
     pub validate: Option<usize>,
     /// Threads to train with; 0 for all that the machine has
@@ -66,10 +66,12 @@ pub struct Runs {
     /// Go on from the checkpoints, where there are any
     #[arg(long)]
     pub resume: bool,
-    /// Replace an earlier run's results in the folder, whatever its settings; with --resume, keep the trainings that fit
+    /// Replace an earlier run's results in the folder, whatever its settings; with --resume, keep the trainings that
+    /// fit
     #[arg(long)]
     pub overwrite: bool,
-    /// Folder for the results; one with an earlier run's results needs --resume or --overwrite, unless that run was --quick
+    /// Folder for the results; one with an earlier run's results needs --resume or --overwrite, unless that run was
+    /// --quick
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub out: PathBuf,
     /// An epoch or two on a few images, one seed and little KL, to see that everything works
@@ -152,7 +154,8 @@ impl Runs {
         }
     }
 
-    /// Takes the folder for the results, for an experiment with these settings, and removes other seeds' networks from it.
+    /// Takes the folder for the results, for an experiment with these settings, and removes other seeds' networks from
+    /// it.
     ///
     /// # Errors
     /// [`FolderError`].

@@ -5,8 +5,8 @@ use sparsevd::plots::{Figure, Marker, PlotError, Point, Quantity, Scale, Series,
 use crate::record::{Curve, Record};
 use crate::table::{extent, groups, seeds};
 
-/// The curve of this name of each label, through `f`: its mean over seeds, with the range from the smallest to the largest.
-/// Points that not all seeds have are left out; unfinished trainings are, where there are finished ones.
+/// The curve of this name of each label, through `f`: its mean over seeds, with the range from the smallest to the
+/// largest. Points that not all seeds have are left out; unfinished trainings are, where there are finished ones.
 pub fn over_seeds(records: &[Record], curve: &str, f: impl Fn(f64) -> f64) -> Vec<Series> {
     let series = |group: Vec<&Record>| {
         let any = group.iter().any(|record| !record.unfinished);
@@ -83,8 +83,8 @@ pub fn points(name: &str, records: &[Record], x: &str, y: &str, factors: (f64, f
     Series::new(name, points)
 }
 
-/// log alpha of all weights, for each label, its seeds together; shares on a logarithmic axis, or the few weights that are
-/// kept could not be seen.
+/// log alpha of all weights, for each label, its seeds together; shares on a logarithmic axis, or the few weights that
+/// are kept could not be seen.
 ///
 /// # Errors
 /// If there is nothing to draw.

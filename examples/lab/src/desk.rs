@@ -41,8 +41,8 @@ impl Desk {
         })
     }
 
-    /// For trainings with images of so many pixels and this many epochs in all. Small ones are faster side by side, one on each
-    /// processor, with one progress bar over all.
+    /// For trainings with images of so many pixels and this many epochs in all. Small ones are faster side by side, one
+    /// on each processor, with one progress bar over all.
     ///
     /// # Errors
     /// If signals cannot be caught.
@@ -55,8 +55,8 @@ impl Desk {
         Ok(Desk { bar: Some(bar), ..Desk::new(runs)? })
     }
 
-    /// Works through tasks until they are done, one fails or Ctrl-C is pressed; prints what comes of each in a line, and
-    /// adds it to the records, in the order of the tasks.
+    /// Works through tasks until they are done, one fails or Ctrl-C is pressed; prints what comes of each in a line,
+    /// and adds it to the records, in the order of the tasks.
     ///
     /// # Errors
     /// The first of the tasks' own; what the others gave is among the records.

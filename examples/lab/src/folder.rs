@@ -183,16 +183,16 @@ impl Run {
         Ok(())
     }
 
-    /// The settings that another run has changed, `epochs 60, now 30`; more seeds are no change, and neither is a setting
-    /// that this run did not know.
+    /// The settings that another run has changed, `epochs 60, now 30`; more seeds are no change, and neither is a
+    /// setting that this run did not know.
     fn differences(&self, next: &Run) -> Vec<String> {
-        let (Some(before), Some(now)) = (self.configuration.as_object(), next.configuration.as_object()) else {
-            return Vec::new();
-        };
         let mut differences = Vec::new();
         if !self.experiment.is_empty() && self.experiment != next.experiment {
             differences.push(format!("{}, now {}", self.experiment, next.experiment));
         }
+        let (Some(before), Some(now)) = (self.configuration.as_object(), next.configuration.as_object()) else {
+            return differences;
+        };
         let changed = before.iter().filter(|(name, _)| !MINOR.contains(&name.as_str()));
         let changed = changed.filter_map(|(name, was)| Some((name, was, now.get(name)?)));
         let more = |name: &str, was: &Value, is: &Value| name == "seeds" && is.as_u64() >= was.as_u64();

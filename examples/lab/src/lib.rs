@@ -58,8 +58,8 @@ pub fn reported(
     outcome.and(told)
 }
 
-/// What the process ends with: 0, 1 for an error, which is printed, or 130 after Ctrl-C and 143 after SIGTERM; then it says
-/// how to go on.
+/// What the process ends with: 0, 1 for an error, which is printed, or 130 after Ctrl-C and 143 after SIGTERM; then it
+/// says how to go on.
 pub fn finish(result: Result<(), Failure>) -> ExitCode {
     match (result, stop::exit_code()) {
         (Err(error), _) => {

@@ -10,8 +10,8 @@ const THRESHOLDS: [f64; 8] = [3.0, 2.0, 1.0, 0.0, -0.5, -1.0, -2.0, -3.0];
 /// One record for each threshold up to the one that the network was trained for.
 ///
 /// Beside what is measured it has what to expect. If the likelihood is quadratic around the means, and as curved as the
-/// posterior's variance admits, 1 / sigma^2 or less, then a mean set to zero costs no more than `theta^2 / (2 sigma^2) = 1 / (2
-/// alpha)` nats, shared by the training data.
+/// posterior's variance admits, 1 / sigma^2 or less, then a mean set to zero costs no more than
+/// `theta^2 / (2 sigma^2) = 1 / (2 alpha)` nats, shared by the training data.
 ///
 /// # Errors
 /// Those of [`predict`].

@@ -10,7 +10,8 @@ use crate::results::Results;
 use crate::resume::command_line;
 use crate::table::{legend, table};
 
-/// A figure: its file's name, what is drawn, and what it shows. One with nothing to draw, as after an early Ctrl-C, is left out.
+/// A figure: its file's name, what is drawn, and what it shows. One with nothing to draw, as after an early Ctrl-C, is
+/// left out.
 #[derive(Debug)]
 pub struct Figure {
     name: String,

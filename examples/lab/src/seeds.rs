@@ -23,7 +23,8 @@ use crate::train::Job;
 /// Where the networks of an experiment come from.
 #[derive(Clone, Debug, Args, Serialize)]
 pub struct Start {
-    /// Goes on from the posteriors that another run left in this folder (seed-0/posterior.safetensors, ...), with the settings given here
+    /// Goes on from the posteriors that another run left in this folder (seed-0/posterior.safetensors, ...), with the
+    /// settings given here
     #[arg(long, value_name = "DIR", value_parser = crate::args::path, conflicts_with = "log_sigma2")]
     pub from: Option<PathBuf>,
 }
@@ -46,8 +47,8 @@ pub struct Seeds<'a, L> {
 }
 
 impl<L: Layout + Clone> Seeds<'_, L> {
-    /// Trains networks that `build` makes for each seed; what it had to train before them it adds to the records. Beside
-    /// the page it writes, for each seed, the posterior and the compact networks into a folder `seed-0`, ...
+    /// Trains networks that `build` makes for each seed; what it had to train before them it adds to the records.
+    /// Beside the page it writes, for each seed, the posterior and the compact networks into a folder `seed-0`, ...
     ///
     /// # Errors
     /// Those of training, of files, of a network that cannot be compacted.

@@ -26,7 +26,8 @@ pub trait OnImages: Serialize {
 /// The experiment with networks of as many inputs as the images have pixels, [`reported`] into its folder.
 ///
 /// # Errors
-/// The experiment's own, those of [`Folder::claim`], and for images of a size that none of the experiments is compiled for.
+/// The experiment's own, those of [`Folder::claim`], and for images of a size that none of the experiments is compiled
+/// for.
 pub fn on_images<X: OnImages>(
     experiment: &X,
     split: &Split,

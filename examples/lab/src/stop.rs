@@ -26,7 +26,8 @@ pub fn stop_on_signal() -> std::io::Result<&'static AtomicBool> {
     Ok(&STOP)
 }
 
-/// What a process ends with that a signal has stopped: 128 and the signal's number, so 130 after Ctrl-C and 143 after SIGTERM.
+/// What a process ends with that a signal has stopped: 128 and the signal's number, so 130 after Ctrl-C and 143 after
+/// SIGTERM.
 pub fn exit_code() -> Option<u8> {
     let signal = SIGNAL.load(Relaxed);
     (signal > 0).then(|| u8::try_from(128 + signal).unwrap_or(u8::MAX))

@@ -23,8 +23,9 @@ pub struct Job<'a, L> {
 }
 
 impl<L: Layout + Clone> Job<'_, L> {
-    /// Trains the network, or takes it up where its checkpoint is, and scores it: as deployed, with all posterior means, and
-    /// with ten draws from the posterior; after each epoch as deployed. Sparsity, too, counts at the desk's threshold.
+    /// Trains the network, or takes it up where its checkpoint is, and scores it: as deployed, with all posterior
+    /// means, and with ten draws from the posterior; after each epoch as deployed. Sparsity, too, counts at the desk's
+    /// threshold.
     ///
     /// # Errors
     /// Those of the training, and of the scores.
@@ -48,8 +49,9 @@ impl<L: Layout + Clone> Job<'_, L> {
             if failed.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         failed.map_or(Ok(()), Err)?;
-        // Few steps are what `--quick` is for.
-        if let Some(warning) = history.warning().filter(|warning| *warning != Warning::FewSteps) {
+        // Few steps are what `--quick` is for; a training with a bar of its own has said it.
+        let news = |warning: &Warning| *warning != Warning::FewSteps && !desk.shows_trainings();
+        if let Some(warning) = history.warning().filter(news) {
             desk.warn(&self.label, self.trainer.seed, warning);
         }
         let mut record = Record::new(&self.label, self.trainer.seed);
@@ -88,8 +90,8 @@ impl<L: Layout + Clone> Job<'_, L> {
         Ok(predict(net, test, how)?.score(test.labels())?)
     }
 
-    /// Keeps what the training begins from, and the threshold of its scores, beside its checkpoint; one that is taken up
-    /// again must have begun from the same.
+    /// Keeps what the training begins from, and the threshold of its scores, beside its checkpoint; one that is taken
+    /// up again must have begun from the same.
     fn same_beginning(&self, desk: &Desk, net: &impl Network<f32, Cpu>) -> Result<(), Error> {
         let mut weights = crc32fast::Hasher::new();
         for (_, layer) in net.layers() {
@@ -122,7 +124,8 @@ impl<L: Layout + Clone> Job<'_, L> {
         Checkpoints { path: self.path(desk), every, resume, stop }
     }
 
-    /// Where the training is kept: `OUT/trainings/sparse-vd-0.safetensors`. Labels that differ in a sign differ here, too.
+    /// Where the training is kept: `OUT/trainings/sparse-vd-0.safetensors`. Labels that differ in a sign differ here,
+    /// too.
     fn path(&self, desk: &Desk) -> PathBuf {
         let letter = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' };
         let name: String = self.label.replace(" -", " minus ").chars().map(letter).collect();

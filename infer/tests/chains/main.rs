@@ -28,7 +28,8 @@ fn input() -> impl Strategy<Value = [usize; 3]> {
 }
 
 /// `net` on as many inputs as every width of its passes takes, against the plain evaluation. The rounding of single
-/// precision, at most 500 terms a sum and 8 operations, is far below 1e-5 of what the numbers would be without cancelling.
+/// precision, at most 500 terms a sum and 8 operations, is far below 1e-5 of what the numbers would be without
+/// cancelling.
 fn same(net: &CompactNet, ops: &[Op], input: [usize; 3]) -> Result<(), TestCaseError> {
     let (mut numbers, mut scratch) = (Numbers(7), Scratch::default());
     let each: usize = input.iter().product();
@@ -64,8 +65,8 @@ proptest! {
         same(&CompactNet::from_bytes(&net.to_bytes(Precision::Single).unwrap()).unwrap(), &ops, input)?;
     }
 
-    /// Every output left is read by the next layer, and none is a constant that could be part of the next bias. A layer of
-    /// which nothing is left keeps one output.
+    /// Every output left is read by the next layer, and none is a constant that could be part of the next bias. A layer
+    /// of which nothing is left keeps one output.
     #[test]
     fn nothing_is_left_that_is_not_needed(draws in prop::collection::vec(draw(), 0..9), input in input()) {
         let layers = layers(&compact(&chain(&draws, input), input).unwrap());
@@ -147,7 +148,8 @@ fn activations_and_pools_keep_their_order() {
     }
 }
 
-/// Numbers and shapes that make no sense, also where pruning would take them away, and where they would fill the memory.
+/// Numbers and shapes that make no sense, also where pruning would take them away, and where they would fill the
+/// memory.
 #[test]
 fn chains_that_cannot_be_are_named() {
     let said = |ops: &[Op], input: [usize; 3]| compact(ops, input).unwrap_err().to_string();

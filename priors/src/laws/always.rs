@@ -6,10 +6,11 @@ use crate::lanes::Lanes;
 use crate::normal::Normal;
 use crate::prior::{Moments, Prior};
 
-/// The steps of finite differences: their error is `step^4 / 30` times a fifth derivative, and rounding costs 1e-15 over
-/// the step.
+/// The steps of finite differences: their error is `step^4 / 30` times a fifth derivative, and rounding costs 1e-15
+/// over the step.
 const STEPS: [f64; 3] = [3e-4, 3e-5, 3e-6];
-/// How far a gradient may be from the finite differences of its value, which are good to this where a prior has one scale.
+/// How far a gradient may be from the finite differences of its value, which are good to this where a prior has one
+/// scale.
 const SLOPE: f64 = 1e-6;
 
 impl<P: Prior> Laws<P> {
@@ -90,8 +91,8 @@ impl<P: Prior> Laws<P> {
     }
 }
 
-/// The derivative of `f` at 0 by finite differences, and what `slope` has to be: the same, or at a kink anything between the
-/// two one-sided derivatives.
+/// The derivative of `f` at 0 by finite differences, and what `slope` has to be: the same, or at a kink anything
+/// between the two one-sided derivatives.
 fn derivative(f: &dyn Fn(f64) -> f64, here: f64, slope: f64, step: f64) -> (f64, f64) {
     let [two_left, one_left, one_right, two_right] = [-2.0, -1.0, 1.0, 2.0].map(|steps| f(steps * step));
     let numeric = (8.0 * (one_right - one_left) - (two_right - two_left)) / (12.0 * step);

@@ -11,7 +11,8 @@ use crate::prior::Prior;
 const EXACT: f64 = 1e-7;
 
 impl<P: Prior> Laws<P> {
-    /// The prior is a probability density: `KL >= 0`, and the density that the KL implies integrates to one within 1e-4.
+    /// The prior is a probability density: `KL >= 0`, and the density that the KL implies integrates to one within
+    /// 1e-4.
     ///
     /// For a posterior much narrower than anything in p, `KL = -H(q) - ln p(theta)`: sigma is theta / 1000 here, and |theta|
     /// goes from e^-90 to e^90.
@@ -57,8 +58,8 @@ impl<P: Prior> Laws<P> {
     /// The KL is that of this log-density, within `bound * (1 + |KL|)`; its gradient within
     /// [`gradient_within`](Laws::gradient_within); and the density integrates to one.
     ///
-    /// The kit integrates with some 2,000 points that crowd around w = 0 on every scale down to 1e-9 sigma, out to 9 sigma;
-    /// the mass it counts for |w| from e^-90 to e^90.
+    /// The kit integrates with some 2,000 points that crowd around w = 0 on every scale down to 1e-9 sigma, out to 9
+    /// sigma; the mass it counts for |w| from e^-90 to e^90.
     ///
     /// # Panics
     /// For a bound that is not a positive, finite number.

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Points are drawn from a fixed seed, so a run repeats itself. A failure is shrunk to a simple point and told in a
-//! sentence that names the law, the prior and the point, a panic too. Tolerances are relative to `1 + |KL|`, and gradients are taken in the units that make
-//! them comparable: `max(|theta|, sigma) dKL/dtheta` and `dKL/dlog sigma^2`.
+//! sentence that names the law, the prior and the point, a panic too. Tolerances are relative to `1 + |KL|`, and
+//! gradients are taken in the units that make them comparable: `max(|theta|, sigma) dKL/dtheta` and `dKL/dlog sigma^2`.
 
 mod always;
 mod claims;
@@ -38,9 +38,10 @@ type Claim<P> = Box<dyn Fn(&Laws<P>, &Point) -> Result<(), Violation>>;
 /// A prior and what it is held to.
 ///
 /// Always: value and gradient are finite for theta = 0 and up to 5, sigma from 1e-15 to 1e3, in `f64`, `f32` and
-/// [`Lanes`](crate::Lanes); the gradient is that of the value, to 1e-6 of finite differences; the value does not jump; single
-/// precision agrees with double; a learned scale is the optimum of the summed KL of up to 3,000 weights; and nothing panics.
-/// The methods below add what only some priors claim.
+/// [`Lanes`](crate::Lanes); the gradient is that of the value, to 1e-6 of finite differences; the value has no jump of
+/// more than 0.01 nats, relative to the change around it; single precision agrees with double; a learned scale is the
+/// optimum of the summed KL of up to 3,000 weights; and nothing panics. The methods below add what only some priors
+/// claim.
 pub struct Laws<P> {
     prior: P,
     cases: u32,
@@ -77,8 +78,8 @@ impl<P: Prior> Laws<P> {
         self
     }
 
-    /// The posteriors whose accuracy is promised; sigma in `1e-6..=1e3` unless told, theta up to 5 or up to 8 sigma. The
-    /// claims made after this line are held to it.
+    /// The posteriors whose accuracy is promised; sigma in `1e-6..=1e3` unless told, theta up to 5 or up to 8 sigma.
+    /// The claims made after this line are held to it.
     ///
     /// Finiteness, and the agreement of single with double precision, are asked over the whole range all the same.
     ///
@@ -94,9 +95,9 @@ impl<P: Prior> Laws<P> {
         self
     }
 
-    /// How far the gradient may be from that of the log-density given to [`ln_pdf`](Laws::ln_pdf), relative to `1 + |KL|`; 1e-6
-    /// unless told. Quadrature needs more, see [`kl_to`](crate::Normal::kl_to). That the gradient is the derivative of the
-    /// value is asked to 1e-6 all the same.
+    /// How far the gradient may be from that of the log-density given to [`ln_pdf`](Laws::ln_pdf), relative to
+    /// `1 + |KL|`; 1e-6 unless told. Quadrature needs more, see [`kl_to`](crate::Normal::kl_to). That the gradient is
+    /// the derivative of the value is asked to 1e-6 all the same.
     ///
     /// # Panics
     /// For a bound that is not a positive, finite number.
@@ -105,8 +106,8 @@ impl<P: Prior> Laws<P> {
         self
     }
 
-    /// How far `f32` and lanes may be from `f64`, relative to `1 + |KL|` and the derivative itself; 3e-5 unless told. Their
-    /// rounding is 6e-8; the rest is for sums of terms that are some hundred times larger than their result.
+    /// How far `f32` and lanes may be from `f64`, relative to `1 + |KL|` and the derivative itself; 3e-5 unless told.
+    /// Their rounding is 6e-8; the rest is for sums of terms that are some hundred times larger than their result.
     ///
     /// # Panics
     /// For a bound that is not a positive, finite number.

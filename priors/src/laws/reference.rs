@@ -6,7 +6,8 @@
 /// ```text
 /// KL = -H(q) - E f,    sigma dKL/dtheta = -E[t (f - f0)],    dKL/dlog sigma^2 = -1/2 - E[(t^2 - 1)(f - f0)] / 2
 /// ```
-/// for any constant f0; f(theta + sigma) keeps the differences small, and is finite where f has a pole at w = 0 = theta.
+/// for any constant f0; f(theta + sigma) keeps the differences small, and is finite where f has a pole at w = 0 =
+/// theta.
 pub(super) fn kl(ln_pdf: &impl Fn(f64) -> f64, theta: f64, sigma: f64) -> [f64; 3] {
     let centre = ln_pdf(theta + sigma);
     let [mut mass, mut first, mut slope, mut spread] = [0.0; 4];

@@ -111,11 +111,11 @@ impl<const C: usize, E: Elem, D: Backend<E>> Norm<C, E, D> {
         if moments.iter().any(|m| m.count < 2.0) {
             return Err(D::shape_error()); // a single number has no variance
         }
+        if moments.iter().any(|m| !(m.mean.is_finite() && m.variance.is_finite())) {
+            return Ok(y); // the objective is refused, and a loop of one's own may go on
+        }
         let moved = |running: &Tensor<Rank1<C>, E, D>, to: fn(&Moments) -> f64| {
-            let step = |(old, m): (&E, &Moments)| {
-                let new = E::of((1.0 - self.momentum) * old.f64() + self.momentum * to(m));
-                if new.is_finite() { new } else { *old }
-            };
+            let step = |(old, m): (&E, &Moments)| E::of((1.0 - self.momentum) * old.f64() + self.momentum * to(m));
             let new: Vec<E> = running.as_vec().iter().zip(&moments).map(step).collect();
             tensor_of(running.device(), &new, *running.shape())
         };

@@ -222,7 +222,7 @@ impl<'a, E: Elem, D: Backend<E>, L: Layout> Training<'a, E, D, L> {
 
     /// A sign that nothing is learned.
     fn warning(&self, epoch: usize, [nll, kl]: [f64; 2], sparsity: &Sparsity) -> Option<Warning> {
-        let classes = entropy(self.data.labels());
+        let classes = entropy(&self.data.class_counts());
         let nothing_learned = epoch > 0 && classes > 0.0 && nll > 0.98 * classes;
         let few_steps = self.per_epoch() < 5 && self.per_epoch() * self.trainer.epochs < 1000;
         let signs = [

@@ -1,7 +1,5 @@
 //! Small questions that a training asks.
 
-use std::collections::BTreeMap;
-
 use dfdx::nn::tensor_collection::TensorCollection;
 use dfdx::prelude::*;
 
@@ -19,12 +17,11 @@ pub(super) fn misclassified<const C: usize, E: Elem, D: Backend<E>>(
     logits.chunks(C).zip(labels).filter(|(row, label)| best(row) != **label).count()
 }
 
-/// The entropy of the labels in nats: the NLL of predicting every class as often as it occurs.
-pub(super) fn entropy(labels: &[usize]) -> f64 {
-    let mut counts = BTreeMap::new();
-    labels.iter().for_each(|label| *counts.entry(label).or_insert(0) += 1);
-    let share = |count: i32| f64::from(count) / labels.len() as f64;
-    counts.into_values().map(|count| -share(count) * share(count).ln()).sum()
+/// The entropy in nats of labels with these counts: the NLL of predicting every class as often as it occurs.
+pub(super) fn entropy(class_counts: &[usize]) -> f64 {
+    let all: usize = class_counts.iter().sum();
+    let shares = class_counts.iter().filter(|count| **count > 0).map(|count| *count as f64 / all as f64);
+    shares.map(|share| -share * share.ln()).sum()
 }
 
 /// Refuses batches of one in a network with a batch norm, to which a single number has no variance.

@@ -1,6 +1,6 @@
 //! What the parts of a convolutional network cost: layers, pools, batch norm, activation, and whole steps.
 //!
-//! `cargo bench --bench images`, about two minutes; `-- pool` for a part of it.
+//! `cd benches && cargo bench --bench images`, about two minutes; `-- pool` for a part of it.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What predictions of compact networks cost; and single layers in either form, beside the crate `sprs`.
 //!
-//! `cargo bench --bench infer`, four or five minutes; `-- net` or `-- 300x784` for a part of it. All on one thread.
+//! `cd benches && cargo bench --bench infer`, four or five minutes; `-- net` or `-- 300x784` for a part of it. All on one thread.
 
 use std::hint::black_box;
 use std::time::Duration;

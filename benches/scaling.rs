@@ -1,6 +1,6 @@
 //! How the cost grows: with the batch, the width, the prior, and on one or two threads.
 //!
-//! `cargo bench --bench scaling`, two or three minutes; `-- kl` for a part of it.
+//! `cd benches && cargo bench --bench scaling`, two or three minutes; `-- kl` for a part of it.
 
 use std::hint::black_box;
 use std::time::Duration;

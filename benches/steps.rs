@@ -1,6 +1,6 @@
 //! What a training step costs, fused against composed from dfdx's own operations, interleaved in one run.
 //!
-//! `cargo bench --bench steps`
+//! `cd benches && cargo bench --bench steps`
 
 use std::hint::black_box;
 

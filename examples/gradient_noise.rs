@@ -9,7 +9,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use sparsevd::plots::{Quantity, curves};
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
 use sparsevd_lab::curves::{bands, kept, over_epochs, over_seeds};
@@ -21,6 +20,7 @@ use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish};
+use sparsevd_report::plots::{Quantity, curves};
 
 /// Measures the variance of the gradient of the means theta at log alpha from -8 to 4, the same for all weights, in two
 /// parameterisations of the same posterior: additive, w = theta + sigma eps, and multiplicative, w = theta (1 +

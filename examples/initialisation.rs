@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use sparsevd::data::Vectors;
-use sparsevd::plots::{Quantity, curves};
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, TrainedIn, distinct, finite, parse};
 use sparsevd_lab::curves::{bands, over_seeds};
@@ -22,6 +21,7 @@ use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish};
+use sparsevd_report::plots::{Quantity, curves};
 
 /// Trains Sparse VD (inputs-300-100-10) from several values of log sigma^2, from the means of a dense network trained
 /// before, and with weights masked during training or not; and prunes each trained network at thresholds from -8 to 12.

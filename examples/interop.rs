@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
-use dfdx::prelude::TensorCollection;
 use sparsevd::data::{Images, Layout, Vectors};
+use sparsevd::dfdx::prelude::TensorCollection;
 use sparsevd::infer::{Container, Entry, container};
 use sparsevd::prelude::*;
 

@@ -9,7 +9,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use sparsevd::plots::Quantity;
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
 use sparsevd_lab::curves::{bands, kept, over_epochs};
@@ -22,6 +21,7 @@ use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::table::value;
 use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish};
+use sparsevd_report::plots::Quantity;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Trains one network (inputs-300-100-10) with four KLs: the paper's sigmoid fit to the log-uniform prior's, the exact

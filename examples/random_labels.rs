@@ -11,7 +11,6 @@ use clap::Parser;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
-use sparsevd::plots::Quantity;
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Runs, parse};
 use sparsevd_lab::curves::{bands, kept, over_epochs};
@@ -23,6 +22,7 @@ use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish};
+use sparsevd_report::plots::Quantity;
 
 /// Gives every training image a label drawn at random, keeps the true ones for testing, and trains a dense network
 /// (inputs-300-100-10), one with binary dropout, ARD and Sparse VD on them.

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 use sparsevd::metrics::auroc;
-use sparsevd::plots::{Quantity, curves};
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Needs, Runs, parse};
 use sparsevd_lab::curves::{bands, over_seeds};
@@ -21,6 +20,7 @@ use sparsevd_lab::record::{Curve, Record};
 use sparsevd_lab::results::Results;
 use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish, reported};
+use sparsevd_report::plots::{Quantity, curves};
 
 /// Trains LeNet-300-100 on MNIST, dense, with binary dropout, and with Sparse VD, and asks each about MNIST's test
 /// images and about Fashion-MNIST's: with the posterior means, the pruned means, and averaged over 1, 10 and 100

@@ -276,7 +276,7 @@ def arguments():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("target/race"), help="folder for results.json and .md")
     parser.add_argument("--torch", default=sys.executable, help="a Python with PyTorch and what `run` installs")
     parser.add_argument("--jax", default=sys.executable, help="a Python with JAX")
-    parser.add_argument("--ours", default="target/release/examples/race_worker", help="our worker's command")
+    parser.add_argument("--ours", default="target/release/race_worker", help="our worker's command")
     args = parser.parse_args()
     unknown = set(args.suites) - {*SUITES, "rss"}
     if unknown:

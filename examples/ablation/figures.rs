@@ -1,11 +1,11 @@
 //! Error against compression, training curves, log alpha, and masks.
 
 use sparsevd::data::Split;
-use sparsevd::plots::{Mask, Quantity, Series, curves, masks};
 use sparsevd_lab::curves::{bands, bars, kept, log_alphas, over_epochs, points};
 use sparsevd_lab::page::Figure;
 use sparsevd_lab::record::Record;
 use sparsevd_lab::table::seeds;
+use sparsevd_report::plots::{Mask, Quantity, Series, curves, masks};
 
 use crate::Args;
 use crate::methods::Method;

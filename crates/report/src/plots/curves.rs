@@ -80,12 +80,12 @@ impl Series {
 /// not above 0 too, and the line is broken there; the legend says how many.
 ///
 /// ```
-/// use sparsevd::plots::{Quantity, Series, curves};
+/// use sparsevd_report::plots::{Quantity, Series, curves};
 ///
 /// let loss = Series::new("SparseVD", [(1.0, 0.9), (2.0, 0.4), (3.0, 0.2)]);
 /// let figure = curves(&[loss], Quantity::linear("epoch"), Quantity::log("loss [nats]"), "Training")?;
 /// assert!(figure.wide().starts_with("<svg"));
-/// # Ok::<(), sparsevd::plots::PlotError>(())
+/// # Ok::<(), sparsevd_report::plots::PlotError>(())
 /// ```
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 //! What an experiment leaves in its folder: results.json, figures, and one page with everything.
 
 use serde_json::Value;
-use sparsevd::plots::{self, PlotError};
-use sparsevd::report::{Report, Table, write_svg};
+use sparsevd_report::plots::{self, PlotError};
+use sparsevd_report::{Report, Table, write_svg};
 
 use crate::Failure;
 use crate::folder::Folder;

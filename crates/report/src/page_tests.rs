@@ -1,5 +1,6 @@
 use super::*;
 use crate::plots::{Quantity, Series, curves};
+use crate::table::Align;
 use serde_json::json;
 
 const SVG: &str = "<svg width=\"1\" xmlns=\"http://www.w3.org/2000/svg\"></svg>";

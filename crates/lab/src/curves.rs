@@ -1,6 +1,6 @@
 //! Figures over seeds: lines with bands, points with error bars, where log alpha lies.
 
-use sparsevd::plots::{Figure, Marker, PlotError, Point, Quantity, Scale, Series, Values, curves, histogram};
+use sparsevd_report::plots::{Figure, Marker, PlotError, Point, Quantity, Scale, Series, Values, curves, histogram};
 
 use crate::record::{Curve, Record};
 use crate::table::{extent, groups, seeds};

@@ -3,14 +3,13 @@
 //! A [`Report`] is a single HTML file with everything inside it: it opens offline, in light and dark, and prints.
 //! A [`Table`] is the same table in the terminal and on the page.
 
-mod table;
-
-pub use table::{Align, Table};
-
-use crate::infer::file;
-use crate::plots::Figure;
-use crate::text::escape;
 use std::path::{Path, PathBuf};
+
+use sparsevd_infer::file;
+
+use crate::plots::Figure;
+use crate::table::Table;
+use crate::text::escape;
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +36,7 @@ pub enum ReportError {
 /// A page of text, tables, figures and data, in the order in which they were added.
 ///
 /// ```
-/// use sparsevd::report::{Align, Report, Table};
+/// use sparsevd_report::{Align, Report, Table};
 ///
 /// let mut table = Table::new([("method", Align::Left), ("error [%]", Align::Right)]);
 /// table.row(["SparseVD", "1.82"]);
@@ -123,7 +122,7 @@ impl Report {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
              <title>{title}</title>\n<style>\n{}</style>\n</head>\n<body>\n<h1>{title}</h1>\n",
-            include_str!("report/style.css")
+            include_str!("style.css")
         );
         for part in &self.parts {
             html.push_str(&part.html()?);
@@ -224,5 +223,5 @@ fn plain_svg(text: &str) -> Result<&str, &'static str> {
 }
 
 #[cfg(test)]
-#[path = "report/tests.rs"]
+#[path = "page_tests.rs"]
 mod tests;

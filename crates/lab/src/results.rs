@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sparsevd::data::{Layout, Split};
-use sparsevd::report::{ReportError, write_json};
+use sparsevd_report::{ReportError, write_json};
 
 use crate::record::Record;
 

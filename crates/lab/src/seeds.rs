@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use sparsevd::data::{Augment, Layout};
-use sparsevd::plots::{Quantity, Series, curves};
 use sparsevd::prelude::*;
+use sparsevd_report::plots::{Quantity, Series, curves};
 
 use crate::args::Runs;
 use crate::curves::{bands, log_alphas, over_seeds};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sparsevd::report::{Align, Table};
+use sparsevd_report::{Align, Table};
 
 use crate::columns::{Column, by_layer, of};
 use crate::record::Record;

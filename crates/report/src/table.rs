@@ -13,10 +13,10 @@ pub enum Align {
     Right,
 }
 
-/// A table that prints itself aligned (`println!("{table}")`) and becomes part of a [`Report`](super::Report).
+/// A table that prints itself aligned (`println!("{table}")`) and becomes part of a [`Report`](crate::Report).
 ///
 /// ```
-/// use sparsevd::report::{Align, Table};
+/// use sparsevd_report::{Align, Table};
 ///
 /// let mut table = Table::new([("method", Align::Left), ("error [%]", Align::Right)]);
 /// table.row(["SparseVD", "1.82"]).row(["ARD", "11.9"]);
@@ -50,7 +50,7 @@ impl Table {
     /// The table in Markdown, `|` escaped.
     ///
     /// ```
-    /// # use sparsevd::report::{Align, Table};
+    /// # use sparsevd_report::{Align, Table};
     /// let mut table = Table::new([("method", Align::Left), ("|W|", Align::Right)]);
     /// assert_eq!(table.row(["ARD", "10"]).markdown(), "| method | \\|W\\| |\n|---|---|\n| ARD | 10 |\n");
     /// ```

@@ -83,7 +83,7 @@ const METHODS: [(&str, usize); 19] = [
 /// their case.
 ///
 /// ```
-/// use sparsevd::plots::colours;
+/// use sparsevd_report::plots::colours;
 ///
 /// let [sparse, ours, laplace] = colours(&["Sparse VD", "our prior", "Laplace"])[..] else { unreachable!() };
 /// assert!(sparse != ours && ours != laplace && laplace != sparse);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use sparsevd::data::Images;
 use sparsevd::prelude::*;
+use sparsevd::{AvgPool2d, Classifier, LeNet5, Taped, VggQuarter, on_threads};
 
 /// Forward and backward of one part, the gradient of its input included, on images of this size.
 fn part<N, const IN: usize>(c: &mut Criterion, name: &str, batch: usize, side: usize)

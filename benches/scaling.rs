@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use sparsevd::on_threads;
 use sparsevd::prelude::*;
+use sparsevd::priors::{HorseshoeLike, Laplace, ScaleMixture, StudentT};
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
 

@@ -5,6 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
+use sparsevd::on_threads;
 use sparsevd::prelude::*;
 
 const BATCH: usize = 100;
@@ -14,7 +15,7 @@ fn kl<P: Prior + Default>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, 
     let mut layer = Cpu::seed_from_u64(0).build_module::<VariationalLinear<784, 300, P>, f32>();
     layer.set_prior(prior).expect("its type");
     for composed in [false, true] {
-        layer.settings.composed = composed;
+        layer.composed = composed;
         let path = if composed { "composed" } else { "fused" };
         group.bench_function(format!("{name}/{path}"), |b| {
             on_threads(0, || b.iter(|| black_box(layer.kl().expect("memory").backward()))).expect("threads");
@@ -38,7 +39,7 @@ fn steps(c: &mut Criterion) {
     let mut group = c.benchmark_group("LeNet-300-100 step, batch 100");
     for composed in [false, true] {
         let mut net = device.build_module::<LeNet300100, f32>();
-        net.configure(Settings { composed, ..Settings::default() });
+        net.layers_mut().into_iter().for_each(|(_, layer)| layer.compose(composed));
         let mut adam = Adam::new(1e-3);
         let elbo = Elbo::new(60_000).expect("n > 0");
         let x: Tensor<(usize, Const<784>), f32, Cpu> = device.sample_normal_like(&(BATCH, Const));

@@ -4,7 +4,6 @@
 //! cargo run --release --example compact
 //! ```
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,6 +11,7 @@ use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use serde::Serialize;
 use sparsevd::prelude::*;
+use sparsevd::{THRESHOLD, on_threads, save_posterior_with};
 use sparsevd_lab::args::{finite, path};
 use sparsevd_lab::folder::{Again, Folder};
 use sparsevd_lab::results::Results;
@@ -82,7 +82,7 @@ fn run<const I: usize>(
         resume: args.resume,
         stop: Some(stop),
     };
-    let fit = || trainer.fit_resumable(&mut net, split.train(), &checkpoints, |_, _| ControlFlow::Continue(()));
+    let fit = || trainer.fit_resumable(&mut net, split.train(), &checkpoints);
     if on_threads(0, fit)??.stopped {
         return Ok(()); // its checkpoint is kept, and `finish` says how to go on
     }

@@ -5,7 +5,7 @@
 
 use sparsevd::dfdx::nn::tensor_collection::*;
 use sparsevd::prelude::*;
-use sparsevd::{Kinds, Layers, LayersMut};
+use sparsevd::{ByPath, join_path};
 
 /// The kind of module, as it stands in a network's type: `x + gate * inner(x)`, where the gate starts at 0 (Bachlechner
 /// et al. 2021, "ReZero").
@@ -36,15 +36,15 @@ impl<N: TensorCollection<E, D>, E: Elem, D: Device<E>> TensorCollection<E, D> fo
 
 /// Its layers, under the names of its parts: what counts in the KL, is pruned and configured.
 impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for GatedModule<N, E, D> {
-    fn visit<'a>(&'a self, path: &str, found: &mut Layers<'a, E, D>) {
-        self.inner.visit(&within(path, "inner"), found);
+    fn visit<'a>(&'a self, path: &str, found: &mut ByPath<&'a dyn Layer<E, D>>) {
+        self.inner.visit(&join_path(path, "inner"), found);
     }
-    fn visit_mut<'a>(&'a mut self, path: &str, found: &mut LayersMut<'a, E, D>) {
-        self.inner.visit_mut(&within(path, "inner"), found);
+    fn visit_mut<'a>(&'a mut self, path: &str, found: &mut ByPath<&'a mut dyn Layer<E, D>>) {
+        self.inner.visit_mut(&join_path(path, "inner"), found);
     }
     /// Its activations, for files.
-    fn kinds(&self, path: &str, found: &mut Kinds) {
-        self.inner.kinds(&within(path, "inner"), found);
+    fn kinds(&self, path: &str, found: &mut ByPath<String>) {
+        self.inner.kinds(&join_path(path, "inner"), found);
     }
 }
 

@@ -1,16 +1,19 @@
-//! A prior that is not in the library: one formula, and it trains, prunes and is held to its laws.
+//! A prior that is not in the library: one formula, and it trains, prunes and is checked against its laws.
 //!
-//! `cargo run --release --example custom_prior`
+//! `cargo run --release --example custom_prior --features laws`
 
+use serde::Serialize;
 use sparsevd::prelude::*;
 use sparsevd::priors::laws::Laws;
 
 /// Generalised double Pareto (Armagan, Dunson, Lee 2013) of shape 1 and scale 1/100: `p(w) = 50 (1 + 100 |w|)^-2`.
 /// A sharp peak at zero, tails as heavy as Cauchy's.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 struct DoublePareto;
 
 impl Prior for DoublePareto {
+    const ID: &'static str = "double_pareto";
+
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
         q.kl_to(ln_pdf)
     }

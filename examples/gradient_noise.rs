@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 use sparsevd::prelude::*;
+use sparsevd::priors::Flat;
+use sparsevd::{Classifier, Delta, Estimator, GradientVariance, PerWeight, copy_means, gradient_variance};
 use sparsevd_lab::args::{Runs, parse};
 use sparsevd_lab::curves::{bands, kept, over_epochs, over_seeds};
 use sparsevd_lab::desk::Desk;
@@ -52,7 +54,7 @@ const LAYERS: [&str; 3] = ["first layer", "second layer", "last layer"];
 
 fn main() -> ExitCode {
     let defaults = [("epochs", "60"), ("seeds", "3"), ("batch", "50"), ("learning_rate", "2e-3")];
-    let own = [("trained_in", "nothing"), ("out", "runs/gradient-noise")];
+    let own = [("masking", "nothing"), ("out", "runs/gradient-noise")];
     finish(run(parse(&[&defaults[..], &own[..]].concat())))
 }
 
@@ -89,7 +91,7 @@ impl OnImages for Args {
                 return job.train(&desk, &mut net);
             }
             let mut net = device.build_module::<LeNet300100<LogUniform, Multiplied, I>, f32>();
-            net.configure(self.runs.trained_in.settings(self.runs.threshold)); // it starts from log alpha
+            net.configure(self.runs.masking.settings(self.runs.threshold)); // it starts from log alpha
             job.train(&desk, &mut net)
         });
         desk.finish();

@@ -11,7 +11,9 @@ use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use sparsevd::data::Vectors;
 use sparsevd::prelude::*;
-use sparsevd_lab::args::{Runs, TrainedIn, distinct, finite, parse};
+use sparsevd::priors::Flat;
+use sparsevd::{Classifier, Delta, copy_means};
+use sparsevd_lab::args::{Masked, Runs, distinct, finite, parse};
 use sparsevd_lab::curves::{bands, over_seeds};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::folder::Folder;
@@ -45,9 +47,9 @@ struct Case {
     seed: u64,
     log_sigma2: f64,
     pretrained: bool,
-    trained_in: TrainedIn,
+    masking: Masked,
     /// What is masked where nothing else is asked.
-    usually: TrainedIn,
+    usually: Masked,
 }
 
 fn main() -> ExitCode {
@@ -70,16 +72,15 @@ impl OnImages for Args {
 
     fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure> {
         let seeds = || self.runs.all_seeds();
-        let Runs { log_sigma2, trained_in: usually, .. } = self.runs;
-        let usual = |seed: u64| Case { seed, log_sigma2, pretrained: false, trained_in: usually, usually };
+        let Runs { log_sigma2, masking: usually, .. } = self.runs;
+        let usual = |seed: u64| Case { seed, log_sigma2, pretrained: false, masking: usually, usually };
         let mut cases = Vec::new();
         for log_sigma2 in distinct(self.starts.iter().copied()) {
             cases.extend(seeds().map(|seed| Case { log_sigma2, ..usual(seed) }));
         }
         cases.extend(seeds().map(|seed| Case { pretrained: true, ..usual(seed) }));
-        for trained_in in TrainedIn::value_variants().iter().copied().filter(|trained_in| *trained_in != usually).rev()
-        {
-            cases.extend(seeds().map(|seed| Case { trained_in, ..usual(seed) }));
+        for masking in Masked::value_variants().iter().copied().filter(|masking| *masking != usually).rev() {
+            cases.extend(seeds().map(|seed| Case { masking, ..usual(seed) }));
         }
         let epochs = (cases.len() + self.runs.seeds as usize) * self.runs.epochs;
         let desk = Desk::of_size(&self.runs, I, epochs)?;
@@ -101,12 +102,12 @@ impl Case {
     fn label(self) -> String {
         match self {
             Case { pretrained: true, .. } => "Sparse VD, pretrained".into(),
-            Case { log_sigma2, trained_in, usually, .. } if trained_in == usually => {
+            Case { log_sigma2, masking, usually, .. } if masking == usually => {
                 format!("Sparse VD, log sigma^2 = {log_sigma2}")
             }
-            Case { trained_in: TrainedIn::Nothing, .. } => "Sparse VD, threshold only afterwards".into(),
-            Case { trained_in: TrainedIn::Mean, .. } => "Sparse VD, means switched off".into(),
-            Case { trained_in: TrainedIn::Weight, .. } => "Sparse VD, noise switched off too".into(),
+            Case { masking: Masked::Nothing, .. } => "Sparse VD, threshold only afterwards".into(),
+            Case { masking: Masked::Means, .. } => "Sparse VD, means switched off".into(),
+            Case { masking: Masked::Weights, .. } => "Sparse VD, noise switched off too".into(),
         }
     }
 
@@ -118,8 +119,8 @@ impl Case {
             dense(args, split, self.seed).restore(desk, &mut from)?;
             copy_means(&from, &mut net)?;
         }
-        let Case { log_sigma2, trained_in, .. } = self;
-        Runs { log_sigma2, trained_in, ..args.runs.clone() }.prepare(&mut net)?;
+        let Case { log_sigma2, masking, .. } = self;
+        Runs { log_sigma2, masking, ..args.runs.clone() }.prepare(&mut net)?;
         let trainer = Trainer { seed: self.seed, ..args.runs.trainer() };
         let job = Job { label: self.label(), split, trainer, prunes: true };
         let mut record = job.train(desk, &mut net)?;

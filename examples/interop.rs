@@ -10,6 +10,7 @@ use sparsevd::data::{Images, Layout, Vectors};
 use sparsevd::dfdx::prelude::TensorCollection;
 use sparsevd::infer::{Container, Entry, container};
 use sparsevd::prelude::*;
+use sparsevd::{Classifier, load_means};
 
 #[derive(Parser)]
 struct Args {

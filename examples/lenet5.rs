@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
+use sparsevd::LeNet5;
 use sparsevd::prelude::*;
 use sparsevd_lab::args::{Augmentation, Needs, Runs, parse};
 use sparsevd_lab::desk::Desk;

@@ -22,7 +22,7 @@ use sparsevd_lab::{Failure, finish};
 ///
 /// <!-- end -->
 ///
-/// Files first, joined by `+`; then, if not all records are wanted, `of` and the beginnings of the labels wanted,
+/// Files first, joined by `+`, each with `=NAME` if its labels shall begin with a name; then, if not all records are wanted, `of` and the beginnings of the labels wanted,
 /// joined by `+`, `_` for a space; after the colon the name of the first column, which has the labels, and the numbers
 /// wanted. `seed` among them asks for a row a seed.
 #[derive(Clone, Debug, Parser)]

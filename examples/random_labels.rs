@@ -12,6 +12,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
 use sparsevd::prelude::*;
+use sparsevd::priors::Flat;
+use sparsevd::{Bernoulli, Classifier, Delta};
 use sparsevd_lab::args::{Runs, parse};
 use sparsevd_lab::curves::{bands, kept, over_epochs};
 use sparsevd_lab::desk::Desk;

@@ -11,6 +11,8 @@ use clap::Parser;
 use serde::Serialize;
 use sparsevd::metrics::auroc;
 use sparsevd::prelude::*;
+use sparsevd::priors::Flat;
+use sparsevd::{Bernoulli, Classifier, Delta};
 use sparsevd_lab::args::{Needs, Runs, parse};
 use sparsevd_lab::curves::{bands, over_seeds};
 use sparsevd_lab::desk::Desk;

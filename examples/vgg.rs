@@ -11,6 +11,8 @@ use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use sparsevd::data::Images;
 use sparsevd::prelude::*;
+use sparsevd::priors::Flat;
+use sparsevd::{Bernoulli, Classifier, VggHalf, VggLike, VggQuarter, WarmUp, copy_means};
 use sparsevd_lab::args::{Augmentation, Needs, Runs, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
@@ -62,7 +64,7 @@ enum Width {
 const NEEDS: Needs = Needs { example: "vgg", set: "cifar10", folder: "cifar-10-batches-bin" };
 
 fn main() -> ExitCode {
-    finish(run(parse(&[("epochs", "60"), ("trained_in", "nothing"), ("data", "data"), ("out", "runs/vgg")])))
+    finish(run(parse(&[("epochs", "60"), ("masking", "nothing"), ("data", "data"), ("out", "runs/vgg")])))
 }
 
 fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {

@@ -1,12 +1,12 @@
 //! What can go wrong with what a user hands in.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use sparsevd_infer::FileError;
 use sparsevd_priors as priors;
 
-use crate::checkpoint::LastCheckpoint;
 use crate::data::DataError;
 use crate::metrics::MetricsError;
 
@@ -49,9 +49,6 @@ pub enum Error {
         /// Why.
         source: FileError,
     },
-    /// A dropout rate outside its range.
-    #[error(transparent)]
-    Rate(#[from] crate::posterior::RateError),
     /// Two networks whose tensors do not fit each other.
     #[error("the networks do not match: {}", .0.join("; "))]
     Mismatch(Vec<String>),
@@ -95,7 +92,7 @@ pub enum Error {
     /// Predictions that cannot be scored.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// A hyper-parameter that a prior cannot have.
+    /// A hyper-parameter that a prior or a posterior cannot have.
     #[error(transparent)]
     Prior(#[from] priors::Error),
     /// A file that cannot be read, written or used.
@@ -140,9 +137,36 @@ impl Error {
         self
     }
 
+    /// A part of a network that cannot read its input.
+    pub(crate) fn misfit(path: &str, expected: impl Into<String>, found: &[usize]) -> Self {
+        Error::Shape { layer: path.into(), expected: expected.into(), found: found.into() }
+    }
+
+    /// Numbers that are NaN or infinite, in a loop that has not said which step it is at.
+    pub(crate) fn not_finite(what: impl Into<String>, value: f64, place: String) -> Self {
+        Error::NotFinite { what: what.into(), value, place, at: None, checkpoint: None }
+    }
+
     /// Any device's error.
     pub(crate) fn device(error: impl std::fmt::Debug) -> Self {
         Error::Device(format!("{error:?}"))
+    }
+}
+
+/// The last good checkpoint of a training run that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastCheckpoint {
+    /// The file.
+    pub path: PathBuf,
+    /// The epoch that it was written in, from 0.
+    pub epoch: usize,
+    /// The step of it that comes next, from 0.
+    pub step: usize,
+}
+
+impl fmt::Display for LastCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, before epoch {}, step {}", self.path.display(), self.epoch, self.step)
     }
 }
 

@@ -7,6 +7,7 @@ use dfdx::nn::Module;
 use sparsevd::data::{Images, Layout, Vectors};
 use sparsevd::infer::{Activation, Entry, InputError, Op, Pool, PoolKind, Scratch, compact, container};
 use sparsevd::prelude::*;
+use sparsevd::{Classifier, LeNet5, Window, dfdx, load_means};
 
 use crate::{Step, Work};
 

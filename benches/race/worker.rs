@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sparsevd::data::{Images, Layout, Vectors};
 use sparsevd::prelude::*;
+use sparsevd::{Classifier, LeNet5, VggQuarter, on_threads};
 
 /// Distinct batches of input, cycled.
 const POOL: usize = 16;

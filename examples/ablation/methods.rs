@@ -2,6 +2,8 @@
 
 use sparsevd::data::Vectors;
 use sparsevd::prelude::*;
+use sparsevd::priors::Flat;
+use sparsevd::{Bernoulli, Classifier, Delta, Family, Fixed, WarmUp, compact};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::record::Record;
 use sparsevd_lab::train::Job;
@@ -98,7 +100,7 @@ pub struct Case {
 
 type Net<const I: usize, Q, P> = <LeNet300100<P, Q, I> as BuildOnDevice<Cpu, f32>>::Built;
 
-fn build<const I: usize, Q: Posterior, P: Prior + Default>(seed: u64) -> Net<I, Q, P> {
+fn build<const I: usize, Q: Family, P: Prior + Default>(seed: u64) -> Net<I, Q, P> {
     Cpu::seed_from_u64(seed).build_module::<LeNet300100<P, Q, I>, f32>()
 }
 
@@ -193,7 +195,7 @@ impl Case {
         let dense = Case { method: Method::Dense, first: true, beta: args.runs.beta, ..self };
         dense.job(args, split).restore(desk, &mut net)?;
         // A weight of zero has the largest log alpha there is, so the trained-in threshold keeps it at zero.
-        net.configure(Settings { threshold: Some(args.runs.threshold), ..Settings::default() });
+        net.configure(Settings { masking: Masking::Means(args.runs.threshold), ..Settings::default() });
         let (job, mut record) = (self.job(args, split), Record::default());
         let mut seconds = 0.0;
         for round in 1..=ROUNDS {
@@ -213,7 +215,7 @@ impl Case {
 }
 
 /// Sets all but this share of a layer's weights to zero, the smallest ones.
-fn keep_largest(layer: &mut dyn VariationalLayer<f32, Cpu>, share: f64) -> Result<(), Error> {
+fn keep_largest(layer: &mut dyn Layer, share: f64) -> Result<(), Error> {
     let mut theta = layer.theta();
     let mut sizes: Vec<f64> = theta.iter().map(|w| w.abs()).collect();
     sizes.sort_by(|a, b| b.total_cmp(a));

@@ -5,6 +5,7 @@
 use sparsevd::data::{cifar, idx};
 use sparsevd::infer::{CompactNet, Precision, Scratch};
 use sparsevd::prelude::*;
+use sparsevd::{WarmUp, means_from_bytes, posterior_from_bytes, posterior_to_bytes};
 
 /// A network small enough that a fuzzer gets somewhere.
 pub type Net = (SparseVdLinear<2, 3>, BatchNorm<3>, ReLU, ArdLinear<3, 2>);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gaussian::kl_to_standard_normal;
 use crate::normal::Normal;
-use crate::prior::{Prior, Shared};
+use crate::prior::{LearnedScale, Moments, Prior, Shared};
 use crate::real::Real;
 
 /// `p(w) = N(0, s^2)` with `s^2` maximising the evidence bound, per weight or per group of weights.
@@ -54,6 +54,8 @@ impl Default for Ard {
 }
 
 impl Prior for Ard {
+    const ID: &'static str = "ard";
+
     #[inline(always)]
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
         match self.shared {
@@ -62,7 +64,17 @@ impl Prior for Ard {
         }
     }
 
+    fn learned_scale(&self) -> Option<&dyn LearnedScale> {
+        if self.shared == Shared::None { None } else { Some(self) }
+    }
+}
+
+impl LearnedScale for Ard {
     fn shared(&self) -> Shared {
         self.shared
+    }
+
+    fn fit(&self, moments: &Moments) -> f64 {
+        moments.second.sqrt()
     }
 }

@@ -1,9 +1,9 @@
-//! What a prior's constructor refuses, and so does a file.
+//! Hyper-parameters that constructors refuse, and files too.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// A hyper-parameter that no prior can have.
+/// A hyper-parameter that no prior or posterior can have.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A scale that is zero, negative, infinite or NaN.
@@ -42,6 +42,12 @@ pub enum Error {
         name: &'static str,
         /// What was given.
         value: f64,
+    },
+    /// A dropout rate outside `[0, 1)`, or NaN.
+    #[error("dropout rate {rate}; it must be at least 0 and less than 1")]
+    NotARate {
+        /// What was given.
+        rate: f64,
     },
 }
 

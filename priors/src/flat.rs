@@ -15,6 +15,8 @@ use crate::real::Real;
 pub struct Flat;
 
 impl Prior for Flat {
+    const ID: &'static str = "flat";
+
     #[inline(always)]
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
         q.log_var.scale(0.0)

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, scale, scale_or_none};
 use crate::normal::Normal;
-use crate::prior::{Prior, Shared};
+use crate::prior::{LearnedScale, Moments, Prior, Shared};
 use crate::real::Real;
 
 /// `p(w) = N(0, s^2)`. Closed form, exact, for `q = N(theta, sigma^2)`:
@@ -45,13 +45,25 @@ impl Default for Gaussian {
 }
 
 impl Prior for Gaussian {
+    const ID: &'static str = "gaussian";
+
     #[inline(always)]
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
         kl_to_standard_normal(q.in_units_of(self.sigma.unwrap_or(1.0)))
     }
 
+    fn learned_scale(&self) -> Option<&dyn LearnedScale> {
+        if self.sigma.is_some() { None } else { Some(self) }
+    }
+}
+
+impl LearnedScale for Gaussian {
     fn shared(&self) -> Shared {
-        if self.sigma.is_some() { Shared::None } else { Shared::PerLayer }
+        Shared::PerLayer
+    }
+
+    fn fit(&self, moments: &Moments) -> f64 {
+        moments.second.sqrt()
     }
 }
 

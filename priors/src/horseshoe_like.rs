@@ -95,6 +95,8 @@ const H: f64 = 0.58706;
 const C: [[f64; 2]; 4] = [[-9.39712, 8.06017], [9.24179, -7.8123], [9.46059, -9.03323], [-8.95852, 7.47782]];
 
 impl Prior for HorseshoeLike {
+    const ID: &'static str = "horseshoe_like";
+
     #[inline(always)]
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
         let q = q.in_units_of(self.tau);

@@ -50,6 +50,8 @@ impl Laplace {
 const ENTROPY_LESS_LN_2: f64 = 0.725_791_352_644_727_4;
 
 impl Prior for Laplace {
+    const ID: &'static str = "laplace";
+
     #[inline(always)]
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
         let q = q.in_units_of(self.b);

@@ -1,4 +1,4 @@
-//! Priors for variational layers: write the KL once.
+//! Priors and posterior families for variational layers, each written once as a formula. No engine is needed here.
 //!
 //! | you need | reach for |
 //! |---|---|
@@ -9,6 +9,8 @@
 //! | sparsity from a proper prior, a pole at 0 and heavy tails | [`HorseshoeLike`] |
 //! | a baseline with no prior | [`Flat`] |
 //! | one that is not here | implement [`Prior`]: one method, one formula |
+//! | a posterior: Gaussian with its own variance, Gaussian dropout, binary dropout, none | [`Additive`], [`Multiplicative`], [`Bernoulli`], [`Delta`] |
+//! | another posterior | implement [`Posterior`]: one formula, too |
 //!
 //! A prior is a formula over [`Real`]; evaluated with `f64` it is a number, with [`Dual`] its own exact gradient, with
 //! `Dual<Lanes>` a SIMD kernel, and with the graph node of the `sparsevd` crate an autodiff graph.
@@ -29,6 +31,7 @@ mod laplace;
 pub mod laws;
 mod log_uniform;
 mod normal;
+mod posterior;
 mod prior;
 mod real;
 mod scale_mixture;
@@ -45,7 +48,11 @@ pub use lanes::Lanes;
 pub use laplace::Laplace;
 pub use log_uniform::LogUniform;
 pub use normal::{INV_ALPHA_FLOOR, Normal};
-pub use prior::{Moments, Prior, Shared};
+pub use posterior::{
+    Additive, AlphaPer, Bernoulli, Delta, Fixed, Multiplicative, Noise, PerLayer, PerOutput, PerWeight, Posterior,
+    Sharing, shared,
+};
+pub use prior::{LearnedScale, Moments, Prior, Shared};
 pub use real::{Real, SQRT_FLOOR};
 pub use scale_mixture::ScaleMixture;
 pub use student_t::StudentT;

@@ -54,6 +54,8 @@ const C: [f64; 3] = [1.161_451_24, -1.502_041_18, 0.586_299_21];
 const SMALL_ALPHA_LIMIT: f64 = 0.635_181_422_730_739_1;
 
 impl Prior for LogUniform {
+    const ID: &'static str = "log_uniform";
+
     #[inline(always)]
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
         let inv_alpha = q.inv_alpha();

@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use serde::Serialize;
+
 use crate::normal::Normal;
 use crate::real::Real;
 
@@ -11,13 +13,16 @@ use crate::real::Real;
 /// [`q.kl_to(|w| ln p(w))`](Normal::kl_to). The formula is written once, over any [`Real`]:
 ///
 /// ```
+/// use serde::Serialize;
 /// use sparsevd_priors::{Normal, Prior, Real};
 ///
 /// /// The logistic distribution: p(w) = e^-w / (1 + e^-w)^2.
-/// #[derive(Clone, Debug)]
+/// #[derive(Clone, Debug, Serialize)]
 /// struct Logistic;
 ///
 /// impl Prior for Logistic {
+///     const ID: &'static str = "logistic";
+///
 ///     fn kl<R: Real>(&self, q: Normal<R>) -> R {
 ///         q.kl_to(|w| -w.clone() - (-w).softplus().scale(2.0))
 ///     }
@@ -29,36 +34,44 @@ use crate::real::Real;
 /// For speed in the fused kernels put `#[inline(always)]` on `kl`; it is correct without. A layer starts with the prior's
 /// `Default`, which must be one that it can train with: a derived one sets numbers to 0.
 ///
-/// A prior whose scale is learned says how weights share it ([`shared`](Prior::shared)) and how it follows from their
-/// moments ([`fit`](Prior::fit)); its formula is then the one for scale 1. Because the fit is the optimum of the
-/// summed KL, its derivative there is zero, and holding it fixed gives the exact gradient. Only a scale whose optimum
-/// follows from E w and E w^2 can be learned so: a Gaussian's, but not that of a Laplace prior, which needs E |w|.
+/// Files record a prior by its [`ID`](Prior::ID) and its serialised hyper-parameters, and compare both as values.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a prior",
     label = "has no KL formula",
-    note = "implement it: `impl Prior for {Self} {{ fn kl<R: Real>(&self, q: Normal<R>) -> R {{ .. }} }}`"
+    note = "implement it: `impl Prior for {Self} {{ const ID: &'static str = \"mine\"; fn kl<R: Real>(&self, q: Normal<R>) -> R {{ .. }} }}`"
 )]
-pub trait Prior: Clone + Debug + Send + Sync + 'static {
+pub trait Prior: Clone + Debug + Serialize + Send + Sync + 'static {
+    /// The name of the prior in files. It stays the same when the type is renamed; no other prior has it.
+    const ID: &'static str;
+
     /// KL(q || p) of one weight, in nats.
     fn kl<R: Real>(&self, q: Normal<R>) -> R;
 
-    /// Which weights share one learned scale; by default there is none to learn.
-    fn shared(&self) -> Shared {
-        Shared::None
-    }
-
-    /// The scale that minimises the summed KL of weights with these moments; the default is a Gaussian's, and wrong for
-    /// anything else. Asked only where [`shared`](Prior::shared) is not `None`; `laws::Laws` checks it.
-    fn fit(&self, moments: &Moments) -> f64 {
-        moments.second.sqrt()
+    /// The scale that is learned by empirical Bayes, where there is one; the formula of [`kl`](Prior::kl) is then that
+    /// of scale 1. None by default.
+    fn learned_scale(&self) -> Option<&dyn LearnedScale> {
+        None
     }
 }
 
-/// Which weights of a layer share one learned scale.
+/// A scale that weights share, and that is fitted to their moments in closed form before each pass.
+///
+/// The fit is the optimum of the summed KL, so the derivative of the KL by the scale is zero there, and holding the
+/// scale fixed gives the exact gradient. Only a scale whose optimum follows from E w and E w² can be learned so: a
+/// Gaussian's, but not that of a Laplace prior, which needs E |w|. `laws::Laws` checks the fit.
+pub trait LearnedScale {
+    /// Which weights share one scale; never [`Shared::None`].
+    fn shared(&self) -> Shared;
+
+    /// The scale that minimises the summed KL of weights with these moments.
+    fn fit(&self, moments: &Moments) -> f64;
+}
+
+/// Which weights of a layer share one number: a learned scale of a prior, or the second parameter of a posterior.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shared {
-    /// No scale is learned (or every weight's own scale is already inside the formula).
+    /// None: every weight has its own.
     None,
     /// All weights into one output neuron or channel.
     PerOutput,

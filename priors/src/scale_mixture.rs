@@ -114,6 +114,8 @@ const BEND: f64 = 4.5;
 const HALF_LN_2_PI: f64 = 0.918_938_533_204_672_8;
 
 impl Prior for ScaleMixture {
+    const ID: &'static str = "scale_mixture";
+
     #[inline(always)]
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
         let terms = self.terms();

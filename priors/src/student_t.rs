@@ -71,6 +71,8 @@ fn ln_peak(nu: f64) -> f64 {
 }
 
 impl Prior for StudentT {
+    const ID: &'static str = "student_t";
+
     #[inline(always)]
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
         q.in_units_of(self.scale).kl_to(|w| self.ln_pdf_of_unit_scale(w))

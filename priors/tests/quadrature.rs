@@ -2,13 +2,14 @@
 
 use std::ops::RangeInclusive;
 
+use serde::Serialize;
 use sparsevd_priors::laws::Laws;
 use sparsevd_priors::{Dual, HorseshoeLike, Lane, Lanes, Laplace, Normal, Prior, Real, ScaleMixture, StudentT};
 
 /// A prior that knows its log-density only.
 macro_rules! by_density {
     ($name:ident { $($field:ident : $kind:ty),* }, |$self:ident, $w:ident| $ln_pdf:expr) => {
-        #[derive(Clone, Debug)]
+        #[derive(Clone, Debug, Serialize)]
         struct $name { $($field: $kind),* }
         impl $name {
             fn ln_pdf<R: Real>(&$self, $w: R) -> R {
@@ -16,6 +17,7 @@ macro_rules! by_density {
             }
         }
         impl Prior for $name {
+            const ID: &'static str = stringify!($name);
             fn kl<R: Real>(&self, q: Normal<R>) -> R {
                 q.kl_to(|w| self.ln_pdf(w))
             }

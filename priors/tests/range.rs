@@ -1,6 +1,7 @@
 //! Every prior over the whole range of posteriors and hyper-parameters that the documentation gives: value and gradient
 //! are finite, and single precision agrees with double.
 
+use serde::Serialize;
 use sparsevd_priors::laws::Laws;
 use sparsevd_priors::{
     Ard, Dual, Error, Flat, Gaussian, HorseshoeLike, Lane, Lanes, Laplace, LogUniform, Normal, Prior, Real,
@@ -78,9 +79,10 @@ fn a_tiny_mean_with_a_tiny_variance() {
 /// infinite in `f32` and in lanes alike, and never a number that is wrong.
 #[test]
 fn a_density_that_underflows() {
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, Serialize)]
     struct Naive;
     impl Prior for Naive {
+        const ID: &'static str = "naive";
         fn kl<R: Real>(&self, q: Normal<R>) -> R {
             q.kl_to(|w| {
                 let g = |s: f64| w.clone().square().scale(-0.5 / (s * s)).exp().scale(0.5 / s);

@@ -1,18 +1,36 @@
 //! The laws catch wrong formulas, and name what is wrong with them.
 
+use serde::Serialize;
 use sparsevd_priors::laws::{Law, Laws};
-use sparsevd_priors::{Ard, Flat, Gaussian, Laplace, LogUniform, Moments, Normal, Prior, Real, Shared};
+use sparsevd_priors::{Ard, Flat, Gaussian, Laplace, LearnedScale, LogUniform, Moments, Normal, Prior, Real, Shared};
 
-/// A prior for one wrong formula.
+/// A prior for one wrong formula, or for a wrong fit of a scale that is shared.
 macro_rules! wrong {
-    ($name:ident, |$q:ident| $kl:expr $(, $more:item)*) => {
-        #[derive(Clone, Debug)]
+    ($name:ident, |$q:ident| $kl:expr) => {
+        wrong!(@ $name, |$q| $kl,);
+    };
+    ($name:ident, |$q:ident| $kl:expr, $shared:ident, |$moments:ident| $fit:expr) => {
+        wrong!(@ $name, |$q| $kl, fn learned_scale(&self) -> Option<&dyn LearnedScale> {
+            Some(self)
+        });
+        impl LearnedScale for $name {
+            fn shared(&self) -> Shared {
+                Shared::$shared
+            }
+            fn fit(&self, $moments: &Moments) -> f64 {
+                $fit
+            }
+        }
+    };
+    (@ $name:ident, |$q:ident| $kl:expr, $($more:item)?) => {
+        #[derive(Clone, Debug, Serialize)]
         struct $name;
         impl Prior for $name {
+            const ID: &'static str = stringify!($name);
             fn kl<R: Real>(&self, $q: Normal<R>) -> R {
                 $kl
             }
-            $($more)*
+            $($more)?
         }
     };
 }
@@ -120,9 +138,10 @@ fn bounds_that_are_too_tight() {
     breaks(fit().against(LogUniform::Exact, 0.0093, -10.0..=10.0), Law::Against);
     breaks(fit().slope_against(LogUniform::Exact, 0.0136, -10.0..=10.0), Law::SlopeAgainst);
     // The quadrature of a logistic density is good to 5e-7, and not to a tenth of it.
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, Serialize)]
     struct Logistic;
     impl Prior for Logistic {
+        const ID: &'static str = "logistic";
         fn kl<R: Real>(&self, q: Normal<R>) -> R {
             q.kl_to(|w| -w.clone() - (-w).softplus().scale(2.0))
         }
@@ -133,46 +152,19 @@ fn bounds_that_are_too_tight() {
     breaks(narrow().ln_pdf(ln_pdf, 5e-8), Law::LnPdf);
 }
 
-wrong!(
-    WrongFit,
-    |q| Gaussian::learned().kl(q),
-    fn shared(&self) -> Shared {
-        Shared::PerLayer
-    },
-    fn fit(&self, moments: &Moments) -> f64 {
-        moments.second
-    }
-);
+wrong!(WrongFit, |q| Gaussian::learned().kl(q), PerLayer, |moments| moments.second);
 #[test]
 fn a_fit_that_forgets_the_root() {
     breaks(Laws::of(WrongFit), Law::Fit);
 }
 
-wrong!(
-    FitOfTheMean,
-    |q| Gaussian::learned().kl(q),
-    fn shared(&self) -> Shared {
-        Shared::PerOutput
-    },
-    fn fit(&self, moments: &Moments) -> f64 {
-        moments.first.abs()
-    }
-);
+wrong!(FitOfTheMean, |q| Gaussian::learned().kl(q), PerOutput, |moments| moments.first.abs());
 #[test]
 fn a_fit_to_the_wrong_moment() {
     breaks(Laws::of(FitOfTheMean), Law::Fit);
 }
 
-wrong!(
-    NoFit,
-    |q| Gaussian::learned().kl(q),
-    fn shared(&self) -> Shared {
-        Shared::PerLayer
-    },
-    fn fit(&self, _: &Moments) -> f64 {
-        -3.0
-    }
-);
+wrong!(NoFit, |q| Gaussian::learned().kl(q), PerLayer, |_moments| -3.0);
 #[test]
 fn a_scale_that_is_none() {
     let told = breaks(Laws::of(NoFit), Law::Fit);
@@ -183,9 +175,10 @@ fn a_scale_that_is_none() {
 #[test]
 fn a_gradient_bound_holds_wherever_it_is_said() {
     let sharp = |w: f64| 50_f64.ln() - 2.0 * (100.0 * w.abs()).ln_1p();
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, Serialize)]
     struct DoublePareto;
     impl Prior for DoublePareto {
+        const ID: &'static str = "doublepareto";
         fn kl<R: Real>(&self, q: Normal<R>) -> R {
             q.kl_to(|w| w.abs().scale(100.0).ln_1p().scale(-2.0).shift(f64::ln(50.0)))
         }
@@ -236,9 +229,10 @@ fn a_jump() {
     assert!((violation.theta - 1.0).abs() < 1e-6 && (violation.found - 0.5).abs() < 1e-3, "{violation}");
     breaks(Laws::of(JumpsInSigma), Law::Continuous);
     // A kink is none, and a peak much narrower than any step is none.
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, Serialize)]
     struct Peaked;
     impl Prior for Peaked {
+        const ID: &'static str = "peaked";
         fn kl<R: Real>(&self, q: Normal<R>) -> R {
             let peak = q.mean.clone().shift(-1.0).scale(1e5).square().scale(-1.0).exp();
             LogUniform::Fit.kl(q.clone()) + q.mean.abs() + peak
@@ -247,17 +241,10 @@ fn a_jump() {
     Laws::of(Peaked).single_precision_within(1e3).check();
 }
 
-wrong!(
-    WrongFitOfMany,
-    |q| Gaussian::learned().kl(q),
-    fn shared(&self) -> Shared {
-        Shared::PerLayer
-    },
-    fn fit(&self, moments: &Moments) -> f64 {
-        let factor = if moments.count > 299 { 1.1 } else { 1.0 };
-        factor * moments.second.sqrt()
-    }
-);
+wrong!(WrongFitOfMany, |q| Gaussian::learned().kl(q), PerLayer, |moments| {
+    let factor = if moments.count > 299 { 1.1 } else { 1.0 };
+    factor * moments.second.sqrt()
+});
 #[test]
 fn a_fit_that_is_wrong_for_many_weights() {
     breaks(Laws::of(WrongFitOfMany), Law::Fit);
@@ -280,16 +267,7 @@ fn a_panic_is_told_with_the_prior_and_the_point() {
     assert!(told.starts_with("Panics: its formula must not panic; at theta = "), "{told}");
     assert!(told.contains("it said: no table for"), "{told}");
 }
-wrong!(
-    FitPanics,
-    |q| Gaussian::learned().kl(q),
-    fn shared(&self) -> Shared {
-        Shared::PerLayer
-    },
-    fn fit(&self, _: &Moments) -> f64 {
-        panic!("not yet written")
-    }
-);
+wrong!(FitPanics, |q| Gaussian::learned().kl(q), PerLayer, |_moments| panic!("not yet written"));
 #[test]
 fn so_is_one_of_a_fit() {
     assert!(breaks(Laws::of(FitPanics), Law::Panic).contains("it said: not yet written"));

@@ -1,7 +1,6 @@
 //! Random shifts, distortions and mirror images.
 
 use super::{Dataset, Layout};
-use crate::error::{Error, setting};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -26,21 +25,6 @@ impl Augment {
     /// Whether there is nothing to do.
     pub(crate) fn is_off(&self) -> bool {
         *self == Augment::default()
-    }
-
-    /// Whether the images of `data` can be changed like this.
-    pub(crate) fn check<L: Layout>(&self, data: &Dataset<L>) -> Result<(), Error> {
-        let ([_, height, width], pad) = (data.dims(), self.crop_pad);
-        if !self.is_off() && L::dims(data.dims()).len() == 1 {
-            return Err(Error::Input(format!(
-                "`augment` is for images, but {} is laid out as vectors; call `.images()` on the data and train \
-                 a convolutional network, or leave `augment` at its default",
-                data.name()
-            )));
-        }
-        let range = "smaller than the images' height and width";
-        setting(self.is_off() || pad < height.min(width), "augment.crop_pad", pad as f64, range)?;
-        setting((0.0..=0.5).contains(&self.warp), "augment.warp", self.warp, "from 0 to 0.5")
     }
 
     /// One image of `dims` (channels, height, width), shifted, warped and mirrored as `rng` decides, into `out`.

@@ -24,13 +24,14 @@ pub mod idx;
 mod layout;
 mod listing;
 mod optdigits;
+mod share;
 mod sniff;
 mod split;
 mod strata;
 
 pub use augment::Augment;
 pub use dataset::Dataset;
-pub use draw::Share;
 pub use error::DataError;
 pub use layout::{Images, Layout, Vectors};
+pub use share::Share;
 pub use split::Split;

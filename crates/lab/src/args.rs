@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, FromArgMatches, ValueEnum};
 use serde::Serialize;
 use sparsevd::data::{Augment, DataError, Layout, Split};
 use sparsevd::prelude::*;
+use sparsevd::{Schedule, WarmUp};
 
 use crate::folder::{Again, Folder, FolderError};
 
@@ -48,8 +49,8 @@ pub struct Runs {
     #[arg(long, allow_negative_numbers = true, value_parser = finite, default_value_t = sparsevd::THRESHOLD)]
     pub threshold: f64,
     /// What of them is masked during training, too
-    #[arg(long, value_enum, value_name = "WHAT", default_value = "mean")]
-    pub trained_in: TrainedIn,
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "means")]
+    pub masking: Masked,
     /// log sigma^2 at the start, of networks that learn it
     #[arg(long, allow_negative_numbers = true, default_value_t = -10.0)]
     pub log_sigma2: f64,
@@ -171,7 +172,7 @@ impl Runs {
     /// # Errors
     /// For a log sigma^2 that is not finite.
     pub fn prepare(&self, net: &mut impl Network<f32, Cpu>) -> Result<(), Error> {
-        net.configure(self.trained_in.settings(self.threshold));
+        net.configure(self.masking.settings(self.threshold));
         net.layers_mut().into_iter().try_for_each(|(_, layer)| layer.set_spread(self.log_sigma2))
     }
 
@@ -241,23 +242,24 @@ pub fn path(text: &str) -> Result<PathBuf, &'static str> {
 /// What a threshold masks during training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum TrainedIn {
-    /// Nothing: it prunes only afterwards
+pub enum Masked {
+    /// Nothing: pruning comes only afterwards
     Nothing,
-    /// The mean, as in the authors' code; its noise stays
-    Mean,
-    /// Mean and noise: the weight is gone as if pruned, and training gets faster
-    Weight,
+    /// The means of weights, as in the authors' code; their noise stays
+    Means,
+    /// Whole weights: they are gone as if pruned, and training gets faster
+    Weights,
 }
 
-impl TrainedIn {
+impl Masked {
     /// How a network with this threshold trains.
     pub fn settings(self, threshold: f64) -> Settings {
-        Settings {
-            threshold: (self != TrainedIn::Nothing).then_some(threshold),
-            switch_off: if self == TrainedIn::Weight { SwitchOff::Weight } else { SwitchOff::Mean },
-            ..Settings::default()
-        }
+        let masking = match self {
+            Masked::Nothing => Masking::Off,
+            Masked::Means => Masking::Means(threshold),
+            Masked::Weights => Masking::Weights(threshold),
+        };
+        Settings { masking, ..Settings::default() }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sparsevd::prelude::*;
+use sparsevd::{Epoch, Warning, on_threads};
 
 use crate::args::Runs;
 use crate::record::Record;

@@ -1,5 +1,6 @@
 //! A trained network with more pruned than was meant to be: scores and sizes at lower thresholds on log alpha.
 
+use sparsevd::Classifier;
 use sparsevd::data::{Layout, Split};
 use sparsevd::prelude::*;
 

@@ -35,11 +35,17 @@ fn render(wanted: &str, results: &Path) -> Result<String, Failure> {
     let (source, columns) = wanted.rsplit_once(':').ok_or("no colon before the columns")?;
     let (names, labels) = source.split_once(" of ").unwrap_or((source, ""));
     let mut records: Vec<Record> = Vec::new();
-    for name in names.split('+') {
-        records.extend(Results::read(results.join(format!("{}.json", name.trim())))?.records);
-    }
     let labels: Vec<String> = labels.split('+').map(|label| label.trim().replace('_', " ")).collect();
-    records.retain(|record| labels.iter().any(|label| record.label.starts_with(label.as_str())));
+    for name in names.split('+') {
+        let (file, of) = name.split_once('=').map_or((name, None), |(file, of)| (file, Some(of)));
+        let mut found = Results::read(results.join(format!("{}.json", file.trim())))?.records;
+        found.retain(|record| labels.iter().any(|label| record.label.starts_with(label.as_str())));
+        if let Some(of) = of {
+            let of = of.trim().replace('_', " ");
+            found.iter_mut().for_each(|record| record.label = format!("{of}, {}", record.label));
+        }
+        records.extend(found);
+    }
     if records.is_empty() {
         return Err("no record has such a label".into());
     }
@@ -75,6 +81,8 @@ mod tests {
             format!("before\n<!-- table ours+paper of Sparse_VD+paper: net error -->\n{table}<!-- end -->\nafter\n");
         assert_eq!(renewed, expected);
         assert_eq!(renew(&renewed, results().path()).unwrap(), renewed);
+        let named = "<!-- table ours=LeNet of ARD: net error -->\n<!-- end -->";
+        assert!(renew(named, results().path()).unwrap().contains("| LeNet, ARD | 2.00 |"));
     }
 
     #[test]

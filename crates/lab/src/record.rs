@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer};
 use sparsevd::infer::Report;
+use sparsevd::metrics::Metrics;
 use sparsevd::prelude::*;
+use sparsevd::{Epoch, Grid, History, Sparsity};
 
 /// Points of a line.
 pub type Curve = Vec<(f64, f64)>;
@@ -80,7 +82,7 @@ impl Record {
     pub fn weights(&mut self, net: &impl Network<f32, Cpu>, threshold: f64) {
         let layers = net.layers();
         self.log_alpha = layers.iter().map(|(path, layer)| (path.clone(), layer.log_alpha())).collect();
-        self.masks = layers.iter().map(|(_, layer)| (layer.grid(), mask(*layer, threshold))).collect();
+        self.masks = layers.iter().map(|(_, layer)| (layer.grid(), layer.kept(threshold))).collect();
     }
 
     /// Adds the lines of a training: scores, sparsity and objective after each epoch.

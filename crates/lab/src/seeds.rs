@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use sparsevd::data::{Augment, Layout};
 use sparsevd::prelude::*;
+use sparsevd::{Classifier, save_posterior_with};
 use sparsevd_report::plots::{Quantity, Series, curves};
 
 use crate::args::Runs;

@@ -8,7 +8,9 @@ use std::time::Instant;
 use serde::Serialize;
 use sparsevd::data::Layout;
 use sparsevd::infer::{CompactNet, Precision, Report, Scratch};
+use sparsevd::metrics::{Metrics, Predictions};
 use sparsevd::prelude::*;
+use sparsevd::{Classifier, compact};
 
 use crate::Failure;
 use crate::record::Record;

@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use sparsevd::data::Layout;
+use sparsevd::metrics::Metrics;
 use sparsevd::prelude::*;
+use sparsevd::{Classifier, Warning};
 
 use crate::desk::Desk;
 use crate::record::Record;
@@ -33,22 +35,17 @@ impl<L: Layout + Clone> Job<'_, L> {
     where
         N: Classifier<I, 10, f32, Cpu, L>,
     {
-        let (checkpoints, mut failed) = (self.checkpoints(desk), None);
+        let checkpoints = self.checkpoints(desk);
         let trainer = Trainer { progress: desk.shows_trainings(), ..self.trainer.clone() };
         let deployed = if self.prunes { Evaluate::Pruned(desk.threshold) } else { Evaluate::Mean };
         let at_start = net.sparsity(desk.threshold)?;
         self.same_beginning(desk, net)?;
-        let judge = |net: &mut N, epoch: &mut Epoch| -> Result<(), Error> {
+        let history = trainer.fit_resumable_with(net, self.split.train(), &checkpoints, |net, epoch| {
             epoch.sparsity = net.sparsity(desk.threshold)?;
             epoch.test = Some(self.score(net, deployed)?);
-            Ok(())
-        };
-        let history = trainer.fit_resumable(net, self.split.train(), &checkpoints, |net, epoch| {
-            failed = judge(net, epoch).err();
             desk.epoch(&self.label, epoch);
-            if failed.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            Ok(ControlFlow::Continue(()))
         })?;
-        failed.map_or(Ok(()), Err)?;
         // Few steps are what `--quick` is for; a training with a bar of its own has said it.
         let news = |warning: &Warning| *warning != Warning::FewSteps && !desk.shows_trainings();
         if let Some(warning) = history.warning().filter(news) {
@@ -75,7 +72,7 @@ impl<L: Layout + Clone> Job<'_, L> {
     {
         let checkpoints = Checkpoints { resume: true, ..self.checkpoints(desk) };
         let trainer = Trainer { progress: false, ..self.trainer.clone() };
-        trainer.fit_resumable(net, self.split.train(), &checkpoints, |_, _| ControlFlow::Continue(())).map(drop)
+        trainer.fit_resumable(net, self.split.train(), &checkpoints).map(drop)
     }
 
     /// Scores on the test set.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::Parser;
+use sparsevd::WarmUp;
 use sparsevd::prelude::*;
 use sparsevd_lab::args::Runs;
 use sparsevd_lab::desk::Desk;

@@ -4,7 +4,7 @@ use super::points::{PARTS, Point, evaluate, unit};
 use super::{Law, Laws, Violation};
 use crate::lanes::Lanes;
 use crate::normal::Normal;
-use crate::prior::{Moments, Prior};
+use crate::prior::{LearnedScale, Moments, Prior};
 
 /// The steps of finite differences: their error is `step^4 / 30` times a fifth derivative, and rounding costs 1e-15
 /// over the step.
@@ -65,7 +65,7 @@ impl<P: Prior> Laws<P> {
     }
 
     /// At the fitted scale the summed KL is flat, and nowhere lower.
-    pub(super) fn fitted_scale(&self, group: &[Point]) -> Result<(), Violation> {
+    pub(super) fn fitted_scale(&self, learned: &dyn LearnedScale, group: &[Point]) -> Result<(), Violation> {
         let n = group.len() as f64;
         let mean = |f: fn(&Point) -> f64| group.iter().map(f).sum::<f64>() / n;
         let moments = Moments {
@@ -73,7 +73,7 @@ impl<P: Prior> Laws<P> {
             second: mean(|p| p.theta.powi(2) + p.sigma.powi(2)),
             count: group.len(),
         };
-        let (at, scale) = (group[0], self.prior.fit(&moments));
+        let (at, scale) = (group[0], learned.fit(&moments));
         if !(scale > 0.0 && scale.is_finite()) {
             at.agree(Law::Fit, "the scale", scale, moments.second.sqrt(), 0.0)?;
         }

@@ -29,7 +29,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-use crate::prior::{Prior, Shared};
+use crate::prior::Prior;
 use points::{Place, Point};
 pub use violation::{Law, Violation};
 
@@ -136,8 +136,8 @@ impl<P: Prior> Laws<P> {
         if self.proper {
             self.guarded(&Point::NOWHERE, |_| self.mass())?;
         }
-        if self.prior.shared() != Shared::None {
-            self.hold(&points::groups(), |group| self.fitted_scale(group))?;
+        if let Some(scale) = self.prior.learned_scale() {
+            self.hold(&points::groups(), |group| self.fitted_scale(scale, group))?;
         }
         Ok(())
     }

@@ -1,0 +1,200 @@
+//! A convolutional layer's sampled output as one operation. The images are unfolded once for the mean and the variance
+//! product, some at a time so that they stay in the cache, and again in the backward pass.
+
+mod backward;
+mod forward;
+
+use std::ops::Range;
+
+use dfdx::prelude::*;
+use sparsevd_priors::Prior;
+
+use super::buffer::Buffer;
+use super::effective::{Effective, Factor};
+use super::gradient::{gradient, ordered, with_gradient};
+use super::memory::{numbers, numbers_mut, tensor, zeros_while};
+use super::product::Matrix;
+use super::unfold::Geometry;
+use crate::compute::backend::{LayerView, Taped};
+use crate::compute::elem::Elem;
+use crate::compute::noise;
+use crate::compute::seeds::Seed;
+use crate::spec::{Convolution, Family};
+use backward::Part;
+
+/// The batch is cut into this many parts, each with gradients of its own that are added up in order, so that the result
+/// does not depend on the number of threads.
+const PARTS: usize = 8;
+/// Unfolded numbers that still fit a core's cache.
+const BLOCK: usize = 1 << 16;
+
+type Images<B, C, E> = Taped<(B, C, usize, usize), E, Cpu>;
+
+/// `y = conv(x, theta) + b + sqrt(conv(x^2, v) + floor) eps`, with `v = Var w`, on the tape.
+pub(super) fn conv2d<M: Convolution, B: Dim, Q: Family, P: Prior, E: Elem>(
+    layer: LayerView<'_, M, Q, P, E, Cpu>,
+    x: Images<B, M::In, E>,
+    seed: Seed,
+    input_grad: bool,
+) -> Result<Images<B, M::Out, E>, CpuError>
+where
+    Cpu: Device<E>,
+{
+    let (x, mut tape) = x.try_contiguous()?.split_tape();
+    let convolution = Convolve::new(&x, Effective::of(layer, &mut tape)?)?;
+    let bias = ordered(layer.bias, &mut tape)?;
+    let (mut y, mut slope) = zeros_while(x.device(), convolution.output(&x), || {
+        convolution.effective.noisy().then(|| {
+            let mut eps = Buffer::any(convolution.images * convolution.output_len());
+            noise::fill(seed, &mut eps);
+            eps
+        })
+    })?;
+    convolution.forward(numbers(&x), numbers(&bias), numbers_mut(&mut y), slope.as_deref_mut());
+
+    let out = y.ghost();
+    tape.add_backward_op(move |grads| {
+        let sums = with_gradient(
+            grads,
+            |grads| grads.get_or_alloc_mut(&out),
+            |g, grads| {
+                let run = |d_x: Option<&mut [E]>| {
+                    Ok(convolution.backward(Part { x: numbers(&x), g: &g[..], slope: slope.as_deref(), d_x }))
+                };
+                if !input_grad {
+                    return run(None);
+                }
+                with_gradient(grads, |grads| grads.get_or_alloc_mut(&x), |d_x, _| run(Some(&mut d_x[..])))
+            },
+        )?;
+        if M::BIAS {
+            gradient(grads, &bias)?.iter_mut().zip(sums.bias.iter()).for_each(|(to, g)| *to += *g);
+        }
+        convolution.effective.pull_back(grads, |d_means, d_variance| {
+            for group in 0..convolution.groups {
+                convolution.hand_out(&convolution.means(group), group, &sums.means, d_means);
+                if let Some(variances) = convolution.variances(group) {
+                    convolution.hand_out(&variances, group, &sums.variance, d_variance);
+                }
+            }
+        })
+    });
+    Ok(y.put_tape(tape))
+}
+
+/// `y = conv(x, weights) + b`.
+#[allow(clippy::type_complexity, reason = "dfdx's types are long")]
+pub(super) fn conv2d_with<M: Convolution, B: Dim, Q: Family, P: Prior, E: Elem>(
+    layer: LayerView<'_, M, Q, P, E, Cpu>,
+    x: Tensor<(B, M::In, usize, usize), E, Cpu>,
+    weights: Tensor<M::Weight, E, Cpu>,
+) -> Result<Tensor<(B, M::Out, usize, usize), E, Cpu>, CpuError>
+where
+    Cpu: Device<E>,
+{
+    let (x, bias) = (x.try_contiguous()?, layer.bias.clone().try_contiguous()?);
+    let convolution = Convolve::new(&x, Effective::still(layer, weights)?)?;
+    tensor(x.device(), convolution.output(&x), |y| convolution.forward(numbers(&x), numbers(&bias), y, None))
+}
+
+/// One convolution of a batch.
+struct Convolve<M: Convolution, Q: Family, E: Elem> {
+    effective: Effective<M, Q, E>,
+    /// Of one group of channels.
+    geometry: Geometry,
+    groups: usize,
+    images: usize,
+    bias: bool,
+}
+
+impl<M: Convolution, Q: Family, E: Elem> Convolve<M, Q, E>
+where
+    Cpu: Device<E>,
+{
+    fn new<B: Dim>(
+        x: &Tensor<(B, M::In, usize, usize), E, Cpu>,
+        effective: Effective<M, Q, E>,
+    ) -> Result<Self, CpuError> {
+        let (batch, channels, height, width) = *x.shape();
+        let outputs = M::WINDOW.outputs([height, width]).ok_or(CpuError::WrongNumElements)?;
+        let geometry =
+            Geometry { window: M::WINDOW, channels: channels.size() / M::GROUPS, image: [height, width], outputs };
+        Ok(Convolve { effective, geometry, groups: M::GROUPS, images: batch.size(), bias: M::BIAS })
+    }
+
+    /// The shape of the output.
+    fn output<B: Dim>(&self, x: &Tensor<(B, M::In, usize, usize), E, Cpu>) -> (B, M::Out, usize, usize) {
+        (x.shape().0, M::Out::default(), self.geometry.outputs[0], self.geometry.outputs[1])
+    }
+
+    /// Numbers that one image gives.
+    fn output_len(&self) -> usize {
+        self.effective.grid.rows * self.geometry.positions()
+    }
+
+    /// Numbers of one image, all groups.
+    fn input_len(&self) -> usize {
+        self.groups * self.geometry.pixels()
+    }
+
+    /// Where the parts of the batch begin and end: of the same size, give or take an image.
+    fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<M, Q, E> {
+        let images = self.images;
+        (0..PARTS).map(move |i| images * i / PARTS..images * (i + 1) / PARTS).filter(|part| !part.is_empty())
+    }
+
+    /// Images unfolded at a time.
+    fn block(&self) -> usize {
+        (BLOCK / (self.geometry.rows() * self.geometry.positions()).max(1)).clamp(1, self.images.div_ceil(PARTS).max(1))
+    }
+
+    /// The outputs of a group.
+    fn outputs(&self, group: usize) -> Range<usize> {
+        let rows = self.effective.grid.rows / self.groups;
+        group * rows..(group + 1) * rows
+    }
+
+    /// E w of a group.
+    fn means(&self, group: usize) -> Factor<'_, E> {
+        self.effective.means(self.outputs(group))
+    }
+
+    /// Var w of a group, where there is noise.
+    fn variances(&self, group: usize) -> Option<Factor<'_, E>> {
+        self.effective.variances(self.outputs(group))
+    }
+
+    fn matrix<'a>(&self, unfolded: &'a [E], columns: usize) -> Matrix<'a, E> {
+        Matrix::new(unfolded, self.geometry.rows(), columns)
+    }
+
+    /// The matrix of one group's channels.
+    fn unfold(&self, x: &[E], group: usize, to: &mut [E]) {
+        if self.groups == 1 {
+            return self.geometry.unfold(x, to);
+        }
+        let mut own = Buffer::any(x.len() / self.groups);
+        self.for_group(x.len(), group, |all, part| own[part].copy_from_slice(&x[all]));
+        self.geometry.unfold(&own, to);
+    }
+
+    /// Where a group's channels lie, image by image: among all channels, and among its own.
+    fn for_group(&self, len: usize, group: usize, mut f: impl FnMut(Range<usize>, Range<usize>)) {
+        let pixels = self.geometry.pixels();
+        for image in 0..len / self.input_len() {
+            let start = image * self.input_len() + group * pixels;
+            f(start..start + pixels, image * pixels..(image + 1) * pixels);
+        }
+    }
+
+    /// Calls `f(where a plane is in the output, where it is in the product, its output channel)` for a group's planes.
+    fn for_planes(&self, images: usize, group: usize, mut f: impl FnMut(Range<usize>, Range<usize>, usize)) {
+        let (rows, positions) = (self.effective.grid.rows / self.groups, self.geometry.positions());
+        for (image, row) in (0..images).flat_map(|image| (0..rows).map(move |row| (image, row))) {
+            let output = group * rows + row;
+            let plane = (image * self.effective.grid.rows + output) * positions;
+            let column = (row * images + image) * positions;
+            f(plane..plane + positions, column..column + positions, output);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! A layer's weights as one pass uses them: the means and the variances that it multiplies with, and the way back.
+
+use std::ops::Range;
+
+use dfdx::prelude::*;
+use sparsevd_priors::{Dual, INV_ALPHA_FLOOR, Lane, Noise, Prior, shared};
+
+use super::buffer::Buffer;
+use super::gradient::{gradient, ordered, with_gradient};
+use super::memory::numbers;
+use super::product::Matrix;
+use super::sparse::{Rows, Sparse};
+use super::weights::{Weights, Write};
+use crate::compute::backend::LayerView;
+use crate::compute::elem::Elem;
+use crate::spec::{Family, Grid, Map, Spread};
+
+/// A layer's weights as one pass uses them; it keeps what the backward pass needs.
+pub(super) struct Effective<M: Map, Q: Family, E: Elem> {
+    pub(super) grid: Grid,
+    posterior: Q,
+    theta: Tensor<M::Weight, E, Cpu>,
+    spread: Tensor<Spread<M, Q>, E, Cpu>,
+    /// Var w, where there is Gaussian noise.
+    variances: Option<Used<E>>,
+    /// The weights that masking keeps, where there is any.
+    kept: Option<Kept<E>>,
+}
+
+/// The weights that masking keeps.
+struct Kept<E: Elem> {
+    /// 1 for these, 0 for the others.
+    mask: Buffer<E>,
+    means: Used<E>,
+    /// Whether variances are masked, too.
+    both: bool,
+}
+
+/// A number for each weight.
+enum Used<E: Elem> {
+    Dense(Buffer<E>),
+    /// The others are zero.
+    Sparse(Sparse<E>),
+}
+
+/// The same, as a product takes them.
+pub(super) enum Factor<'a, E: Elem> {
+    /// A row per output.
+    Dense(Matrix<'a, E>),
+    /// Those that masking keeps.
+    Sparse(Rows<'a, E>),
+}
+
+impl<M: Map, Q: Family, E: Elem> Effective<M, Q, E>
+where
+    Cpu: Device<E>,
+{
+    /// The way back to parameters that do not lie in order goes onto the tape.
+    pub(super) fn of<P: Prior>(
+        layer: LayerView<'_, M, Q, P, E, Cpu>,
+        tape: &mut OwnedTape<E, Cpu>,
+    ) -> Result<Self, CpuError> {
+        let mut effective = Effective::still(layer, ordered(layer.theta, tape)?)?;
+        effective.spread = ordered(layer.spread, tape)?;
+        let noisy = layer.posterior.noise() == Noise::Gaussian;
+        let threshold = layer.settings.masking.threshold();
+        if !noisy && threshold.is_none() {
+            return Ok(effective);
+        }
+        let variances = variances(&effective.weights(), &effective.posterior);
+        let both = layer.settings.masking.whole();
+        effective.kept = threshold.map(|threshold| {
+            let mask = if Q::TRAINED {
+                mask(&effective.weights(), &variances, threshold)
+            } else {
+                not_zero(numbers(&effective.theta)) // log alpha says nothing about single weights
+            };
+            Kept { means: Used::of(Buffer::copy(numbers(&effective.theta)), Some(&mask), M::grid()), mask, both }
+        });
+        let mask = effective.kept.as_ref().filter(|kept| kept.both).map(|kept| &*kept.mask);
+        effective.variances = noisy.then(|| Used::of(variances, mask, M::grid()));
+        Ok(effective)
+    }
+
+    /// These weights, without noise.
+    pub(super) fn still<P: Prior>(
+        layer: LayerView<'_, M, Q, P, E, Cpu>,
+        weights: Tensor<M::Weight, E, Cpu>,
+    ) -> Result<Self, CpuError> {
+        let (posterior, spread) = (layer.posterior.clone(), layer.spread.clone());
+        let theta = weights.try_contiguous()?;
+        Ok(Effective { grid: M::grid(), posterior, theta, spread, variances: None, kept: None })
+    }
+
+    fn weights(&self) -> Weights<'_, E> {
+        Weights { grid: self.grid, theta: numbers(&self.theta), spread: numbers(&self.spread), shared: shared::<Q>() }
+    }
+
+    /// E w of some outputs.
+    pub(super) fn means(&self, rows: Range<usize>) -> Factor<'_, E> {
+        match &self.kept {
+            Some(kept) => kept.means.rows(rows, self.grid.cols),
+            None => Factor::Dense(Matrix::rows_of(numbers(&self.theta), rows, self.grid.cols)),
+        }
+    }
+
+    /// Var w of some outputs, where there is Gaussian noise.
+    pub(super) fn variances(&self, rows: Range<usize>) -> Option<Factor<'_, E>> {
+        self.variances.as_ref().map(|variances| variances.rows(rows, self.grid.cols))
+    }
+
+    /// Whether there is Gaussian noise.
+    pub(super) fn noisy(&self) -> bool {
+        self.variances.is_some()
+    }
+
+    /// Adds the gradients of theta and the spread. `products(d_means, d_variance)` adds the gradient of the means to
+    /// the first, and that of the variances, where there are any, to the second.
+    pub(super) fn pull_back(
+        &self,
+        grads: &mut Gradients<E, Cpu>,
+        products: impl FnOnce(&mut [E], &mut [E]),
+    ) -> Result<(), CpuError> {
+        let mut d_variance = Buffer::zeros(if self.noisy() { self.grid.len() } else { 0 });
+        // The gradients of theta and of the log-variance are written at once.
+        with_gradient(
+            grads,
+            |grads| grads.get_or_alloc_mut(&self.theta),
+            |d_theta, grads| {
+                match &self.kept {
+                    // Products with few weights give the others no gradient.
+                    None | Some(Kept { means: Used::Sparse(_), .. }) => products(d_theta, &mut d_variance),
+                    Some(Kept { mask, both, .. }) => {
+                        let mut d = Buffer::zeros(self.grid.len());
+                        products(&mut d, &mut d_variance);
+                        d_theta.iter_mut().zip(d.iter()).zip(mask.iter()).for_each(|((to, d), kept)| *to += *d * *kept);
+                        if *both {
+                            d_variance.iter_mut().zip(mask.iter()).for_each(|(d, kept)| *d *= *kept);
+                        }
+                    }
+                }
+                if self.noisy() {
+                    let d_spread = gradient(grads, &self.spread)?;
+                    pull_variances(&self.weights(), &self.posterior, &d_variance, d_theta, d_spread);
+                }
+                Ok(())
+            },
+        )
+    }
+}
+
+impl<E: Elem> Used<E> {
+    /// These numbers, where the mask is not zero.
+    fn of(mut numbers: Buffer<E>, mask: Option<&[E]>, grid: Grid) -> Self {
+        let Some(mask) = mask else { return Used::Dense(numbers) };
+        if let Some(sparse) = Sparse::of(&numbers, mask, grid) {
+            return Used::Sparse(sparse);
+        }
+        numbers.iter_mut().zip(mask).for_each(|(x, kept)| *x *= *kept);
+        Used::Dense(numbers)
+    }
+
+    fn rows(&self, rows: Range<usize>, cols: usize) -> Factor<'_, E> {
+        match self {
+            Used::Dense(numbers) => Factor::Dense(Matrix::rows_of(numbers, rows, cols)),
+            Used::Sparse(sparse) => Factor::Sparse(sparse.rows(rows)),
+        }
+    }
+}
+
+// What follows is generic over as little as possible: it is what takes the compiler time.
+
+/// Var w.
+fn variances<Q: Family, E: Elem>(weights: &Weights<'_, E>, posterior: &Q) -> Buffer<E> {
+    let mut out = Buffer::any(weights.grid.len());
+    weights.for_rows(&mut out, |_, row, out| {
+        for i in (0..out.len()).step_by(E::Lanes::WIDTH) {
+            let (theta, spread) = row.lanes(i);
+            posterior.variance(theta, spread).store(&mut out[i..]);
+        }
+    });
+    out
+}
+
+/// 1 where log alpha is below the threshold, which is where `Var w < e^threshold theta^2` and takes no logarithm;
+/// otherwise 0.
+fn mask<E: Elem>(weights: &Weights<'_, E>, variances: &[E], threshold: f64) -> Buffer<E> {
+    let mut mask = Buffer::any(variances.len());
+    if threshold > -INV_ALPHA_FLOOR.ln() {
+        mask.fill(E::ONE); // log alpha never gets there
+        return mask;
+    }
+    let (most, cols) = (E::Lanes::splat(threshold.exp()), weights.grid.cols);
+    weights.for_rows(&mut mask, |r, row, mask| {
+        for i in (0..cols).step_by(E::Lanes::WIDTH) {
+            let (theta, variance) = (row.lanes(i).0, E::Lanes::load(&variances[r * cols + i..(r + 1) * cols]));
+            (most * theta * theta - variance).above(0.0).store(&mut mask[i..]);
+        }
+    });
+    mask
+}
+
+/// 1 where a number is not zero, otherwise 0.
+fn not_zero<E: Elem>(numbers: &[E]) -> Buffer<E> {
+    let mut mask = Buffer::any(numbers.len());
+    mask.iter_mut().zip(numbers).for_each(|(mask, x)| *mask = if *x == E::default() { E::default() } else { E::ONE });
+    mask
+}
+
+/// Adds the gradients that those of the variances, `d`, leave in theta and the spread.
+fn pull_variances<Q: Family, E: Elem>(
+    weights: &Weights<'_, E>,
+    posterior: &Q,
+    d: &[E],
+    d_theta: &mut [E],
+    d_spread: &mut [E],
+) {
+    let cols = weights.grid.cols;
+    weights.pull_back(Write::Add, d_theta, d_spread, |r, row, i| {
+        let (theta, spread) = row.duals(i);
+        let d = E::Lanes::load(&d[r * cols + i..(r + 1) * cols]);
+        posterior.variance(theta, spread) * Dual { value: d, grad: [E::Lanes::splat(0.0); 2] }
+    });
+}

@@ -1,0 +1,146 @@
+//! One pass over a layer's weights: a formula's values, or the pull-back of a gradient through it.
+
+use rayon::prelude::*;
+use sparsevd_priors::{Dual, Lane, Shared};
+
+use crate::compute::elem::Elem;
+use crate::compute::threads::{CHUNK, PARALLEL};
+use crate::spec::Grid;
+
+/// theta and the spread of a layer, as the kernels read them.
+pub(super) struct Weights<'a, E> {
+    pub(super) grid: Grid,
+    pub(super) theta: &'a [E],
+    pub(super) spread: &'a [E],
+    pub(super) shared: Shared,
+}
+
+/// One row of it.
+pub(super) struct Row<'a, E> {
+    theta: &'a [E],
+    spread: &'a [E],
+    /// Whether each weight has its own spread; otherwise the row has one.
+    own: bool,
+}
+
+impl<E: Elem> Row<'_, E> {
+    /// The weights from column `i` on, as many as a lane holds.
+    #[inline(always)]
+    pub(super) fn lanes(&self, i: usize) -> (E::Lanes, E::Lanes) {
+        let spread = if self.own { E::Lanes::load(&self.spread[i..]) } else { splat(self.spread[0]) };
+        (E::Lanes::load(&self.theta[i..]), spread)
+    }
+
+    /// The same, as inputs to differentiate by.
+    #[inline(always)]
+    pub(super) fn duals(&self, i: usize) -> (Dual<E::Lanes>, Dual<E::Lanes>) {
+        let (theta, spread) = self.lanes(i);
+        Dual::inputs(theta, spread)
+    }
+}
+
+/// The same number in every lane.
+#[inline(always)]
+pub(super) fn splat<E: Elem>(x: E) -> E::Lanes {
+    E::Lanes::splat(x.f64())
+}
+
+impl<E: Elem> Weights<'_, E> {
+    pub(super) fn row(&self, r: usize) -> Row<'_, E> {
+        let cols = self.grid.cols;
+        let spread = match self.shared {
+            Shared::None => &self.spread[r * cols..(r + 1) * cols],
+            Shared::PerOutput => &self.spread[r..=r],
+            Shared::PerLayer | Shared::PerInput => &self.spread[..1],
+        };
+        Row { theta: &self.theta[r * cols..(r + 1) * cols], spread, own: self.shared == Shared::None }
+    }
+
+    /// Runs `f(row index, row, its part of out)` for every row, in parallel where it pays.
+    pub(super) fn for_rows(&self, out: &mut [E], f: impl Fn(usize, Row<'_, E>, &mut [E]) + Sync) {
+        let cols = self.grid.cols;
+        if self.grid.len() < PARALLEL {
+            out.chunks_mut(cols).enumerate().for_each(|(r, out)| f(r, self.row(r), out));
+        } else {
+            let rows = out.par_chunks_mut(cols).enumerate().with_min_len(self.rows_at_once());
+            rows.for_each(|(r, out)| f(r, self.row(r), out));
+        }
+    }
+
+    /// Pulls gradients back through a formula into `d_theta` and `d_spread`, and returns its summed values.
+    ///
+    /// `f(row index, row, column)` gives the value with its derivatives by theta and spread, already multiplied by
+    /// whatever arrives from above.
+    pub(super) fn pull_back(
+        &self,
+        write: Write,
+        d_theta: &mut [E],
+        d_spread: &mut [E],
+        f: impl Fn(usize, &Row<'_, E>, usize) -> Dual<E::Lanes> + Sync,
+    ) -> f64 {
+        let (cols, own) = (self.grid.cols, self.shared == Shared::None);
+        let run = |r: usize, d_theta: &mut [E], d_spread: &mut [E]| -> [f64; 2] {
+            let (row, width) = (self.row(r), E::Lanes::WIDTH);
+            let (mut value, mut shared) = (E::Lanes::splat(0.0), E::Lanes::splat(0.0));
+            for i in (0..cols).step_by(width) {
+                let dual = f(r, &row, i);
+                value = value + dual.value.first(cols - i);
+                write.to(&mut d_theta[i..], dual.grad[0]);
+                if own {
+                    write.to(&mut d_spread[i..], dual.grad[1]);
+                } else {
+                    shared = shared + dual.grad[1].first(cols - i);
+                }
+            }
+            [value.sum(), shared.sum()]
+        };
+        let sums: Vec<[f64; 2]> = match (own, self.grid.len() < PARALLEL) {
+            (true, true) => {
+                let rows = d_theta.chunks_mut(cols).zip(d_spread.chunks_mut(cols)).enumerate();
+                rows.map(|(r, (t, s))| run(r, t, s)).collect()
+            }
+            (true, false) => {
+                let rows = d_theta.par_chunks_mut(cols).zip(d_spread.par_chunks_mut(cols)).enumerate();
+                rows.with_min_len(self.rows_at_once()).map(|(r, (t, s))| run(r, t, s)).collect()
+            }
+            (false, _) => {
+                let rows = d_theta.par_chunks_mut(cols).enumerate().with_min_len(self.rows_at_once());
+                rows.map(|(r, t)| run(r, t, &mut [])).collect()
+            }
+        };
+        if !own {
+            if write == Write::All {
+                d_spread.fill(E::default());
+            }
+            let per_output = self.shared == Shared::PerOutput;
+            for (r, [_, shared]) in sums.iter().enumerate() {
+                d_spread[if per_output { r } else { 0 }] += E::of(*shared);
+            }
+        }
+        sums.iter().map(|[value, _]| value).sum()
+    }
+
+    /// Rows that make a task worth a thread.
+    fn rows_at_once(&self) -> usize {
+        CHUNK.div_ceil(self.grid.cols)
+    }
+}
+
+/// What happens to the numbers that were there.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Write {
+    /// All are replaced.
+    All,
+    /// All are added to.
+    Add,
+}
+
+impl Write {
+    /// Writes as many lanes as there is room for.
+    #[inline(always)]
+    fn to<L: Lane>(self, to: &mut [L::Elem], x: L) {
+        let count = to.len().min(L::WIDTH);
+        let x = if self == Write::Add { L::load(to) + x } else { x };
+        x.store(&mut to[..count]);
+    }
+}

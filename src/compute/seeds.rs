@@ -1,0 +1,79 @@
+//! Seeds: every random number of the library is a function of one that a user chose.
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+/// SplitMix64's step: 2^64 over the golden ratio.
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+/// The first two words of pi's fraction: seeds of Flipout's signs, unrelated to how seeds of passes and layers differ.
+const INPUT_SIGNS: u64 = 0x243F_6A88_85A3_08D3;
+const OUTPUT_SIGNS: u64 = 0x1319_8A2E_0370_7344;
+/// An odd number, so that blocks of noise have seeds of their own.
+const BLOCK: u64 = 0xD1B5_4A32_D192_ED03;
+/// Keeps a generator's state away from the seed itself.
+const STATE: u64 = 0x5851_F42D_4C95_7F2D;
+
+/// A seed, from which others follow: of an epoch, a step, a layer, a draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seed(pub(crate) u64);
+
+impl Seed {
+    /// The seed that follows from this one and a number: that of an epoch, of a step in it, of a layer.
+    pub(crate) fn with(self, number: u64) -> Seed {
+        let z = (self.0 ^ number.wrapping_mul(STEP)).wrapping_add(STEP);
+        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        Seed(z ^ (z >> 27))
+    }
+
+    /// The seed of a layer's next pass.
+    pub(crate) fn next_pass(self) -> Seed {
+        Seed(self.0.wrapping_add(STEP))
+    }
+
+    /// The seed of a step's augmentation, which no layer has.
+    pub(crate) fn augmentation(self) -> Seed {
+        self.with(u64::MAX)
+    }
+
+    /// The seed of draw number `i` from a posterior, for up to 2^16 of them.
+    pub(crate) fn of_draw(self, i: u64) -> Seed {
+        Seed(self.0.wrapping_add(i << 48))
+    }
+
+    /// The seed of layer number `i` in a draw, for up to 2^16 of them.
+    pub(crate) fn of_layer_in_draw(self, i: u64) -> Seed {
+        Seed(self.0.wrapping_add(i << 32))
+    }
+
+    /// The seed of a block of noise.
+    pub(crate) fn of_block(self, index: u64) -> Seed {
+        Seed(self.0 ^ index.wrapping_mul(BLOCK))
+    }
+
+    /// The seeds of Flipout's signs, of inputs and of outputs.
+    pub(crate) fn of_signs(self) -> [Seed; 2] {
+        [Seed(self.0 ^ INPUT_SIGNS), Seed(self.0 ^ OUTPUT_SIGNS)]
+    }
+
+    /// The random number generator of this seed.
+    pub(crate) fn rng(self) -> StdRng {
+        StdRng::seed_from_u64(self.0)
+    }
+
+    /// 32-bit words of a generator's state, by SplitMix64, as its authors recommend, from the *mixed* seed: from the
+    /// seed itself, seeds a multiple of the step apart would give generators that share their words.
+    pub(crate) fn words(self) -> impl FnMut() -> u32 {
+        let mut state = mix(self.0 ^ STATE);
+        move || {
+            state = state.wrapping_add(STEP);
+            mix(state) as u32
+        }
+    }
+}
+
+/// The output function of SplitMix64: a bijection that spreads every bit of `z` over all others.
+fn mix(z: u64) -> u64 {
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

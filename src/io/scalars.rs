@@ -1,0 +1,114 @@
+//! A network's numbers that are not tensors: the epsilon of a norm, the rate of dfdx's dropout.
+//!
+//! dfdx's `TensorCollection` names them as it names tensors, so that a module of one's own that hands its fields on has
+//! its scalars in files without doing anything for it.
+
+use std::collections::BTreeMap;
+
+use dfdx::nn::tensor_collection::TensorCollection;
+use dfdx::prelude::*;
+use sparsevd_infer::FileError;
+
+use super::sound;
+use crate::compute::dfdx_tricks::{self as tricks, Visit, VisitMut};
+use crate::compute::{Backend, Elem};
+use crate::error::Error;
+
+/// Scalars by name, such as `1.epsilon`: how files hold them.
+pub(crate) type Scalars = BTreeMap<String, f64>;
+
+/// A scalar of a network.
+#[derive(Clone, Debug)]
+pub(crate) struct Scalar {
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    /// What a new network has.
+    default: f64,
+    /// Whether its type has such a number.
+    fits: fn(f64) -> bool,
+}
+
+impl Scalar {
+    /// Whether a deterministic network computes with it, too: a norm's epsilon.
+    pub(crate) fn is_mean(&self) -> bool {
+        self.name.rsplit('.').next() == Some("epsilon")
+    }
+}
+
+/// All scalars of a network, in order.
+pub(crate) fn read<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Scalar>, Error> {
+    let mut reader = Reader(Vec::new());
+    tricks::visit(network, &mut reader).map_err(Error::device)?;
+    Ok(reader.0)
+}
+
+/// The same, for a file.
+///
+/// # Errors
+/// [`FileError::NotFinite`] and [`FileError::Range`] for one that could not be read again; the device's.
+pub(crate) fn to_file<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Scalars, Error> {
+    let scalars = read(network)?;
+    scalars.iter().try_for_each(|scalar| sound::scalar(&scalar.name, scalar.value))?;
+    Ok(scalars.into_iter().map(|scalar| (scalar.name, scalar.value)).collect())
+}
+
+/// What a file has for each of the scalars `here`, ready to be [written](write). Files did not always hold scalars:
+/// where there is none, it stays as it is, if that is the default. What does not fit goes to `problems`.
+///
+/// # Errors
+/// [`FileError::NotFinite`] and [`FileError::Range`] for one that cannot be.
+pub(crate) fn fit(here: &[Scalar], file: Option<&Scalars>, problems: &mut Vec<String>) -> Result<Scalars, FileError> {
+    let mut found = Scalars::new();
+    for scalar in here {
+        let Scalar { name, value, default, fits } = scalar;
+        match file.and_then(|file| file.get(name)) {
+            Some(saved) => {
+                sound::scalar(name, *saved)?;
+                if !fits(*saved) {
+                    return Err(sound::range(name, 0, *saved, "a number of its type"));
+                }
+                found.insert(name.clone(), *saved);
+            }
+            None if value == default => {}
+            None => problems.push(format!(
+                "the file does not say what `{name}` is, which stands for the default, {default:?}; it is {value:?} here"
+            )),
+        }
+    }
+    let known = |name: &&String| here.iter().any(|scalar| scalar.name == **name);
+    let superfluous = file.into_iter().flat_map(Scalars::keys).filter(|name| !known(name));
+    problems.extend(superfluous.map(|name| format!("the network has no `{name}`")));
+    Ok(found)
+}
+
+/// Sets scalars by name.
+pub(crate) fn write<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &mut N,
+    values: &Scalars,
+) -> Result<(), Error> {
+    tricks::visit_mut(network, &mut Writer(values)).map_err(Error::device)
+}
+
+struct Reader(Vec<Scalar>);
+
+impl<E: Elem, D: Backend<E>> Visit<E, D> for Reader {
+    fn tensor<S: Shape>(&mut self, _name: String, _trained: bool, _tensor: &Tensor<S, E, D>) -> Result<(), D::Err> {
+        Ok(())
+    }
+
+    fn scalar(&mut self, name: String, value: f64, default: f64, fits: fn(f64) -> bool) {
+        self.0.push(Scalar { name, value, default, fits });
+    }
+}
+
+struct Writer<'a>(&'a Scalars);
+
+impl<E: Elem, D: Backend<E>> VisitMut<E, D> for Writer<'_> {
+    fn tensor<S: Shape>(&mut self, _name: String, _trained: bool, _tensor: &mut Tensor<S, E, D>) -> Result<(), D::Err> {
+        Ok(())
+    }
+
+    fn scalar(&mut self, name: &str) -> Option<f64> {
+        self.0.get(name).copied()
+    }
+}

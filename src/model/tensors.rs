@@ -1,0 +1,196 @@
+//! A network's tensors by name: read, and written back.
+
+use std::collections::{BTreeMap, HashSet};
+
+use dfdx::nn::tensor_collection::TensorCollection;
+use dfdx::prelude::*;
+use sparsevd_infer::{Entry, FileError};
+
+use super::network::{Network, join_path};
+use crate::compute::dfdx_tricks::{self as tricks, Visit, VisitMut, id, overwrite};
+use crate::compute::{Backend, Elem};
+use crate::error::Error;
+
+/// A tensor's name, such as `2.0.weight`, shape and numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Named<E> {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Vec<E>,
+    /// Whether it is a parameter; the bias of a layer without one is not.
+    pub(crate) trained: bool,
+}
+
+impl<E> Named<E> {
+    /// The last part of the name, such as `weight`.
+    pub(crate) fn role(&self) -> &str {
+        self.name.rsplit('.').next().unwrap_or(&self.name)
+    }
+
+    /// Whether a deterministic network has it, too: means of weights, a bias, or what a norm computes with.
+    pub(crate) fn is_mean(&self) -> bool {
+        let norm = matches!(self.role(), "scale" | "running_mean" | "running_var" | "gamma" | "beta");
+        norm || self.trained && matches!(self.role(), "weight" | "bias")
+    }
+
+    /// Its numbers by name.
+    pub(crate) fn numbers(&self) -> (&str, &[E]) {
+        (&self.name, &self.values)
+    }
+
+    /// A parameter.
+    pub(crate) fn trained(name: String, shape: Vec<usize>, values: Vec<E>) -> Self {
+        Named { name, shape, values, trained: true }
+    }
+}
+
+/// All tensors of a network, in order.
+pub(crate) fn read<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error> {
+    let mut reader = Reader(Vec::new());
+    tricks::visit(network, &mut reader).map_err(Error::device)?;
+    Ok(reader.0)
+}
+
+struct Reader<E>(Vec<Named<E>>);
+
+impl<E: Elem, D: Backend<E>> Visit<E, D> for Reader<E> {
+    fn tensor<S: Shape>(&mut self, name: String, trained: bool, tensor: &Tensor<S, E, D>) -> Result<(), D::Err> {
+        let shape = tensor.shape().concrete().into_iter().collect();
+        self.0.push(Named { name, shape, values: tensor.as_vec(), trained });
+        Ok(())
+    }
+}
+
+/// The identities and names of the trained tensors, in order. A tensor that is put in the place of another has its own
+/// identity.
+pub(crate) fn trained<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &N,
+) -> Result<Vec<(UniqueId, String)>, Error> {
+    let mut trained = Trained(Vec::new());
+    tricks::visit(network, &mut trained).map_err(Error::device)?;
+    Ok(trained.0)
+}
+
+struct Trained(Vec<(UniqueId, String)>);
+
+impl<E: Elem, D: Backend<E>> Visit<E, D> for Trained {
+    fn tensor<S: Shape>(&mut self, name: String, trained: bool, tensor: &Tensor<S, E, D>) -> Result<(), D::Err> {
+        if trained {
+            self.0.push((id(tensor), name));
+        }
+        Ok(())
+    }
+}
+
+/// Whether `visit` comes to each of the layers once: one that it passes over would be trained without its KL.
+///
+/// # Errors
+/// [`Error::Input`].
+pub(crate) fn all_visited<N, E: Elem, D: Backend<E>>(network: &N) -> Result<(), Error>
+where
+    N: Network<E, D> + TensorCollection<E, D>,
+{
+    let layers = tricks::count_layers(network).map_err(Error::device)?;
+    let visits = network.layers();
+    let visited: HashSet<*const ()> = visits.iter().map(|(_, layer)| std::ptr::from_ref(*layer).cast()).collect();
+    if visited.len() < layers || visited.len() < visits.len() {
+        return Err(Error::Input(format!(
+            "the network has {layers} layers of this library; `visit` comes to {} of them (visits: {}): a module of yours hands \
+             `visit` and `visit_mut` on to each of its fields that has layers, once",
+            visited.len(),
+            visits.len()
+        )));
+    }
+    Ok(())
+}
+
+/// The tensors of a network that go into files: all but those that mean nothing, such as the bias of a layer without
+/// one.
+pub(crate) fn parameters<N, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error>
+where
+    N: Network<E, D> + TensorCollection<E, D>,
+{
+    let idle = idle(network);
+    Ok(read(network)?.into_iter().filter(|tensor| !idle.contains(&tensor.name)).collect())
+}
+
+/// The names of the tensors that mean nothing.
+pub(crate) fn idle<E: Elem, D: Backend<E>>(network: &impl Network<E, D>) -> HashSet<String> {
+    let layers = network.layers().into_iter();
+    layers.flat_map(|(path, layer)| layer.idle().into_iter().map(move |field| join_path(&path, field))).collect()
+}
+
+/// Overwrites tensors by name with as many numbers as they hold, those that `values` has any for.
+pub(crate) fn write<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
+    network: &mut N,
+    values: impl FnMut(&str) -> Option<Vec<E>>,
+) -> Result<(), Error> {
+    tricks::visit_mut(network, &mut Writer(values)).map_err(Error::device)
+}
+
+struct Writer<F>(F);
+
+impl<E: Elem, D: Backend<E>, F: FnMut(&str) -> Option<Vec<E>>> VisitMut<E, D> for Writer<F> {
+    fn tensor<S: Shape>(&mut self, name: String, _trained: bool, tensor: &mut Tensor<S, E, D>) -> Result<(), D::Err> {
+        (self.0)(&name).map_or(Ok(()), |values| overwrite(tensor, &values))
+    }
+}
+
+/// Tensors as they are kept in files.
+pub(crate) fn entries<E: Elem>(tensors: &[Named<E>]) -> Vec<Entry> {
+    tensors.iter().map(|t| Entry::new(&t.name, &t.shape, &t.values)).collect()
+}
+
+/// The numbers that a file holds for each of the tensors `wanted`, by name. All that does not fit goes to `problems`:
+/// what the file lacks, has besides, or has in another shape or precision.
+pub(crate) fn fit<E: Elem>(
+    wanted: &[Named<E>],
+    file: &[Entry],
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, Vec<E>> {
+    let (mut found, mut other_precision) = (BTreeMap::new(), None);
+    for Named { name, shape, .. } in wanted {
+        match file.iter().find(|entry| entry.name == *name) {
+            None => problems.push(format!("the file has no `{name}`")),
+            Some(entry) if entry.shape != *shape => problems.push(wrong_shape(entry, shape)),
+            Some(entry) => match entry.values() {
+                Ok(values) => drop(found.insert(name.clone(), values)),
+                Err(error) => {
+                    other_precision = Some(entry.dtype);
+                    problems.push(error.to_string());
+                }
+            },
+        }
+    }
+    if let Some(precision) = other_precision {
+        problems.push(format!(
+            "a file of {precision} is read by a network of that precision, which `to_dtype` converts; `load_means` reads either"
+        ));
+    }
+    let known = |entry: &&Entry| wanted.iter().any(|tensor| tensor.name == entry.name);
+    problems.extend(file.iter().filter(|entry| !known(entry)).map(|e| format!("the network has no `{}`", e.name)));
+    found
+}
+
+/// Numbers by name, to be looked at.
+pub(crate) fn by_name<E>(values: &BTreeMap<String, Vec<E>>) -> Vec<(&str, &[E])> {
+    values.iter().map(|(name, values)| (name.as_str(), values.as_slice())).collect()
+}
+
+/// Refuses a file of which something does not fit.
+pub(crate) fn all_fit(problems: Vec<String>) -> Result<(), FileError> {
+    if problems.is_empty() { Ok(()) } else { Err(FileError::Mismatch(problems)) }
+}
+
+/// A tensor of a file that has another shape than here.
+pub(crate) fn wrong_shape(entry: &Entry, here: &[usize]) -> String {
+    format!("`{}` is {:?} in the file, {here:?} here", entry.name, entry.shape)
+}
+
+/// Refuses a NaN or an infinity among the numbers of a tensor.
+pub(crate) fn finite<E: Elem>(tensor: &str, values: &[E]) -> Result<(), FileError> {
+    match values.iter().position(|x| !x.is_finite()) {
+        Some(index) => Err(FileError::NotFinite { tensor: tensor.into(), index, value: values[index].f64() }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,207 @@
+//! The built variational layer: what its passes compute.
+
+use std::cell::RefCell;
+
+use dfdx::nn::modules::*;
+use dfdx::prelude::*;
+use rand_distr::Uniform;
+use sparsevd_priors::{Noise, Prior};
+
+use crate::compute::dfdx_tricks::{id, layer_met, tensor_of};
+use crate::compute::graph::sample::sampled;
+use crate::compute::seeds::Seed;
+use crate::compute::{Backend, Elem, LayerView, OnTape, Reads, Taped, affine, noise};
+use crate::spec::{Family, Map, Settings, Spread};
+
+/// A variational layer on a device: trained with `forward_mut`, evaluated with `forward`.
+///
+/// - `forward_mut` **samples** the output, on a tape, for training. Its input is on a tape: data come from
+///   [`Network::input`](crate::Network::input), which also spares their gradient; an activation that goes into several layers
+///   keeps its tape in one of them and enters the others as `h.with_empty_tape()` or `h.retaped()`.
+/// - `forward` is deterministic: it uses the posterior mean, or what [`Evaluate`](crate::Evaluate) put in its place.
+///
+/// A dense layer reads `(batch, inputs)`, a convolution `(batch, channels, height, width)` with both sides known when
+/// it runs:
+///
+/// ```
+/// use sparsevd::prelude::*;
+///
+/// # fn main() -> Result<(), Error> {
+/// let dev = Cpu::seed_from_u64(0);
+/// let mut net = dev.build_module::<(SparseVdConv2d<1, 4, 5>, ReLU, Flatten<2304>, DropoutLinear<2304, 10>), f32>();
+/// net.0.set_spread(-8.0)?; // log sigma^2, or log alpha where that is what the posterior has
+/// net.3.posterior = Bernoulli::new(0.2)?; // settings of a posterior family; of priors: `set_prior`
+/// let x: Tensor<(usize, Const<1>, usize, usize), f32, Cpu> = dev.zeros_like(&(8, Const, 28, 28));
+/// let x = net.input(x);
+/// let y = net.forward_mut(x);
+/// assert_eq!(*y.shape(), (8, Const::<10>));
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Variational<M: Map, Q: Family, P, E: Dtype = f32, D: Storage<E> = Cpu> {
+    /// The means of the weights, theta.
+    pub theta: Tensor<M::Weight, E, D>,
+    /// The posterior's second parameter: log σ², log α, or one unused number.
+    pub spread: Tensor<Spread<M, Q>, E, D>,
+    /// The bias: deterministic, without KL. Zero and untrained where the map has none.
+    pub bias: Tensor<M::Bias, E, D>,
+    /// The map.
+    pub map: M,
+    /// The posterior family, with its settings.
+    pub posterior: Q,
+    /// The prior, with its hyper-parameters.
+    pub prior: P,
+    /// How it trains.
+    pub settings: Settings,
+    /// Whether the dfdx graph runs even where a fused kernel exists, as a reference.
+    #[doc(hidden)]
+    pub composed: bool,
+    /// The seed of the next pass's noise; drawn from the device when it is first needed.
+    pub(super) stream: Option<Seed>,
+    /// The tensor that is known to be data in the next pass: nobody needs its gradient.
+    pub(super) data: Option<UniqueId>,
+    /// What `forward` uses instead of theta.
+    pub(super) evaluated: Option<Tensor<M::Weight, E, D>>,
+}
+
+/// Its `forward` computes with the posterior means, whatever that of the other does.
+impl<M: Map, Q: Family, P: Clone, E: Dtype, D: Storage<E>> Clone for Variational<M, Q, P, E, D> {
+    fn clone(&self) -> Self {
+        Variational {
+            theta: self.theta.clone(),
+            spread: self.spread.clone(),
+            bias: self.bias.clone(),
+            map: self.map.clone(),
+            posterior: self.posterior.clone(),
+            prior: self.prior.clone(),
+            settings: self.settings,
+            composed: self.composed,
+            stream: self.stream,
+            data: self.data,
+            evaluated: None,
+        }
+    }
+}
+
+impl<M: Map, Q: Family, P: Prior + Default, E: Elem, D: Device<E>> TensorCollection<E, D>
+    for Variational<M, Q, P, E, D>
+{
+    /// With the same posterior, prior and settings.
+    type To<E2: Dtype, D2: Device<E2>> = Variational<M, Q, P, E2, D2>;
+
+    fn iter_tensors<V: ModuleVisitor<Self, E, D>>(visitor: &mut V) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
+        layer_met();
+        let spread = |tensor: &mut Tensor<Spread<M, Q>, E, D>| fill(tensor, Q::INITIAL);
+        let spread = if Q::TRAINED { TensorOptions::reset_with(spread) } else { TensorOptions::detached(spread) };
+        let bias = |tensor: &mut Tensor<M::Bias, E, D>| if M::BIAS { fan_in::<M, _, _, _>(tensor) } else { Ok(()) };
+        let bias = if M::BIAS { TensorOptions::reset_with(bias) } else { TensorOptions::detached(bias) };
+        // A layer that is taken to another device or precision is seen when its first tensor is; a new one has the defaults.
+        let seen = RefCell::new((Q::default(), P::default(), Settings::default()));
+        visitor.visit_fields(
+            (
+                Self::tensor(
+                    "weight",
+                    |s| {
+                        seen.replace((s.posterior.clone(), s.prior.clone(), s.settings));
+                        &s.theta
+                    },
+                    |s| &mut s.theta,
+                    TensorOptions::reset_with(fan_in::<M, _, _, _>),
+                ),
+                Self::tensor(Q::SPREAD, |s| &s.spread, |s| &mut s.spread, spread),
+                Self::tensor("bias", |s| &s.bias, |s| &mut s.bias, bias),
+            ),
+            |(theta, spread, bias)| {
+                let (posterior, prior, settings) = seen.take();
+                let (map, composed, stream, data, evaluated) = (M::default(), false, None, None, None);
+                Variational { theta, spread, bias, map, posterior, prior, settings, composed, stream, data, evaluated }
+            },
+        )
+    }
+}
+
+/// Uniform on `+-1 / sqrt(fan in)`, as dfdx and PyTorch start their layers.
+fn fan_in<M: Map, S: Shape, E: Elem, D: Device<E>>(tensor: &mut Tensor<S, E, D>) -> Result<(), D::Err> {
+    let bound = E::of((M::grid().cols as f64).sqrt().recip());
+    tensor.try_fill_with_distr(Uniform::new_inclusive(-bound, bound))
+}
+
+/// The same number everywhere.
+pub(crate) fn fill<S: Shape, E: Elem, D: Device<E>>(tensor: &mut Tensor<S, E, D>, x: f64) -> Result<(), D::Err> {
+    tensor.try_fill_with_distr(Uniform::new_inclusive(E::of(x), E::of(x)))
+}
+
+impl<M: Map, Q: Family, P: Prior, E: Elem, D: Backend<E>> Variational<M, Q, P, E, D> {
+    /// The layer as a device sees it.
+    pub(super) fn view(&self) -> LayerView<'_, M, Q, P, E, D> {
+        let Variational { theta, spread, bias, posterior, prior, settings, .. } = self;
+        LayerView { theta, spread, bias, posterior, prior, settings: *settings }
+    }
+
+    /// The weights that `forward` uses.
+    fn weights(&self) -> Tensor<M::Weight, E, D> {
+        self.evaluated.as_ref().unwrap_or(&self.theta).clone()
+    }
+
+    /// A seed for the noise of one pass.
+    fn draw_seed(&mut self) -> Seed {
+        let seed = self.stream.unwrap_or_else(|| Seed(self.theta.device().random_u64()));
+        self.stream = Some(seed.next_pass());
+        seed
+    }
+}
+
+/// Evaluation: deterministic.
+impl<X: Shape, M: Reads<X>, Q, P, E, D> Module<Tensor<X, E, D, NoneTape>> for Variational<M, Q, P, E, D>
+where
+    Q: Family,
+    P: Prior,
+    E: Elem,
+    D: Backend<E>,
+{
+    type Output = Tensor<M::Output, E, D, NoneTape>;
+    type Error = D::Err;
+
+    fn try_forward(&self, x: Tensor<X, E, D, NoneTape>) -> Result<Self::Output, D::Err> {
+        let weights = self.weights();
+        if self.composed { affine(self.view(), x, weights) } else { M::evaluate(self.view(), x, weights) }
+    }
+}
+
+/// Training: sampled.
+impl<X: Shape, M: Reads<X>, Q, P, E, D, T> ModuleMut<Tensor<X, E, D, T>> for Variational<M, Q, P, E, D>
+where
+    Q: Family,
+    P: Prior,
+    E: Elem,
+    D: Backend<E>,
+    T: OnTape<E, D>,
+{
+    type Output = Taped<M::Output, E, D>;
+    type Error = D::Err;
+
+    fn try_forward_mut(&mut self, x: Tensor<X, E, D, T>) -> Result<Self::Output, D::Err> {
+        let (seed, is_data) = (self.draw_seed(), self.data.take() == Some(id(&x)));
+        self.evaluated = None; // should a view never have been dropped
+        let x = drop_inputs(&self.posterior, T::on_tape(x), seed, is_data)?;
+        if self.composed { sampled(self.view(), x, seed) } else { M::sample(self.view(), x, seed, !is_data) }
+    }
+}
+
+/// Binary dropout of the inputs; any other posterior leaves them alone.
+fn drop_inputs<S: Shape, Q: Family, E: Elem, D: Backend<E>>(
+    posterior: &Q,
+    x: Taped<S, E, D>,
+    seed: Seed,
+    is_data: bool,
+) -> Result<Taped<S, E, D>, D::Err> {
+    let Noise::Dropout(rate) = posterior.noise() else { return Ok(x) };
+    let (mut mask, shape) = (vec![E::default(); x.shape().num_elements()], *x.shape());
+    noise::fill_mask(seed, rate, &mut mask);
+    let mask = tensor_of(x.device(), &mask, shape)?;
+    if !is_data {
+        return x.try_mul(mask);
+    }
+    let (x, tape) = x.split_tape();
+    Ok(x.try_mul(mask)?.put_tape(tape))
+}

@@ -1,0 +1,68 @@
+//! From a trained network to a compact one.
+
+use sparsevd_infer::{self as infer, CompactNet};
+
+use crate::compute::{Backend, Elem};
+use crate::error::{Error, setting};
+use crate::model::Network;
+
+/// What is left of a network when weights with log alpha at or above `threshold` are pruned: the same function as
+/// [`Evaluate::Pruned`](crate::Evaluate::Pruned), up to rounding, without dfdx, smaller and faster.
+///
+/// Inputs and outputs keep their order. Batch norm goes into the weights; inputs that nothing reads, neurons and filters
+/// that nothing feeds or reads go, constant ones into the next bias ([`infer::compact`] says how). Each layer is stored in
+/// the form that is fastest for its density ([`CompactNet::tuned`]).
+///
+/// ```
+/// use sparsevd::prelude::*;
+/// use sparsevd::infer::{CompactNet, Precision, Scratch};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("compact.safetensors");
+/// let net = Cpu::seed_from_u64(0).build_module::<LeNet5, f32>(); // train it first
+/// let small = compact(&net, &[1, 28, 28], THRESHOLD)?;
+/// println!("{}", small.report()?);
+/// small.save(&path, Precision::Single)?;
+///
+/// let (small, mut scratch) = (CompactNet::load(&path)?, Scratch::default());
+/// let images = vec![0.0; 3 * 28 * 28];
+/// let logits = small.forward(&images, &mut scratch)?; // (3, 10), row by row
+/// # assert_eq!(logits.len(), 30);
+/// # Ok(()) }
+/// ```
+///
+/// Compact forms have our layers, `ReLU`, pools, `Flatten` and batch norm, and of dfdx's modules `Linear`, `ReLU`, `Tanh`, `Sigmoid`,
+/// batch norm and dropout; not `Residual`, layer norms, global pools and other activations.
+///
+/// # Shapes
+/// `input` is the shape of one datum: `[features]`, or `[channels, height, width]`.
+///
+/// # Errors
+/// [`Error::Setting`] for a threshold that is NaN; [`Error::Input`] for another number of sides; [`Error::Shape`] for a part
+/// that cannot read what it would be given; [`Error::Compact`] for a part that has no compact form, or whose parameters are
+/// not finite.
+pub fn compact<E: Elem, D: Backend<E>>(
+    network: &impl Network<E, D>,
+    input: &[usize],
+    threshold: f64,
+) -> Result<CompactNet, Error> {
+    setting(!threshold.is_nan(), "threshold", threshold, "a number")?;
+    let shape = match *input {
+        [features] => [features, 1, 1],
+        [channels, height, width] => [channels, height, width],
+        _ => {
+            return Err(Error::Input(format!(
+                "an input of shape {input:?}; it is [features] or [channels, height, width]"
+            )));
+        }
+    };
+    network.output_shape("", input)?;
+    let mut plain = Vec::new();
+    network.plain("", threshold, &mut plain)?;
+    let (paths, ops): (Vec<String>, Vec<infer::Op>) = plain.into_iter().unzip();
+    infer::compact(&ops, shape).map_err(|error| {
+        let part = paths.get(error.part).cloned().unwrap_or_default();
+        Error::Compact { part, problem: error.problem }
+    })
+}

@@ -1,0 +1,80 @@
+//! The moments of Adam, by name: out for a checkpoint, and back.
+
+use std::collections::BTreeMap;
+
+use dfdx::nn::tensor_collection::TensorCollection;
+use dfdx::prelude::*;
+
+use super::adam::Adam;
+use crate::compute::dfdx_tricks::{self as tricks, Visit, set_gradient};
+use crate::compute::{Backend, Elem};
+use crate::error::Error;
+use crate::model::tensors::Named;
+
+impl<E: Elem, D: Backend<E>> Adam<E, D> {
+    /// Steps taken, and how many of them before the moments were zero.
+    pub(crate) fn steps(&self) -> [i32; 2] {
+        [self.steps, self.begun]
+    }
+
+    /// The moments by name: `adam.m.0.weight`, `adam.v.0.weight`, .., as the next step would find them.
+    pub(crate) fn state<N: TensorCollection<E, D>>(&mut self, network: &N) -> Result<Vec<Named<E>>, Error> {
+        self.follow(network)?;
+        let mut reader = Reader { moments: self.moments(network)?, found: Vec::new() };
+        tricks::visit(network, &mut reader).map_err(Error::device)?;
+        Ok(reader.found)
+    }
+
+    /// Goes on after these [`steps`](Adam::steps), with these moments.
+    pub(crate) fn restore<N: TensorCollection<E, D>>(
+        &mut self,
+        network: &N,
+        [steps, begun]: [i32; 2],
+        values: &mut BTreeMap<String, Vec<E>>,
+    ) -> Result<(), Error> {
+        (self.steps, self.begun, self.trained) = (steps, begun, Vec::new());
+        (self.moments, self.gradients) = (None, None);
+        let mut writer = Writer { moments: self.moments(network)?, values };
+        tricks::visit(network, &mut writer).map_err(Error::device)
+    }
+}
+
+/// The names of a tensor's moments.
+fn names(tensor: &str) -> [String; 2] {
+    ["m", "v"].map(|moment| format!("adam.{moment}.{tensor}"))
+}
+
+struct Reader<'a, E: Elem, D: Backend<E>> {
+    moments: &'a mut [Gradients<E, D>; 2],
+    found: Vec<Named<E>>,
+}
+
+impl<E: Elem, D: Backend<E>> Visit<E, D> for Reader<'_, E, D> {
+    fn tensor<S: Shape>(&mut self, name: String, trained: bool, tensor: &Tensor<S, E, D>) -> Result<(), D::Err> {
+        if trained {
+            let shape: Vec<usize> = tensor.shape().concrete().into_iter().collect();
+            for (moments, name) in self.moments.iter_mut().zip(names(&name)) {
+                moments.try_alloc_for(tensor)?;
+                let values = moments.get(tensor).as_vec();
+                self.found.push(Named::trained(name, shape.clone(), values));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Writer<'a, E: Elem, D: Backend<E>> {
+    moments: &'a mut [Gradients<E, D>; 2],
+    values: &'a mut BTreeMap<String, Vec<E>>,
+}
+
+impl<E: Elem, D: Backend<E>> Visit<E, D> for Writer<'_, E, D> {
+    fn tensor<S: Shape>(&mut self, name: String, trained: bool, tensor: &Tensor<S, E, D>) -> Result<(), D::Err> {
+        for (moments, name) in self.moments.iter_mut().zip(names(&name)) {
+            if let Some(values) = self.values.remove(&name).filter(|_| trained) {
+                set_gradient(moments, tensor, &values)?;
+            }
+        }
+        Ok(())
+    }
+}

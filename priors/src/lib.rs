@@ -56,3 +56,8 @@ pub use prior::{LearnedScale, Moments, Prior, Shared};
 pub use real::{Real, SQRT_FLOOR};
 pub use scale_mixture::ScaleMixture;
 pub use student_t::StudentT;
+
+/// The code of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -56,3 +56,8 @@ pub use safetensors::Dtype;
 pub use save::Precision;
 pub use shrink::compact;
 pub use window::Window;
+
+/// The code of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

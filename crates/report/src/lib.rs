@@ -14,3 +14,8 @@ mod text;
 
 pub use page::{Report, ReportError, write_json, write_svg};
 pub use table::{Align, Table};
+
+/// The code of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

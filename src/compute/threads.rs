@@ -23,6 +23,7 @@ pub(crate) fn piece(len: usize) -> usize {
 /// on its thread.
 ///
 /// ```
+/// use sparsevd::on_threads;
 /// use sparsevd::prelude::*;
 ///
 /// # fn main() -> Result<(), Error> {

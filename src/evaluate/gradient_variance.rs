@@ -42,6 +42,7 @@ pub struct Variance {
 ///
 /// ```
 /// use sparsevd::prelude::*;
+/// use sparsevd::{Estimator, gradient_variance};
 ///
 /// # fn main() -> Result<(), Error> {
 /// let device = Cpu::seed_from_u64(0);

@@ -24,6 +24,7 @@ use crate::spec::{Family, Map, Settings, Spread};
 /// it runs:
 ///
 /// ```
+/// use sparsevd::Bernoulli;
 /// use sparsevd::prelude::*;
 ///
 /// # fn main() -> Result<(), Error> {

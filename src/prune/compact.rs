@@ -14,8 +14,9 @@ use crate::model::Network;
 /// the form that is fastest for its density ([`CompactNet::tuned`]).
 ///
 /// ```
-/// use sparsevd::prelude::*;
 /// use sparsevd::infer::{CompactNet, Precision, Scratch};
+/// use sparsevd::prelude::*;
+/// use sparsevd::{LeNet5, THRESHOLD, compact};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?;

@@ -44,6 +44,7 @@ pub fn categorical<const C: usize, B: Dim, E: Elem, D: Backend<E>>(
 /// [`modules::GaussianLikelihood`](crate::modules::GaussianLikelihood). Regression with a training loop of your own:
 ///
 /// ```
+/// # use sparsevd::GaussianLikelihood;
 /// # use sparsevd::prelude::*;
 /// # fn main() -> Result<(), Error> {
 /// let dev = Cpu::seed_from_u64(0);

@@ -1,4 +1,46 @@
-#![doc = include_str!("../README.md")]
+//! Variational Bayesian layers with pluggable priors, on [dfdx].
+//!
+//! A layer is `Variational<Map, Posterior, Prior>`: how weights act on an input, what is trained about each weight, and
+//! a prior, which is one formula. Sparse Variational Dropout (Molchanov, Ashukha, Vetrov, ICML 2017) is its log-uniform
+//! special case with the additive posterior. Networks are tuples of layers and other modules; [`prelude`] has the names
+//! that most programs need.
+//!
+//! ```
+//! use sparsevd::prelude::*;
+//!
+//! type Net = (SparseVdLinear<64, 100>, ReLU, SparseVdLinear<100, 10>);
+//!
+//! # fn main() -> Result<(), Error> {
+//! let mut net = Cpu::seed_from_u64(0).build_module::<Net, f32>();
+//! let digits = Split::optdigits()?.centred();
+//! Trainer { epochs: 1, ..Trainer::default() }.fit(&mut net, digits.train())?;
+//! let pruned = predict(&mut net, digits.test(), Evaluate::Pruned(3.0))?.score(digits.test().labels())?;
+//! println!("error {:.1} %\n{}", 100.0 * pruned.error, net.sparsity(3.0)?);
+//! # Ok(()) }
+//! ```
+//!
+//! # Which type to reach for
+//!
+//! | to | reach for |
+//! |---|---|
+//! | write a layer in a network's type | [`SparseVdLinear`], [`ArdLinear`], [`GaussianLinear`], [`DropoutLinear`], [`DenseLinear`]; any other combination is [`Variational`] with [`LinearMap`] or [`Conv2dMap`] |
+//! | choose a prior | [`priors`] has a table of them; a prior of your own implements [`priors::Prior`] |
+//! | choose a posterior | [`Additive`], [`Multiplicative`], [`Bernoulli`], [`Delta`]; one of your own implements [`Posterior`] |
+//! | build a network on a device | [`DeviceBuildExt::build_module`]; its layers are then [`modules::Variational`], and [`Network::layers`] gives any of them as [`Layer`] |
+//! | change how layers train | [`Network::configure`] with [`Settings`]: [`Estimator`], [`Masking`]; [`Network::set_prior`] |
+//! | train a classifier | [`Trainer`], with [`Checkpoints`] to resume; [`Schedule`], [`WarmUp`], [`data::Augment`] |
+//! | train in a loop of your own | [`Network::input`], [`categorical`] or [`GaussianLikelihood`], [`Elbo::loss`], [`Adam::step`] |
+//! | get data | [`data::Split`], [`data::Dataset`] |
+//! | evaluate | [`predict`] with [`Evaluate`], then [`metrics::Predictions`]; [`Network::with_weights`] with [`Weights`] for a forward pass |
+//! | see what pruning keeps | [`Prune::sparsity`] |
+//! | deploy | [`compact`], then the crate [`infer`], which knows no dfdx |
+//! | keep a posterior, or read one | [`save_posterior`], [`load_posterior`]; [`load_means`] from PyTorch, [`copy_means`] |
+//! | measure how noisy gradients are | [`gradient_variance`] |
+//! | use more or fewer threads | [`on_threads`] |
+//! | write generic code | [`Elem`], [`Backend`], [`Family`], [`Map`], [`Network`], [`Classifier`] |
+//! | understand a failure | [`Error`], [`Warning`] |
+//!
+//! Numbers are in nats unless a name says otherwise; the KL is summed over weights, never averaged.
 
 mod compute;
 pub mod data;
@@ -44,3 +86,8 @@ pub use train::{
     Adam, Checkpoints, Elbo, Epoch, GaussianLikelihood, History, Loss, Schedule, Trainable, Trainer, WarmUp, Warning,
     categorical,
 };
+
+/// The code of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

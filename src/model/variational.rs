@@ -133,6 +133,23 @@ pub(crate) fn fill<S: Shape, E: Elem, D: Device<E>>(tensor: &mut Tensor<S, E, D>
 }
 
 impl<M: Map, Q: Family, P: Prior, E: Elem, D: Backend<E>> Variational<M, Q, P, E, D> {
+    /// This layer with another prior, which needs no `Default`.
+    ///
+    /// ```
+    /// # use sparsevd::prelude::*;
+    /// use sparsevd::priors::{Flat, Laplace};
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// let layer = Cpu::default().build_module::<VariationalLinear<4, 3, Flat>, f32>();
+    /// let layer = layer.with_prior(Laplace::new(0.1)?);
+    /// assert_eq!(layer.prior, Laplace::new(0.1)?);
+    /// # Ok(()) }
+    /// ```
+    pub fn with_prior<P2: Prior>(self, prior: P2) -> Variational<M, Q, P2, E, D> {
+        let Variational { theta, spread, bias, map, posterior, settings, composed, stream, data, evaluated, .. } = self;
+        Variational { theta, spread, bias, map, posterior, prior, settings, composed, stream, data, evaluated }
+    }
+
     /// The layer as a device sees it.
     pub(super) fn view(&self) -> LayerView<'_, M, Q, P, E, D> {
         let Variational { theta, spread, bias, posterior, prior, settings, .. } = self;

@@ -1,6 +1,6 @@
 //! The fused KL against the dfdx graph it replaces: the same value and gradients for every prior and posterior.
 
-use crate::common::{Slot, close, floats, gradient, put};
+use crate::common::{close, floats, gradient, put};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use sparsevd::modules;
@@ -23,12 +23,11 @@ where
     [value, gradient(&mut gradients, &layer.theta), gradient(&mut gradients, &layer.spread)]
 }
 
-fn layer<M: Map, Q: Family, P: Prior, E: Elem>(prior: &P, p: &Parameters) -> modules::Variational<M, Q, Slot<P>, E, Cpu>
+fn layer<M: Map, Q: Family, P: Prior, E: Elem>(prior: &P, p: &Parameters) -> modules::Variational<M, Q, P, E, Cpu>
 where
     Cpu: Backend<E>,
 {
-    let mut layer = Cpu::seed_from_u64(0).build_module::<Variational<M, Q, Slot<P>>, E>();
-    layer.prior = Slot(Some(prior.clone()));
+    let mut layer = Cpu::seed_from_u64(0).build_module::<Variational<M, Q, Flat>, E>().with_prior(prior.clone());
     put(&mut layer.theta, &p.theta);
     let log_alpha = Q::SPREAD == "log_alpha";
     put(&mut layer.spread, if log_alpha { &p.log_alpha } else { &p.log_sigma2 });

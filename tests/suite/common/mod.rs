@@ -3,31 +3,7 @@
 #![allow(missing_docs, reason = "a test's helpers")]
 
 use dfdx::prelude::Gradients;
-use serde::Serialize;
 use sparsevd::prelude::*;
-use sparsevd::priors::LearnedScale;
-
-/// A prior that `build_module` can make, to be filled in afterwards.
-#[derive(Clone, Debug, Serialize)]
-pub struct Slot<P>(pub Option<P>);
-
-impl<P> Default for Slot<P> {
-    fn default() -> Self {
-        Slot(None)
-    }
-}
-
-impl<P: Prior> Prior for Slot<P> {
-    const ID: &'static str = P::ID;
-
-    #[inline(always)]
-    fn kl<R: Real>(&self, q: Normal<R>) -> R {
-        self.0.as_ref().expect("a prior").kl(q)
-    }
-    fn learned_scale(&self) -> Option<&dyn LearnedScale> {
-        self.0.as_ref().expect("a prior").learned_scale()
-    }
-}
 
 /// A tensor's numbers.
 pub fn floats<S: Shape, E: Elem, T>(tensor: &Tensor<S, E, Cpu, T>) -> Vec<f64>

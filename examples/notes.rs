@@ -1,4 +1,4 @@
-//! The tables in README.md and paper-notes, made anew from the results beside them.
+//! The tables in README.md, paper-notes and the book, made anew from the notes' results.
 //!
 //! ```sh
 //! cargo run --example notes                                  # rewrites the tables
@@ -14,7 +14,7 @@ use sparsevd_lab::markdown::renew;
 use sparsevd_lab::results::Results;
 use sparsevd_lab::{Failure, finish};
 
-/// Rewrites the tables in README.md and paper-notes/*.md from paper-notes/results/*.json.
+/// Rewrites the tables in README.md, paper-notes/*.md and book/src/*.md from paper-notes/results/*.json.
 ///
 /// A table stands between two comments:
 ///
@@ -49,6 +49,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     args.publish.iter().try_for_each(|run| publish(run, &results))?;
     let mut pages = vec![args.root.join("README.md")];
     pages.extend(files(&notes, "md")?);
+    pages.extend(files(&args.root.join("book/src"), "md")?);
     let mut stale = Vec::new();
     for page in pages {
         let text =

@@ -1,10 +1,8 @@
-//! The whole path on a CUDA device, as far as the compiler sees it: `cargo check --tests --features cuda-check` needs
+//! The whole path on a CUDA device, as far as the compiler sees it: `cargo check --features cuda-check --test suite` needs
 //! no toolkit. Nothing here is run.
-#![cfg(feature = "cuda")]
-
-use std::ops::ControlFlow;
 
 use sparsevd::prelude::*;
+use sparsevd::{Estimator, THRESHOLD, copy_means, gradient_variance, load_means};
 
 type Net = (SparseVdLinear<64, 30>, ReLU, DropoutLinear<30, 20>, ReLU, ArdLinear<20, 10>);
 

@@ -3,6 +3,7 @@
 use dfdx::prelude::*;
 use sparsevd_infer::Op;
 
+use super::tensors::not_finite;
 use crate::compute::dfdx_tricks::floats;
 use crate::compute::{Backend, Elem};
 
@@ -42,8 +43,5 @@ pub(super) fn norm<const C: usize, E: Elem, D: Backend<E>>(
 }
 
 fn all_finite(name: &str, values: &[f64]) -> Result<(), String> {
-    match values.iter().find(|x| !x.is_finite()) {
-        Some(x) => Err(format!("its {name} holds {x}")),
-        None => Ok(()),
-    }
+    not_finite(values.iter().copied()).map_or(Ok(()), |(_, x)| Err(format!("its {name} holds {x}")))
 }

@@ -187,10 +187,15 @@ pub(crate) fn wrong_shape(entry: &Entry, here: &[usize]) -> String {
     format!("`{}` is {:?} in the file, {here:?} here", entry.name, entry.shape)
 }
 
-/// Refuses a NaN or an infinity among the numbers of a tensor.
+/// The first NaN or infinity, with its place.
+pub(crate) fn not_finite(values: impl IntoIterator<Item = f64>) -> Option<(usize, f64)> {
+    values.into_iter().enumerate().find(|(_, x)| !x.is_finite())
+}
+
+/// Rejects a NaN or an infinity among the numbers of a tensor.
 pub(crate) fn finite<E: Elem>(tensor: &str, values: &[E]) -> Result<(), FileError> {
-    match values.iter().position(|x| !x.is_finite()) {
-        Some(index) => Err(FileError::NotFinite { tensor: tensor.into(), index, value: values[index].f64() }),
+    match not_finite(values.iter().map(|x| x.f64())) {
+        Some((index, value)) => Err(FileError::NotFinite { tensor: tensor.into(), index, value }),
         None => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use super::describe::ByPath;
 use super::describe::Description;
 use super::layer::{Layer, Weights};
 use super::network::Network;
+use super::tensors::not_finite;
 use super::variational::{Variational, fill};
 use crate::compute::dfdx_tricks::{floats, overwrite, tensor_of};
 use crate::compute::seeds::Seed;
@@ -126,7 +127,7 @@ impl<M: Map, Q: Family, P: Prior, E: Elem, D: Backend<E>> Layer<E, D> for Variat
     }
 
     fn not_finite(&self) -> Option<(&'static str, f64)> {
-        let first = |name, values: Vec<f64>| values.into_iter().find(|x| !x.is_finite()).map(|x| (name, x));
+        let first = |name, values: Vec<f64>| not_finite(values).map(|(_, x)| (name, x));
         first("weight", floats(&self.theta))
             .or_else(|| first(Q::SPREAD, floats(&self.spread)))
             .or_else(|| first("bias", floats(&self.bias)))

@@ -89,7 +89,7 @@ impl<L: Layout> Dataset<L> {
     }
 
     /// Number of examples, at least 1.
-    #[allow(clippy::len_without_is_empty)] // it never is
+    #[allow(clippy::len_without_is_empty, reason = "there is no empty one")]
     pub fn len(&self) -> usize {
         self.labels.len()
     }

@@ -37,7 +37,7 @@ impl Predictions {
     }
 
     /// Number of examples, at least 1.
-    #[allow(clippy::len_without_is_empty)] // it never is
+    #[allow(clippy::len_without_is_empty, reason = "there is no empty one")] // it never is
     pub fn len(&self) -> usize {
         self.log_p.len() / self.classes
     }

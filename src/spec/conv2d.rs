@@ -20,8 +20,8 @@ use super::map::{Known, Map, Window};
 /// grouped convolutions spell it out. `BIAS = false` leaves `b` out, for a batch norm that follows.
 ///
 /// # Shapes
-/// input `(batch, IN, height, width)`, weights `(OUT, PER_GROUP, K, K)`, output `(batch, OUT, height', width')`
-/// with `height' = floor((height + 2 PAD - DILATION (K - 1) - 1) / STRIDE) + 1`, and width alike.
+/// input `(batch, IN, height, width)`, weights `(OUT, PER_GROUP, K, K)`, output `(batch, OUT, height', width')` with
+/// `height' = floor((height + 2 PAD - DILATION (K - 1) - 1) / STRIDE) + 1`; the width likewise.
 ///
 /// ```compile_fail
 /// # use sparsevd::prelude::*;
@@ -48,11 +48,11 @@ pub trait Convolution: Map {
     type In: ConstDim;
     /// Output channels.
     type Out: ConstDim;
-    /// Which pixels an output reads.
+    /// The window of input pixels that one output reads.
     const WINDOW: Window;
 }
 
-/// An implementation for every convolution, whose nine sizes it names.
+/// Implements a trait for every `Conv2dMap`, so that its nine const parameters are listed once.
 macro_rules! for_conv2d {
     ($trait:ident { $($body:tt)* }) => {
         impl<
@@ -74,7 +74,7 @@ macro_rules! for_conv2d {
 
 for_conv2d!(Known {});
 
-// Its sizes.
+// Serialised as its sizes.
 for_conv2d!(Serialize {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut fields = to.serialize_struct("Conv2dMap", 8)?;
@@ -95,7 +95,7 @@ for_conv2d!(Map {
     type Weight = Rank4<OUT, PER_GROUP, K, K>;
     type Bias = (Const<OUT>,);
     const BIAS: bool = BIAS;
-    /// A map that cannot be does not compile: every use comes by here.
+    /// Every use of the map evaluates this constant, so that invalid sizes do not compile.
     const OUTPUTS: usize = {
         assert!(K > 0, "Conv2dMap: the kernel K must be at least 1");
         assert!(STRIDE > 0, "Conv2dMap: STRIDE must be at least 1");

@@ -5,14 +5,14 @@ use sparsevd_priors::{PerLayer, PerOutput, PerWeight, Posterior, Sharing};
 
 use super::map::Map;
 
-/// The shape of a second parameter that weights share in this way.
+/// The tensor shape of a posterior's second parameter, for one way of sharing it among weights.
 #[diagnostic::on_unimplemented(
     message = "a layer cannot hold a posterior whose second parameter is shared as `{Self}`",
     note = "in generic code write `Q: Family` instead of `Q: Posterior`",
     note = "a posterior of your own has `type Per = PerWeight`, `PerOutput` or `PerLayer`"
 )]
 pub trait SpreadShape: Sharing {
-    /// The shape, for a map.
+    /// The shape in a layer with the map `M`.
     type Of<M: Map>: ConstShape;
 }
 

@@ -3,48 +3,47 @@
 use serde::{Deserialize, Serialize};
 use sparsevd_priors::Shared;
 
-/// The weights of a layer seen as a matrix: a row per output, a column per weight into it.
+/// The weights of a layer seen as a matrix: a row per output, a column per weight of that output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grid {
-    /// Outputs.
+    /// Number of outputs.
     pub rows: usize,
-    /// Weights into one output.
+    /// Number of weights per output.
     pub cols: usize,
-    /// Neighbouring columns that belong to one input.
+    /// Number of neighbouring columns that belong to one input.
     pub area: usize,
-    /// Blocks of rows, each with inputs of its own.
+    /// Number of groups: blocks of rows, each with its own inputs.
     pub groups: usize,
 }
 
 impl Grid {
-    /// How many weights there are.
+    /// Number of weights.
     pub fn len(&self) -> usize {
         self.rows * self.cols
     }
 
-    /// Whether there are none.
+    /// True if there are no weights.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many inputs an output reads.
+    /// Number of inputs that one output reads.
     pub fn inputs(&self) -> usize {
         self.cols / self.area
     }
 
-    /// How many inputs there are, those of all groups.
+    /// Number of inputs over all groups.
     pub fn all_inputs(&self) -> usize {
         self.groups * self.inputs()
     }
 
-    /// Which of all inputs a weight reads.
+    /// Index, among the inputs of all groups, of the input that a weight reads.
     pub fn input(&self, weight: usize) -> usize {
         let group = weight / self.cols * self.groups / self.rows;
         group * self.inputs() + weight % self.cols / self.area
     }
 
-    /// Which of the groups that share a number the weight in this row and column belongs to; `None` if each has its
-    /// own.
+    /// Index of the sharing group of the weight in this row and column; `None` if no weights share a number.
     pub(crate) fn sharing(&self, shared: Shared, row: usize, col: usize) -> Option<usize> {
         match shared {
             Shared::None => None,

@@ -14,7 +14,7 @@ use super::map::{Known, Map};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LinearMap<const I: usize, const O: usize, const BIAS: bool = true>;
 
-/// Its sizes.
+/// Serialised as its sizes.
 impl<const I: usize, const O: usize, const BIAS: bool> Serialize for LinearMap<I, O, BIAS> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut fields = to.serialize_struct("LinearMap", 3)?;

@@ -1,4 +1,4 @@
-//! Maps: how weights act on an input, linear in the weights.
+//! Maps: functions of an input and the weights that are linear in the weights.
 
 use std::fmt::Debug;
 
@@ -9,8 +9,9 @@ pub use sparsevd_infer::Window;
 
 use super::grid::Grid;
 
-/// How the weights of a layer act on its input. It is linear in the weights, so that
-/// `y ~ N(map(x, E w), map(x^2, Var w))`: local reparameterisation works for every map. The maps are the library's own.
+/// The function by which a layer's weights act on its input. It is linear in the weights, so that local
+/// reparameterisation works for every map: `y ~ N(map(x, E w), map(x², Var w))`. Only the library's own types can be
+/// maps.
 pub trait Map: Known + Clone + Debug + Default + Serialize + Send + Sync + 'static {
     /// The name of the map in files.
     const ID: &'static str;
@@ -18,15 +19,15 @@ pub trait Map: Known + Clone + Debug + Default + Serialize + Send + Sync + 'stat
     type Weight: ConstShape;
     /// The shape of the bias: one number per output.
     type Bias: ConstShape;
-    /// Whether there is a bias. It is deterministic and carries no KL.
+    /// True if the layer has a bias, which is deterministic and carries no KL.
     const BIAS: bool;
-    /// Output neurons or channels.
+    /// Number of output neurons or channels.
     const OUTPUTS: usize;
-    /// Input features or channels that one output reads.
+    /// Number of input features or channels that one output reads.
     const INPUTS: usize;
-    /// Blocks of outputs, each with inputs of its own.
+    /// Number of groups: blocks of outputs, each with its own inputs.
     const GROUPS: usize = 1;
-    /// Weights between one input and one output: 1 for a dense layer, the kernel's area for a convolution.
+    /// Number of weights between one input and one output: 1 for a dense layer, the kernel's area for a convolution.
     const AREA: usize;
 
     /// The weights as a matrix.
@@ -34,18 +35,18 @@ pub trait Map: Known + Clone + Debug + Default + Serialize + Send + Sync + 'stat
         Grid { rows: Self::OUTPUTS, cols: Self::INPUTS * Self::AREA, area: Self::AREA, groups: Self::GROUPS }
     }
 
-    /// The map with these weights and this bias, in plain numbers.
+    /// The map as an operation of `sparsevd_infer`, with these weights and this bias.
     #[doc(hidden)]
     fn op(weights: Vec<f64>, bias: Vec<f64>, sigma: Option<f64>) -> Op;
 
     /// The shape of one output for the shape of one input, both without the batch.
     ///
     /// # Errors
-    /// What the map reads, in words, if it cannot read this.
+    /// A description of the shapes that the map reads, if it cannot read this one.
     fn output_shape(input: &[usize]) -> Result<Vec<usize>, String>;
 }
 
-/// A map that the kernels know.
+/// Marks the maps that the kernels implement.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a map: the maps are `LinearMap` and `Conv2dMap`",
     label = "not one of the library's maps",

@@ -1,4 +1,4 @@
-//! How a layer trains: the estimator of its samples, and the masking of its weights.
+//! Training settings of a layer: the estimator of its samples and the masking of its weights.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,17 +6,18 @@ use serde::{Deserialize, Serialize};
 /// adds noise of standard deviation 1e-8.
 pub const VARIANCE_FLOOR: f64 = 1e-16;
 
-/// How a layer trains; the same for all layers of a network with [`Network::configure`](crate::Network::configure).
+/// Training settings of a layer. [`Network::configure`](crate::Network::configure) sets those of all layers of a
+/// network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Written")]
 pub struct Settings {
-    /// How a training pass samples.
+    /// The sampling estimator of a training pass.
     pub estimator: Estimator,
-    /// Which weights training masks. None, by default.
+    /// The weights that are masked during training; none by default.
     pub masking: Masking,
 }
 
-/// Settings in a file; those of format 1 have a threshold and what it switches off.
+/// Settings as stored in a file. Format 1 stores a threshold and, in `switch_off`, what it masks.
 #[derive(Deserialize)]
 struct Written {
     estimator: Estimator,
@@ -38,14 +39,14 @@ impl From<Written> for Settings {
     }
 }
 
-/// How a training pass samples.
+/// The sampling estimator of a training pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Estimator {
-    /// Samples each output from its own Gaussian: least variance, and the default (Kingma et al. 2015).
+    /// Samples each output from its own Gaussian (Kingma et al. 2015): the default, with the least gradient variance.
     #[default]
     LocalReparameterisation,
-    /// Samples the weights once for the whole batch: half the products, far more gradient variance.
+    /// Samples the weights once for the whole batch: half as many products, far more gradient variance.
     WeightSampling,
     /// Samples the weights once and gives each example a copy of their noise with its own signs (Wen et al. 2018).
     ///
@@ -60,25 +61,25 @@ pub enum Estimator {
     Flipout,
 }
 
-/// Which weights are masked during training: those with log α at or above a threshold, in each pass anew. The KL is that
-/// of all weights either way.
+/// The masking of weights during training. A weight is masked if its log α is at or above the threshold, which each
+/// pass checks anew. The KL always includes all weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Masking {
-    /// None.
+    /// Masks no weights.
     #[default]
     Off,
-    /// Their means, as in the authors' released code; the noise stays, and what the data say of it can bring a weight
-    /// back.
+    /// Masks the means, as the authors' released code does. The noise stays, and the gradient of the likelihood with
+    /// respect to it can bring a weight back.
     Means(f64),
-    /// Whole weights, as pruning will: mean and noise, also in draws from the posterior. Only the KL acts on a masked
-    /// weight from then on. Training gets faster as the network gets sparser: a product with few weights left passes
-    /// over these alone.
+    /// Masks mean and noise, as pruning will, also in draws from the posterior. Only the KL acts on a masked weight
+    /// from then on. Training gets faster as the network gets sparser: a product with few unmasked weights visits only
+    /// those.
     Weights(f64),
 }
 
 impl Masking {
-    /// The threshold on log α, where there is one.
+    /// The threshold on log α, if there is one.
     pub fn threshold(self) -> Option<f64> {
         match self {
             Masking::Off => None,
@@ -86,7 +87,7 @@ impl Masking {
         }
     }
 
-    /// Whether it masks whole weights.
+    /// True if whole weights are masked: mean and noise.
     pub fn whole(self) -> bool {
         matches!(self, Masking::Weights(_))
     }

@@ -1,5 +1,5 @@
-//! `Backend`: the one trait that picks fused kernels or a dfdx graph. It has no bodies: the CPU's are in `cpu`, those of
-//! any other device in `graph`.
+//! The trait `Backend`, which selects fused kernels or a dfdx graph. Its implementation for the CPU is in `cpu`, that
+//! for other devices in `graph`.
 
 use dfdx::prelude::*;
 use dfdx::tensor_ops::AdamConfig;
@@ -10,13 +10,13 @@ use super::seeds::Seed;
 use super::sliding::Images;
 use crate::spec::{Convolution, Family, LinearMap, Map, Settings, Spread, Window};
 
-/// A tensor on the tape.
+/// A tensor with a tape that records, as in training.
 pub type Taped<S, E = f32, D = Cpu> = Tensor<S, E, D, OwnedTape<E, D>>;
 
-/// A device's numbers.
+/// A device's storage of numbers.
 pub(crate) type Numbers<E, D> = <D as Storage<E>>::Vec;
 
-/// A layer as a device sees it: its tensors, its posterior and prior, and how it trains.
+/// The parts of a layer that a device needs: tensors, posterior, prior and training settings.
 pub struct LayerView<'a, M: Map, Q: Family, P, E: Dtype, D: Storage<E>> {
     pub(crate) theta: &'a Tensor<M::Weight, E, D>,
     pub(crate) spread: &'a Tensor<Spread<M, Q>, E, D>,
@@ -34,7 +34,7 @@ impl<M: Map, Q: Family, P, E: Dtype, D: Storage<E>> Clone for LayerView<'_, M, Q
 
 impl<M: Map, Q: Family, P, E: Dtype, D: Storage<E>> Copy for LayerView<'_, M, Q, P, E, D> {}
 
-/// A batch norm as a device sees it.
+/// The parts of a batch norm that a device needs.
 pub struct NormView<'a, const C: usize, E: Dtype, D: Storage<E>> {
     pub(crate) scale: &'a Tensor<Rank1<C>, E, D>,
     pub(crate) bias: &'a Tensor<Rank1<C>, E, D>,
@@ -49,8 +49,8 @@ pub struct NormMoments {
     pub(crate) count: f64,
 }
 
-/// A tape that records, which a layer needs of its input to train: without one the gradient of whatever the input was
-/// computed from would be lost.
+/// A tape that records. A layer in training needs one on its input; without it the gradients of everything that the
+/// input was computed from would be lost.
 #[diagnostic::on_unimplemented(
     message = "training needs an input on a tape, and this one has none",
     label = "has no tape",
@@ -74,7 +74,7 @@ impl<E: Elem, D: Backend<E>> OnTape<E, D> for OwnedTape<E, D> {
 /// a dfdx graph.
 #[allow(clippy::type_complexity, reason = "dfdx's types are long")]
 pub trait Backend<E: Elem = f32>: Device<E> + ZerosTensor<usize> + CopySlice<usize> + Cache {
-    /// Whether [`adam`](Backend::adam) leaves the gradient at zero.
+    /// True if [`adam`](Backend::adam) sets the gradient to zero.
     #[doc(hidden)]
     const ADAM_CLEARS: bool;
 
@@ -82,8 +82,8 @@ pub trait Backend<E: Elem = f32>: Device<E> + ZerosTensor<usize> + CopySlice<usi
     #[doc(hidden)]
     fn shape_error() -> Self::Err;
 
-    /// Whether a tensor's numbers are known to lie in memory as in a new one; those of a transposed or a broadcast one
-    /// do not.
+    /// True if a tensor's numbers are known to lie in memory as those of a new tensor do; those of a transposed or
+    /// broadcast tensor do not.
     #[doc(hidden)]
     fn in_order<S: Shape>(tensor: &Tensor<S, E, Self>) -> bool;
 
@@ -122,7 +122,7 @@ pub trait Backend<E: Elem = f32>: Device<E> + ZerosTensor<usize> + CopySlice<usi
         window: Window,
     ) -> Result<Images<B, C, E, Self, T>, Self::Err>;
 
-    /// A batch, normalised by the moments of its channels, and those moments.
+    /// Normalises a batch by the moments of its channels; returns the result and the moments.
     #[doc(hidden)]
     fn batch_norm<const C: usize, S, Ax: Axes>(
         norm: NormView<'_, C, E, Self>,
@@ -137,7 +137,7 @@ pub trait Backend<E: Elem = f32>: Device<E> + ZerosTensor<usize> + CopySlice<usi
         layer: LayerView<'_, M, Q, P, E, Self>,
     ) -> Result<Taped<Rank0, E, Self>, Self::Err>;
 
-    /// A dense layer's sampled output. `input_grad` is false where nobody needs the gradient of `x`.
+    /// A dense layer's sampled output. `input_grad` is false if the gradient of `x` is not needed.
     #[doc(hidden)]
     fn linear<B: Dim, Q: Family, P: Prior, const I: usize, const O: usize, const BIAS: bool>(
         layer: LayerView<'_, LinearMap<I, O, BIAS>, Q, P, E, Self>,
@@ -146,7 +146,7 @@ pub trait Backend<E: Elem = f32>: Device<E> + ZerosTensor<usize> + CopySlice<usi
         input_grad: bool,
     ) -> Result<Taped<(B, Const<O>), E, Self>, Self::Err>;
 
-    /// A convolutional layer's sampled output. `input_grad` is false where nobody needs the gradient of `x`.
+    /// A convolutional layer's sampled output. `input_grad` is false if the gradient of `x` is not needed.
     #[doc(hidden)]
     fn conv2d<M: Convolution, B: Dim, Q: Family, P: Prior>(
         layer: LayerView<'_, M, Q, P, E, Self>,

@@ -2,12 +2,12 @@
 
 use std::sync::Mutex;
 
-/// Buffers that no pass is using. A training step asks for the same lengths again and again, and fresh memory would
-/// cost it more than the arithmetic.
+/// A pool of free buffers. Every training step needs the same lengths, and to allocate them anew would cost more than
+/// the arithmetic.
 pub struct Pool<E>(Mutex<Vec<Vec<E>>>);
 
 impl<E> Pool<E> {
-    /// More than the layers of any network here use at once.
+    /// The most buffers that are kept: more than the layers of any network here use at once.
     const KEPT: usize = 512;
 
     /// An empty pool.
@@ -15,18 +15,18 @@ impl<E> Pool<E> {
         Pool(Mutex::new(Vec::new()))
     }
 
-    /// A buffer of this length, where one is free.
+    /// Takes a buffer of this length, if one is free.
     pub(crate) fn take(&self, count: usize) -> Option<Vec<E>> {
         let mut free = self.0.lock().ok()?;
         let found = free.iter().rposition(|vec| vec.len() == count)?;
         Some(free.remove(found))
     }
 
-    /// Keeps a buffer for later.
+    /// Returns a buffer to the pool.
     pub(crate) fn put(&self, vec: Vec<E>) {
         if let Some(mut free) = self.0.lock().ok().filter(|_| !vec.is_empty()) {
             if free.len() == Self::KEPT {
-                free.remove(0); // what has been of no use for longest
+                free.remove(0); // the buffer that has been unused for longest
             }
             free.push(vec);
         }
@@ -37,7 +37,7 @@ impl<E> Pool<E> {
 mod tests {
     use super::*;
 
-    /// Of a pool of its own: other tests use the one that buffers come from.
+    /// On its own pool: other tests use the global one.
     #[test]
     fn what_is_put_comes_back() {
         let (pool, numbers) = (Pool::new(), vec![1.0_f64; 100]);

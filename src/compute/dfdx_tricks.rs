@@ -1,4 +1,4 @@
-//! Ways round what dfdx 0.13 does not offer. Each says what it is for.
+//! Workarounds for what dfdx 0.13 does not offer, which each doc comment names.
 
 use std::cell::Cell;
 
@@ -10,8 +10,8 @@ use num_traits::NumCast;
 use super::backend::{Backend, Taped};
 use super::elem::Elem;
 
-/// A tensor of these numbers, in the device's own memory. Handing a `Vec` over instead would add to the device's cache
-/// at every step of a training run, and the cache never shrinks.
+/// A tensor of these numbers, in the device's own memory. A tensor made of a `Vec` would add its memory to the device's
+/// cache at every step of a training run, and the cache never shrinks.
 pub(crate) fn tensor_of<S: Shape, E: Elem, D: Backend<E>>(
     device: &D,
     numbers: &[E],
@@ -22,7 +22,7 @@ pub(crate) fn tensor_of<S: Shape, E: Elem, D: Backend<E>>(
     Ok(tensor)
 }
 
-/// Gives a tensor these numbers; where it may be transposed or broadcast, an ordinary one takes its place.
+/// Overwrites a tensor's numbers. A tensor that may be transposed or broadcast is replaced by a contiguous one.
 pub(crate) fn overwrite<S: Shape, E: Elem, D: Backend<E>>(
     tensor: &mut Tensor<S, E, D>,
     numbers: &[E],
@@ -40,15 +40,15 @@ pub(crate) fn floats<S: Shape, E: Elem, D: Backend<E>>(tensor: &Tensor<S, E, D>)
     tensor.as_vec().into_iter().map(Elem::f64).collect()
 }
 
-/// The identity of a tensor; dfdx gives it out only among unused tensors.
+/// The id of a tensor; dfdx reveals ids only in its list of unused tensors.
 pub(crate) fn id<S: Shape, E: Elem, D: Backend<E>, T>(tensor: &Tensor<S, E, D, T>) -> UniqueId {
     let mut one = UnusedTensors::default();
     one.add(tensor);
     one.ids[0]
 }
 
-/// The gradient of `objective`, added to `memory`: dfdx has no backward pass into gradients that are there already. A
-/// zero whose tape carries the memory hands it to the objective's tape.
+/// Adds the gradient of `objective` to `memory`: dfdx has no backward pass into existing gradients. A zero whose tape
+/// carries the memory hands it to the objective's tape.
 pub(crate) fn backward_into<E: Elem, D: Backend<E>>(
     objective: Taped<Rank0, E, D>,
     memory: Gradients<E, D>,
@@ -69,7 +69,7 @@ pub(crate) fn set_gradient<S: Shape, E: Elem, D: Backend<E>>(
     Ok(())
 }
 
-/// The trained tensors without a gradient. dfdx's optimisers notice them; a step of length zero makes one look.
+/// The trained tensors without a gradient. dfdx's optimisers report them, so this runs one with learning rate 0.
 pub(crate) fn without_gradient<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     network: &mut N,
     gradients: &Gradients<E, D>,
@@ -82,22 +82,22 @@ pub(crate) fn without_gradient<N: TensorCollection<E, D>, E: Elem, D: Backend<E>
     }
 }
 
-/// A look at every tensor of a network, and at its numbers that are not tensors. dfdx's own visitors take four
+/// A visitor that reads every tensor of a network, and every scalar that is not a tensor. dfdx's own visitors need four
 /// associated types and two return values for it.
 pub(crate) trait Visit<E: Elem, D: Backend<E>> {
     /// A tensor with its name, such as `2.0.weight`, and whether it is trained.
     fn tensor<S: Shape>(&mut self, name: String, trained: bool, tensor: &Tensor<S, E, D>) -> Result<(), D::Err>;
 
-    /// A number with its name, its default, and whether its type has another number.
+    /// A scalar with its name, value and default, and a test of whether its type can hold a number.
     fn scalar(&mut self, _name: String, _value: f64, _default: f64, _fits: fn(f64) -> bool) {}
 }
 
-/// The same, to change them.
+/// A visitor that changes tensors and scalars.
 pub(crate) trait VisitMut<E: Elem, D: Backend<E>> {
     /// A tensor with its name, and whether it is trained.
     fn tensor<S: Shape>(&mut self, name: String, trained: bool, tensor: &mut Tensor<S, E, D>) -> Result<(), D::Err>;
 
-    /// The new value of a number, unless it stays as it is.
+    /// The new value of a scalar; `None` leaves it as it is.
     fn scalar(&mut self, _name: &str) -> Option<f64> {
         None
     }
@@ -111,7 +111,7 @@ pub(crate) fn visit<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     N::iter_tensors(&mut RecursiveWalker { m: (network, String::new()), f: &mut Look(visitor) }).map(drop)
 }
 
-/// The same, to change them.
+/// Visits all tensors and scalars of a network, in order, to change them.
 pub(crate) fn visit_mut<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     network: &mut N,
     visitor: &mut impl VisitMut<E, D>,
@@ -175,7 +175,7 @@ impl<E: Elem, D: Backend<E>, V: VisitMut<E, D>> TensorVisitor<E, D> for Change<'
 }
 
 thread_local! {
-    /// The layers that [`count_layers`] has met.
+    /// The number of layers that [`count_layers`] has met.
     static MET: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -184,8 +184,8 @@ pub(crate) fn layer_met() {
     MET.set(MET.get() + 1);
 }
 
-/// The layers of this library in a network, those included that its `visit` passes over. dfdx's visitors see tensors,
-/// not modules; so each layer counts itself.
+/// Counts the layers of this library in a network, including those that its `visit` omits. dfdx's visitors see tensors,
+/// not modules, so each layer counts itself.
 pub(crate) fn count_layers<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<usize, D::Err> {
     struct Nothing;
     impl<E: Elem, D: Backend<E>> Visit<E, D> for Nothing {

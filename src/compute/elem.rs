@@ -1,4 +1,4 @@
-//! The numbers that weights are made of.
+//! The element types of weights.
 
 use dfdx::prelude::Dtype;
 use sparsevd_infer::Number;
@@ -6,7 +6,7 @@ use sparsevd_priors::{Lane, Lanes};
 
 use super::buffers::Pool;
 
-/// A number that weights are made of: `f32` or `f64`.
+/// The element type of weights: `f32` or `f64`.
 pub trait Elem: Dtype + Number + num_traits::Float + rand_distr::uniform::SampleUniform {
     /// The vectors of the fused kernels: sixteen `f32` at a time, or one `f64`.
     type Lanes: Lane<Elem = Self>;
@@ -15,7 +15,7 @@ pub trait Elem: Dtype + Number + num_traits::Float + rand_distr::uniform::Sample
     #[doc(hidden)]
     fn pool() -> &'static Pool<Self>;
 
-    /// The nearest number to `x`.
+    /// The number nearest to `x`.
     fn of(x: f64) -> Self {
         <Self as num_traits::NumCast>::from(x).unwrap_or_else(num_traits::Float::nan)
     }

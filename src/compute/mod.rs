@@ -1,5 +1,5 @@
-//! How a device computes: the trait [`Backend`], fused kernels on the CPU, and the same formulas as a dfdx graph on any
-//! device. Nothing here knows a network; a layer comes as a [`LayerView`].
+//! Computation on a device: the trait [`Backend`], fused kernels on the CPU, and the same formulas as a dfdx graph on
+//! any device. Nothing here depends on a network; a layer is passed as a [`LayerView`].
 
 mod backend;
 mod buffers;

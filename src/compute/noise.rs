@@ -1,4 +1,4 @@
-//! Standard normal noise, reproducible whatever the number of threads.
+//! Standard normal noise that does not depend on the number of threads.
 
 use rayon::prelude::*;
 use sparsevd_priors::{Lanes, Real};
@@ -9,12 +9,12 @@ use super::seeds::Seed;
 use super::threads::PARALLEL;
 use crate::spec::VARIANCE_FLOOR;
 
-/// Each block of this many numbers has a generator of its own, so that blocks can be drawn in any order.
+/// The length of a block. Each block has its own generator, so that blocks can be drawn in any order.
 const BLOCK: usize = 1024;
 
 /// Fills `out` with draws from N(0, 1) that depend on `seed` alone.
 ///
-/// Single precision throughout: 24 bits of resolution, `|eps| <= 6.0`.
+/// Single precision throughout: 24 bits of resolution, `|ε| <= 6.0`.
 pub(crate) fn fill<E: Elem>(seed: Seed, out: &mut [E]) {
     fill_pairs(seed, out, |generator| box_muller(unit(generator.next()), unit(generator.next())));
 }
@@ -73,7 +73,7 @@ impl Xoshiro {
     }
 }
 
-/// Two standard normals from two uniforms: `sqrt(-2 ln u) (cos 2 pi v, sin 2 pi v)`.
+/// Two standard normals from two uniforms: `sqrt(-2 ln u) (cos φ, sin φ)` with `φ = 2π (v - 1/2)`.
 #[inline(always)]
 fn box_muller(u: f32x16, v: f32x16) -> [f32x16; 2] {
     let radius = (Lanes(u).ln().0 * f32x16::splat(-2.0)).sqrt();
@@ -82,7 +82,7 @@ fn box_muller(u: f32x16, v: f32x16) -> [f32x16; 2] {
     [radius * cos, radius * sin]
 }
 
-/// The upper 24 bits as a number in (0, 1]: 1 is what the largest rounds to.
+/// The upper 24 bits as a number in (0, 1]; the largest rounds to 1.
 #[inline(always)]
 fn unit(bits: u32x16) -> f32x16 {
     let whole = f32x16::from_i32x16(bytemuck::cast(bits >> 8));

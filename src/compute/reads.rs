@@ -1,4 +1,4 @@
-//! Which batches a map reads: the last step from a layer's type to a kernel.
+//! The batch shapes that maps read: the last step from a layer's type to a kernel.
 
 #![allow(clippy::type_complexity, reason = "dfdx's types are long")]
 
@@ -17,7 +17,7 @@ use crate::spec::{Convolution, Family, LinearMap, Map};
     message = "a layer with the map `{Self}` does not read a batch of shape `{X}`",
     label = "not what the layer reads",
     note = "a dense layer `LinearMap<I, O>` reads `(batch, Const<I>)`, a convolution `Conv2dMap<IN, ..>` reads `(batch, Const<IN>, height, width)`",
-    note = "between images and vectors goes `Flatten<N>`; the maps are the library's own, another type is none"
+    note = "put `Flatten<N>` between images and vectors; the maps are the library's own, no other type is one"
 )]
 pub trait Reads<X: Shape>: Map {
     /// The shape of the output.
@@ -33,7 +33,7 @@ pub trait Reads<X: Shape>: Map {
         affine(layer, x, weights)
     }
 
-    /// A layer's sampled output. `input_grad` is false where nobody needs the gradient of `x`.
+    /// A layer's sampled output. `input_grad` is false if the gradient of `x` is not needed.
     #[doc(hidden)]
     fn sample<Q: Family, P: Prior, E: Elem, D: Backend<E>>(
         layer: LayerView<'_, Self, Q, P, E, D>,

@@ -8,7 +8,7 @@ use crate::spec::Grid;
 pub(crate) struct LearnedScales {
     pub(crate) shared: Shared,
     grid: Grid,
-    /// In the order of the groups.
+    /// One scale per group, in the order of the groups.
     pub(crate) values: Vec<f64>,
 }
 
@@ -32,7 +32,8 @@ impl Sums {
 }
 
 impl LearnedScales {
-    /// Fits the scales to the moments that `add_all` adds, once for each weight; `None` where there is no scale to learn.
+    /// Fits the scales to the moments that `add_all` adds, once for each weight; `None` if the prior has no learned
+    /// scale.
     pub(crate) fn fit(prior: &impl Prior, grid: Grid, add_all: impl FnOnce(&mut Sums)) -> Option<Self> {
         let learned = prior.learned_scale()?;
         let shared = learned.shared();
@@ -51,7 +52,8 @@ impl LearnedScales {
         self.values[self.grid.sharing(self.shared, row, col).unwrap_or(0)]
     }
 
-    /// A function of the scales as kernels read it: one number for each row, each column of every group, or one.
+    /// Applies `f` to the scales and lays the results out for the kernels: one number per row, per column of every
+    /// group, or per layer.
     pub(crate) fn spread_out<E>(&self, f: impl Fn(f64) -> E) -> Vec<E> {
         let times = if self.shared == Shared::PerInput { self.grid.area } else { 1 };
         self.values.iter().flat_map(|scale| (0..times).map(|_| f(*scale))).collect()

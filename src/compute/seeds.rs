@@ -1,24 +1,25 @@
-//! Seeds: every random number of the library is a function of one that a user chose.
+//! Seeds: all random numbers of the library are derived from one seed that the user chooses.
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-/// SplitMix64's step: 2^64 over the golden ratio.
+/// SplitMix64's step: 2^64 divided by the golden ratio.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-/// The first two words of pi's fraction: seeds of Flipout's signs, unrelated to how seeds of passes and layers differ.
+/// The first two 64-bit words of π's fractional part. They give the seeds of Flipout's signs, and are unrelated to the
+/// differences between seeds of passes and layers.
 const INPUT_SIGNS: u64 = 0x243F_6A88_85A3_08D3;
 const OUTPUT_SIGNS: u64 = 0x1319_8A2E_0370_7344;
-/// An odd number, so that blocks of noise have seeds of their own.
+/// An odd number, so that each block of noise has its own seed.
 const BLOCK: u64 = 0xD1B5_4A32_D192_ED03;
-/// Keeps a generator's state away from the seed itself.
+/// Makes a generator's state differ from the seed itself.
 const STATE: u64 = 0x5851_F42D_4C95_7F2D;
 
-/// A seed, from which others follow: of an epoch, a step, a layer, a draw.
+/// A seed, from which the seeds of epochs, steps, layers and draws are derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seed(pub(crate) u64);
 
 impl Seed {
-    /// The seed that follows from this one and a number: that of an epoch, of a step in it, of a layer.
+    /// The seed derived from this one and a number: that of an epoch, of a step in it, of a layer.
     pub(crate) fn with(self, number: u64) -> Seed {
         let z = (self.0 ^ number.wrapping_mul(STEP)).wrapping_add(STEP);
         let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -30,7 +31,7 @@ impl Seed {
         Seed(self.0.wrapping_add(STEP))
     }
 
-    /// The seed of a step's augmentation, which no layer has.
+    /// The seed of a step's augmentation, which differs from that of any layer.
     pub(crate) fn augmentation(self) -> Seed {
         self.with(u64::MAX)
     }
@@ -60,8 +61,8 @@ impl Seed {
         StdRng::seed_from_u64(self.0)
     }
 
-    /// 32-bit words of a generator's state, by SplitMix64, as its authors recommend, from the *mixed* seed: from the
-    /// seed itself, seeds a multiple of the step apart would give generators that share their words.
+    /// 32-bit words of a generator's state, by SplitMix64, as its authors recommend, from the *mixed* seed: without
+    /// mixing, seeds that differ by a multiple of the step would give generators that share words.
     pub(crate) fn words(self) -> impl FnMut() -> u32 {
         let mut state = mix(self.0 ^ STATE);
         move || {

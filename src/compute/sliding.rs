@@ -19,14 +19,14 @@ pub(crate) struct Sliding {
 }
 
 impl Sliding {
-    /// `None` if the window is larger than the padded images.
+    /// The window over images of this shape; `None` if it is larger than the padded images.
     pub(crate) fn new<B: Dim, C: Dim>(window: Window, images: &(B, C, usize, usize)) -> Option<Self> {
         let (_, channels, height, width) = *images;
         let outputs = window.outputs([height, width])?;
         Some(Sliding { window, channels: channels.size(), size: [height, width], outputs })
     }
 
-    /// Outputs per channel.
+    /// Number of outputs per channel.
     pub(crate) fn positions(&self) -> usize {
         self.outputs[0] * self.outputs[1]
     }

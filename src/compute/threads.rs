@@ -1,4 +1,4 @@
-//! Threads: how many the kernels run on, and how long a loop has to be for more than one.
+//! Threads: their number, and the length from which a loop runs on more than one.
 
 use std::thread::available_parallelism;
 
@@ -6,7 +6,7 @@ use crate::error::{Error, setting};
 
 /// Below this many numbers a loop runs on one thread.
 pub(crate) const PARALLEL: usize = 16_384;
-/// The numbers that a thread takes at a time above it.
+/// The numbers per task of a loop that runs on several threads.
 pub(crate) const CHUNK: usize = 8_192;
 
 /// The length of the pieces in which elementwise loops over `len` numbers run in parallel.
@@ -14,13 +14,13 @@ pub(crate) fn piece(len: usize) -> usize {
     if len < PARALLEL { len.max(1) } else { CHUNK }
 }
 
-/// Runs `f` with the kernels on this many threads; 0 stands for all that the machine has, or as many as
-/// `RAYON_NUM_THREADS` says.
+/// Runs `f` with the kernels on this many threads; 0 means all that the machine has, or as many as `RAYON_NUM_THREADS`
+/// says.
 ///
-/// Around a training on the CPU it pays even with 0: `f` then runs on one of the threads that the kernels use, which
-/// spares two changes of thread for each of a step's many parallel loops (15 % of a LeNet-300-100 step on 2 cores).
-/// Results do not depend on the number of threads. On a GPU it is of no use, and does not compile: dfdx's device stays
-/// on its thread.
+/// It speeds up a training run on the CPU even with 0: `f` then runs on one of the threads that the kernels use, which
+/// saves two changes of thread for each of a step's many parallel loops (15 % of a LeNet-300-100 step on 2 cores).
+/// Results do not depend on the number of threads. For a GPU it is useless and does not compile: dfdx's device cannot
+/// change threads.
 ///
 /// ```
 /// use sparsevd::on_threads;
@@ -36,7 +36,7 @@ pub(crate) fn piece(len: usize) -> usize {
 /// ```
 ///
 /// # Errors
-/// [`Error::Setting`] for more threads than the machine has; [`Error::Device`] if the system refuses to start them.
+/// [`Error::Setting`] for more threads than the machine has; [`Error::Device`] if the system cannot start them.
 pub fn on_threads<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> Result<T, Error> {
     let most = available_parallelism().map_or(1, usize::from).max(rayon::current_num_threads());
     setting(threads <= most, "threads", threads as f64, "no more than the machine has; 0 means all of them")?;

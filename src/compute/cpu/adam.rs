@@ -9,8 +9,11 @@ use crate::compute::backend::Numbers;
 use crate::compute::elem::Elem;
 use crate::compute::threads::piece;
 
-/// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `x -= lr m^ / (sqrt(v^) + eps)` with `m^ = m / (1 - b1^t)` and
-/// `v^ = v / (1 - b2^t)`; then `g = 0`.
+/// Adam's update of `x` at step `t`; then `g = 0`.
+/// ```text
+/// m = β₁ m + (1 - β₁) g,   v = β₂ v + (1 - β₂) g²
+/// x -= lr m' / (sqrt(v') + ε)   with m' = m / (1 - β₁^t), v' = v / (1 - β₂^t)
+/// ```
 pub(super) fn update<S: Shape, E: Elem>(
     tensor: &mut Tensor<S, E, Cpu>,
     [m, v]: [&mut Numbers<E, Cpu>; 2],

@@ -10,7 +10,8 @@ use crate::compute::backend::{NormMoments, NormView, Taped};
 use crate::compute::elem::Elem;
 use crate::compute::threads::CHUNK;
 
-/// `y = scale (x - mean) / sqrt(variance + epsilon) + bias`, with the moments of each channel in this batch, which it returns.
+/// `y = scale (x - mean) / sqrt(variance + epsilon) + bias`, with the moments of each channel in this batch. Returns
+/// the moments, too.
 #[allow(clippy::type_complexity, reason = "dfdx's types are long")]
 pub(super) fn batch_norm<const C: usize, S: Shape, E: Elem>(
     norm: NormView<'_, C, E, Cpu>,
@@ -60,7 +61,7 @@ where
     Ok((y.put_tape(tape), moments))
 }
 
-/// How the channels of a batch lie in memory: `(batch, channels, area)`.
+/// The memory layout of a batch: `(batch, channels, area)`.
 #[derive(Clone, Copy)]
 struct Planes {
     channels: usize,
@@ -68,7 +69,7 @@ struct Planes {
 }
 
 impl Planes {
-    /// Calls `f(channel, its numbers in out, and in each of from)` for every channel of every datum.
+    /// Calls `f(channel, its numbers in out, and in each of from)` for every channel of every example.
     fn each<E: Elem>(self, out: &mut [E], from: [&[E]; 2], f: impl Fn(usize, &mut [E], [&[E]; 2]) + Sync) {
         let (area, datum) = (self.area.max(1), (self.channels * self.area).max(1));
         let n = datum * (CHUNK / datum).max(1);
@@ -80,7 +81,7 @@ impl Planes {
         });
     }
 
-    /// For every channel the sums over the batch of `f(channel, a, b)`.
+    /// The sums of `f(channel, a, b)` over the batch, for every channel.
     fn sums<E: Elem>(
         self,
         [a, b]: [&[E]; 2],
@@ -105,7 +106,7 @@ impl Planes {
     }
 
     fn moments<E: Elem>(self, x: &[E]) -> Vec<NormMoments> {
-        // Around a number about as large as the others, so that their squares do not swamp the variance.
+        // Around the channel's first number: in squares around zero, a large mean would cancel the variance.
         let around = |c: usize| x.get(c * self.area).map_or(0.0, |x| x.f64());
         let sums = self.sums([x, x], |c, x, _| {
             let d = x - E::Lanes::splat(around(c));

@@ -1,14 +1,14 @@
-//! Buffers of the kernels, which go back to a pool.
+//! Buffers of the kernels, taken from a pool.
 
 use std::ops::{Deref, DerefMut};
 
 use crate::compute::elem::Elem;
 
-/// Numbers from the pool, which go back to it.
+/// A buffer from the pool, which is returned when it is dropped.
 pub(super) struct Buffer<E: Elem>(Vec<E>);
 
 impl<E: Elem> Buffer<E> {
-    /// `count` numbers of any value: whoever asks writes all of them before reading.
+    /// `count` numbers with unspecified values: the caller writes each of them before reading it.
     pub(super) fn any(count: usize) -> Self {
         Buffer(E::pool().take(count).unwrap_or_else(|| vec![E::default(); count]))
     }
@@ -20,7 +20,7 @@ impl<E: Elem> Buffer<E> {
         buffer
     }
 
-    /// A copy.
+    /// A copy of a slice.
     pub(super) fn copy(of: &[E]) -> Self {
         let mut buffer = Buffer::any(of.len());
         buffer.copy_from_slice(of);
@@ -51,7 +51,7 @@ impl<E: Elem> DerefMut for Buffer<E> {
 mod tests {
     use super::*;
 
-    /// Whatever was in their memory before.
+    /// Also in memory that was used before.
     #[test]
     fn zeros_are_zeros() {
         for _ in 0..2 {

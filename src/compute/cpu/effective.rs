@@ -1,4 +1,5 @@
-//! A layer's weights as one pass uses them: the means and the variances that it multiplies with, and the way back.
+//! The effective weights of one pass: the means and variances that it multiplies with, and the backward pass from these
+//! to the parameters.
 
 use std::ops::Range;
 
@@ -15,39 +16,39 @@ use crate::compute::backend::LayerView;
 use crate::compute::elem::Elem;
 use crate::spec::{Family, Grid, Map, Spread};
 
-/// A layer's weights as one pass uses them; it keeps what the backward pass needs.
+/// The effective weights of one pass; it keeps what the backward pass needs.
 pub(super) struct Effective<M: Map, Q: Family, E: Elem> {
     pub(super) grid: Grid,
     posterior: Q,
     theta: Tensor<M::Weight, E, Cpu>,
     spread: Tensor<Spread<M, Q>, E, Cpu>,
-    /// Var w, where there is Gaussian noise.
+    /// Var w, if there is Gaussian noise.
     variances: Option<Used<E>>,
-    /// The weights that masking keeps, where there is any.
+    /// The weights that masking keeps; `None` without masking.
     kept: Option<Kept<E>>,
 }
 
 /// The weights that masking keeps.
 struct Kept<E: Elem> {
-    /// 1 for these, 0 for the others.
+    /// 1 for the weights that are kept, 0 for the others.
     mask: Buffer<E>,
     means: Used<E>,
-    /// Whether variances are masked, too.
+    /// True if the variances are masked, too.
     both: bool,
 }
 
-/// A number for each weight.
+/// One number per weight, dense or sparse.
 enum Used<E: Elem> {
     Dense(Buffer<E>),
-    /// The others are zero.
+    /// Entries that are not stored are zero.
     Sparse(Sparse<E>),
 }
 
-/// The same, as a product takes them.
+/// Some rows of it, as an operand of a product.
 pub(super) enum Factor<'a, E: Elem> {
     /// A row per output.
     Dense(Matrix<'a, E>),
-    /// Those that masking keeps.
+    /// The entries that masking keeps.
     Sparse(Rows<'a, E>),
 }
 
@@ -55,7 +56,7 @@ impl<M: Map, Q: Family, E: Elem> Effective<M, Q, E>
 where
     Cpu: Device<E>,
 {
-    /// The way back to parameters that do not lie in order goes onto the tape.
+    /// The effective weights of a layer. The gradients of parameters that are not contiguous reach them over the tape.
     pub(super) fn of<P: Prior>(
         layer: LayerView<'_, M, Q, P, E, Cpu>,
         tape: &mut OwnedTape<E, Cpu>,
@@ -73,7 +74,7 @@ where
             let mask = if Q::TRAINED {
                 mask(&effective.weights(), &variances, threshold)
             } else {
-                not_zero(numbers(&effective.theta)) // log alpha says nothing about single weights
+                not_zero(numbers(&effective.theta)) // log α says nothing about single weights
             };
             Kept { means: Used::of(Buffer::copy(numbers(&effective.theta)), Some(&mask), M::grid()), mask, both }
         });
@@ -82,7 +83,7 @@ where
         Ok(effective)
     }
 
-    /// These weights, without noise.
+    /// The given weights, without noise.
     pub(super) fn still<P: Prior>(
         layer: LayerView<'_, M, Q, P, E, Cpu>,
         weights: Tensor<M::Weight, E, Cpu>,
@@ -104,31 +105,31 @@ where
         }
     }
 
-    /// Var w of some outputs, where there is Gaussian noise.
+    /// Var w of some outputs, if there is Gaussian noise.
     pub(super) fn variances(&self, rows: Range<usize>) -> Option<Factor<'_, E>> {
         self.variances.as_ref().map(|variances| variances.rows(rows, self.grid.cols))
     }
 
-    /// Whether there is Gaussian noise.
+    /// True if there is Gaussian noise.
     pub(super) fn noisy(&self) -> bool {
         self.variances.is_some()
     }
 
-    /// Adds the gradients of theta and the spread. `products(d_means, d_variance)` adds the gradient of the means to
-    /// the first, and that of the variances, where there are any, to the second.
+    /// Adds to the gradients of θ and of the second parameter. `products(d_means, d_variance)` adds the gradient of the
+    /// means to its first argument and, if there is noise, that of the variances to its second.
     pub(super) fn pull_back(
         &self,
         grads: &mut Gradients<E, Cpu>,
         products: impl FnOnce(&mut [E], &mut [E]),
     ) -> Result<(), CpuError> {
         let mut d_variance = Buffer::zeros(if self.noisy() { self.grid.len() } else { 0 });
-        // The gradients of theta and of the log-variance are written at once.
+        // The gradients of θ and of the second parameter are written in one pass.
         with_gradient(
             grads,
             |grads| grads.get_or_alloc_mut(&self.theta),
             |d_theta, grads| {
                 match &self.kept {
-                    // Products with few weights give the others no gradient.
+                    // Sparse products add nothing to the gradients of masked weights.
                     None | Some(Kept { means: Used::Sparse(_), .. }) => products(d_theta, &mut d_variance),
                     Some(Kept { mask, both, .. }) => {
                         let mut d = Buffer::zeros(self.grid.len());
@@ -150,7 +151,7 @@ where
 }
 
 impl<E: Elem> Used<E> {
-    /// These numbers, where the mask is not zero.
+    /// The numbers whose mask is not zero, sparse if they are few.
     fn of(mut numbers: Buffer<E>, mask: Option<&[E]>, grid: Grid) -> Self {
         let Some(mask) = mask else { return Used::Dense(numbers) };
         if let Some(sparse) = Sparse::of(&numbers, mask, grid) {
@@ -168,7 +169,7 @@ impl<E: Elem> Used<E> {
     }
 }
 
-// What follows is generic over as little as possible: it is what takes the compiler time.
+// The functions below have as few type parameters as possible: they take most of the compile time.
 
 /// Var w.
 fn variances<Q: Family, E: Elem>(weights: &Weights<'_, E>, posterior: &Q) -> Buffer<E> {
@@ -182,12 +183,12 @@ fn variances<Q: Family, E: Elem>(weights: &Weights<'_, E>, posterior: &Q) -> Buf
     out
 }
 
-/// 1 where log alpha is below the threshold, which is where `Var w < e^threshold theta^2` and takes no logarithm;
-/// otherwise 0.
+/// 1 for weights with log α below the threshold, otherwise 0. The comparison is `Var w < e^threshold θ²`, which needs
+/// no logarithm.
 fn mask<E: Elem>(weights: &Weights<'_, E>, variances: &[E], threshold: f64) -> Buffer<E> {
     let mut mask = Buffer::any(variances.len());
     if threshold > -INV_ALPHA_FLOOR.ln() {
-        mask.fill(E::ONE); // log alpha never gets there
+        mask.fill(E::ONE); // log α cannot reach the threshold
         return mask;
     }
     let (most, cols) = (E::Lanes::splat(threshold.exp()), weights.grid.cols);
@@ -200,14 +201,14 @@ fn mask<E: Elem>(weights: &Weights<'_, E>, variances: &[E], threshold: f64) -> B
     mask
 }
 
-/// 1 where a number is not zero, otherwise 0.
+/// 1 for numbers that are not zero, otherwise 0.
 fn not_zero<E: Elem>(numbers: &[E]) -> Buffer<E> {
     let mut mask = Buffer::any(numbers.len());
     mask.iter_mut().zip(numbers).for_each(|(mask, x)| *mask = if *x == E::default() { E::default() } else { E::ONE });
     mask
 }
 
-/// Adds the gradients that those of the variances, `d`, leave in theta and the spread.
+/// Adds to the gradients of θ and of the second parameter what follows from `d`, the gradient of the variances.
 fn pull_variances<Q: Family, E: Elem>(
     weights: &Weights<'_, E>,
     posterior: &Q,

@@ -1,4 +1,4 @@
-//! Gradients as numbers that kernels write to.
+//! Gradients as slices that kernels write to.
 
 use dfdx::prelude::*;
 use rayon::prelude::*;
@@ -7,7 +7,7 @@ use crate::compute::backend::Numbers;
 use crate::compute::elem::Elem;
 use crate::compute::threads::{CHUNK, PARALLEL};
 
-/// A tensor's gradient, as numbers to add to.
+/// A tensor's gradient, to add to.
 pub(super) fn gradient<'a, S: Shape, E: Elem>(
     grads: &'a mut Gradients<E, Cpu>,
     of: &Tensor<S, E, Cpu>,
@@ -15,11 +15,11 @@ pub(super) fn gradient<'a, S: Shape, E: Elem>(
     grads.get_or_alloc_mut(of).map(|numbers| &mut **numbers)
 }
 
-/// Runs `f` with one gradient out of the store, so that others can be written meanwhile, and puts it back, also where
+/// Takes one gradient out of the store, runs `f`, which can write to the others meanwhile, and puts it back, even if
 /// `f` fails.
 ///
-/// `find` is `|grads| grads.get_or_alloc_mut(&tensor)`. An operation finds the gradient of its output under a ghost,
-/// which does not hold the output's memory, so that the next operation can write over it.
+/// `find` is `|grads| grads.get_or_alloc_mut(&tensor)`. An operation finds the gradient of its output by a ghost. A
+/// ghost does not hold the output's memory, so that the next operation can write over it.
 pub(super) fn with_gradient<E: Elem, T>(
     grads: &mut Gradients<E, Cpu>,
     find: impl for<'a> Fn(&'a mut Gradients<E, Cpu>) -> Result<&'a mut Numbers<E, Cpu>, CpuError>,
@@ -36,8 +36,8 @@ pub(super) fn clear<E: Elem>(gradient: &mut Numbers<E, Cpu>) {
     gradient.fill(E::default());
 }
 
-/// A parameter with its numbers in order. Where they are not, after a transposition or a broadcast, it is a copy, and
-/// the way of its gradient back to the parameter goes onto the tape.
+/// A parameter as a contiguous tensor. One that was transposed or broadcast is copied, and the tape records how the
+/// copy's gradient reaches the parameter.
 pub(super) fn ordered<S: Shape, E: Elem>(
     parameter: &Tensor<S, E, Cpu>,
     tape: &mut OwnedTape<E, Cpu>,
@@ -50,7 +50,7 @@ where
     Ok(ordered)
 }
 
-/// `to += f(from)`, in parallel where it pays.
+/// `to += f(from)`, in parallel if the slices are long.
 pub(super) fn accumulate<E: Elem>(to: &mut [E], from: &[E], f: impl Fn(E) -> E + Sync) {
     let add = |to: &mut [E], from: &[E]| to.iter_mut().zip(from).for_each(|(to, from)| *to += f(*from));
     if to.len() < PARALLEL {

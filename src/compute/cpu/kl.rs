@@ -45,8 +45,8 @@ where
     Ok(out.put_tape(tape))
 }
 
-/// The summed KL; its gradient replaces what is in `d_theta` and `d_spread`. Generic over as little as possible: it is what
-/// takes the compiler time.
+/// Returns the summed KL; its gradient replaces the contents of `d_theta` and `d_spread`. The function has as few type
+/// parameters as possible: it takes most of the compile time.
 fn value_and_gradient<Q: Family, P: Prior, E: Elem>(
     weights: &Weights<'_, E>,
     posterior: &Q,
@@ -75,7 +75,7 @@ struct Scales<E> {
 }
 
 impl<E: Elem> Scales<E> {
-    /// Fits the prior to the posterior's moments; `None` where there is nothing to learn.
+    /// Fits the prior to the posterior's moments; `None` if the prior has no learned scale.
     fn fit<Q: Family, P: Prior>(weights: &Weights<'_, E>, posterior: &Q, prior: &P) -> Option<Self> {
         let grid = weights.grid;
         let fitted = LearnedScales::fit(prior, grid, |sums| {
@@ -111,7 +111,7 @@ impl<E: Elem> Scales<E> {
     }
 }
 
-/// E w and E w^2 of a lane of weights.
+/// E w and E w² of one vector of weights.
 fn moments<Q: Family, E: Elem>(posterior: &Q, row: &Row<'_, E>, i: usize) -> [[E; 16]; 2] {
     let (theta, spread) = row.lanes(i);
     let q = posterior.q(theta, spread);

@@ -16,7 +16,7 @@ use crate::compute::seeds::Seed;
 use crate::compute::threads::piece;
 use crate::spec::{Family, LinearMap, Map};
 
-/// `y = x theta^T + b + sqrt(x^2 v^T + floor) eps`, with `v = Var w`, on the tape.
+/// `y = x θᵀ + b + sqrt(x² vᵀ + floor) ε`, with `v = Var w`, on the tape.
 pub(super) fn linear<B: Dim, Q: Family, P: Prior, E: Elem, const I: usize, const O: usize, const BIAS: bool>(
     layer: LayerView<'_, LinearMap<I, O, BIAS>, Q, P, E, Cpu>,
     x: Taped<(B, Const<I>), E, Cpu>,
@@ -62,7 +62,7 @@ where
     Ok(y.put_tape(tape))
 }
 
-/// Writes the output; returns what the backward pass needs of the noise, if there is any.
+/// Writes the output. Returns the terms of the noise for the backward pass, if there is noise.
 fn forward<M: Map, Q: Family, E: Elem>(
     effective: &Effective<M, Q, E>,
     x: Matrix<'_, E>,
@@ -102,7 +102,7 @@ where
     Some(Noisy { x2, slope })
 }
 
-/// Adds to the gradients of the means, of the variances where there is noise, and of the input unless `d_x` is empty.
+/// Adds to the gradients of the means, of the variances if there is noise, and of the input unless `d_x` is empty.
 fn backward<M: Map, Q: Family, E: Elem>(
     effective: &Effective<M, Q, E>,
     noisy: Option<&Noisy<E>>,
@@ -123,11 +123,11 @@ fn backward<M: Map, Q: Family, E: Elem>(
     }
 }
 
-/// A product of [`product`](super::product).
+/// One of the functions of [`product`](super::product).
 type Multiply<E> = fn(&mut [E], bool, Matrix<'_, E>, Matrix<'_, E>);
 
 impl<E: Elem> Factor<'_, E> {
-    /// `y = x w^T`.
+    /// `y = x wᵀ`.
     fn forward(&self, multiply: Multiply<E>, x: Matrix<'_, E>, y: &mut [E]) {
         match self {
             Factor::Dense(w) => multiply(y, false, x, w.t()),
@@ -155,10 +155,10 @@ fn squares<E: Elem>(x: &[E]) -> Buffer<E> {
     x2
 }
 
-/// What the noise of one pass leaves for its backward pass.
+/// The terms of a pass's noise that its backward pass needs.
 struct Noisy<E: Elem> {
     x2: Buffer<E>,
-    /// `eps / (2 std)`: the derivative of an output by its variance.
+    /// `ε / (2 std)`: the derivative of an output by its variance.
     slope: Buffer<E>,
 }
 

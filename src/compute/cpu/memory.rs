@@ -4,7 +4,8 @@ use dfdx::prelude::*;
 
 use crate::compute::elem::Elem;
 
-/// Whether a tensor's numbers lie in memory as in a new one: not those of a transposed tensor, nor of a broadcast one.
+/// True if a tensor's numbers lie in memory as those of a new tensor do; false after a transposition or a broadcast
+/// that changes their order or number.
 pub(super) fn in_order<S: Shape, E: Elem, T>(tensor: &Tensor<S, E, Cpu, T>) -> bool {
     let shape = tensor.shape().concrete();
     if shape.into_iter().any(|size| size == 0) {
@@ -24,27 +25,27 @@ pub(super) fn in_order<S: Shape, E: Elem, T>(tensor: &Tensor<S, E, Cpu, T>) -> b
     true
 }
 
-/// A tensor's numbers, in place.
+/// A tensor's numbers as a slice.
 ///
 /// # Panics
-/// If they are not [`in_order`]; what went through `try_contiguous` is.
+/// If the tensor is not [`in_order`]; the result of `try_contiguous` is.
 pub(super) fn numbers<S: Shape, E: Elem, T>(tensor: &Tensor<S, E, Cpu, T>) -> &[E] {
-    assert!(in_order(tensor), "a tensor that is not contiguous");
+    assert!(in_order(tensor), "the tensor is not contiguous");
     let count = tensor.shape().num_elements();
     if count == 0 {
         return &[];
     }
     let first: &E = &tensor[S::Concrete::default()];
-    // SAFETY: dfdx keeps a CPU tensor in one `Vec<E>`, and indexing it with zeros gives its first element; as they are in
-    // order, `count` of them follow in a row. The slice borrows the tensor, so nothing can write to it meanwhile (dfdx
-    // copies shared storage before writing). That a reference to one number reaches its neighbours in the allocation is
-    // sound by Tree Borrows (not by the stricter Stacked Borrows): dfdx gives out no pointer to them all.
+    // SAFETY: dfdx keeps a CPU tensor in one `Vec<E>`, and indexing it with zeros gives its first element; as they are
+    // in order, `count` of them follow in a row. The slice borrows the tensor, so nothing can write to it meanwhile
+    // (dfdx copies shared storage before writing). The slice reaches beyond the one number that `first` refers to:
+    // sound by Tree Borrows, not by the stricter Stacked Borrows; dfdx offers no pointer to the whole buffer.
     unsafe { std::slice::from_raw_parts(first, count) }
 }
 
-/// The same, to write to.
+/// The same as a mutable slice.
 pub(super) fn numbers_mut<S: Shape, E: Elem, T>(tensor: &mut Tensor<S, E, Cpu, T>) -> &mut [E] {
-    assert!(in_order(tensor), "a tensor that is not contiguous");
+    assert!(in_order(tensor), "the tensor is not contiguous");
     let count = tensor.shape().num_elements();
     if count == 0 {
         return &mut [];
@@ -54,8 +55,8 @@ pub(super) fn numbers_mut<S: Shape, E: Elem, T>(tensor: &mut Tensor<S, E, Cpu, T
     unsafe { std::slice::from_raw_parts_mut(first, count) }
 }
 
-/// A new tensor, from the device's own memory, written by `fill`. A tensor made of a `Vec` would bring memory of its
-/// own to the device's cache at every step, which never shrinks.
+/// Makes a tensor in the device's own memory and lets `fill` write it. A tensor made of a `Vec` would add its memory to
+/// the device's cache at every step, and the cache never shrinks.
 pub(super) fn tensor<S: Shape, E: Elem>(
     device: &Cpu,
     shape: S,
@@ -69,7 +70,8 @@ where
     Ok(tensor)
 }
 
-/// A tensor of zeros, from the device's own memory, and what `other` makes meanwhile: dfdx clears memory on one thread.
+/// Makes a tensor of zeros in the device's own memory and runs `other` at the same time: dfdx clears memory on one
+/// thread.
 pub(super) fn zeros_while<S: Shape, E: Elem, T: Send>(
     device: &Cpu,
     shape: S,

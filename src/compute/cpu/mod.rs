@@ -67,7 +67,7 @@ where
         tensor: &Tensor<S, E, Self>,
         gradients: &mut Gradients<E, Self>,
     ) -> Result<Option<f64>, Self::Err> {
-        // Without a way out of the loop it runs in vectors.
+        // A loop without an early exit is vectorised.
         let finite = |piece: &[E]| piece.iter().fold(true, |all, x| all & x.is_finite());
         let gradient = &*gradient::gradient(gradients, tensor)?;
         let all = if gradient.len() < PARALLEL {

@@ -92,15 +92,15 @@ where
     Ok(y.put_tape(tape))
 }
 
-/// The larger of two pixels, each with its place: the first of equals, and the first NaN before anything.
+/// The larger of two pixels, each with its position. Of equal pixels the first is taken, and a NaN before any number.
 #[inline(always)]
 fn larger<E: Elem>(best: (E, u32), next: (E, u32)) -> (E, u32) {
     let better = next.0 > best.0 || (next.0.is_nan() && !best.0.is_nan());
-    // Two selections, not a branch, which would be taken at random.
+    // Two selections instead of one branch, which would often be mispredicted.
     (if better { next.0 } else { best.0 }, if better { next.1 } else { best.1 })
 }
 
-/// What a pool does to a batch of images.
+/// The geometry of a pool over a batch of images.
 #[derive(Clone)]
 struct Plan {
     sliding: Sliding,
@@ -110,7 +110,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// The plan, and the images in the order that it reads them.
+    /// The plan, and the images as a contiguous tensor.
     #[allow(clippy::type_complexity, reason = "a pair")]
     fn new<B: Dim, C: Dim, E: Elem, T: Tape<E, Cpu>>(
         x: Images<B, C, E, Cpu, T>,
@@ -132,12 +132,12 @@ impl Plan {
         self.sliding.size[0] * self.width()
     }
 
-    /// How many outputs there are.
+    /// Number of outputs.
     fn outputs(&self) -> usize {
         self.batch * self.sliding.channels * self.sliding.positions()
     }
 
-    /// Channels that a thread takes at least.
+    /// The least number of channels per task.
     fn min_len(&self) -> usize {
         (16_384 / self.area().max(1)).max(1)
     }
@@ -150,7 +150,7 @@ impl Plan {
         }
     }
 
-    /// The largest pixel of each window of a channel, and where it is.
+    /// The largest pixel of each window of a channel, and its position.
     fn largest<E: Elem>(&self, x: &[E], y: &mut [E], from: &mut [u32]) {
         let Window { kernel, stride, pad, .. } = self.sliding.window;
         if (kernel, stride, pad) == (2, 2, 0) {
@@ -172,7 +172,7 @@ impl Plan {
         });
     }
 
-    /// The usual pool, two by two side by side: the same without ranges and short loops.
+    /// The same for the usual pool, 2 × 2 with stride 2, without ranges and short loops.
     fn largest_of_four<E: Elem>(&self, x: &[E], y: &mut [E], from: &mut [u32]) {
         let (width, outputs) = (self.width(), self.cols.len());
         let lines = x.chunks_exact(2 * width).zip(y.chunks_exact_mut(outputs)).zip(from.chunks_exact_mut(outputs));

@@ -29,27 +29,27 @@ impl<'a, E> Matrix<'a, E> {
         Matrix { numbers, rows, cols, transposed: false }
     }
 
-    /// Some rows of the matrix whose rows of `cols` the numbers are.
+    /// Views some rows of a row-major matrix with `cols` columns.
     pub(super) fn rows_of(numbers: &'a [E], rows: Range<usize>, cols: usize) -> Self {
         Matrix::new(&numbers[rows.start * cols..rows.end * cols], rows.len(), cols)
     }
 
-    /// The transpose, without moving anything.
+    /// The transpose, without copying.
     pub(super) fn t(self) -> Self {
         Matrix { rows: self.cols, cols: self.rows, transposed: !self.transposed, ..self }
     }
 
-    /// The numbers, row by row of what was viewed.
+    /// The numbers in the order of the memory.
     pub(super) fn numbers(&self) -> &'a [E] {
         self.numbers
     }
 
-    /// Rows.
+    /// Number of rows.
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Columns.
+    /// Number of columns.
     pub(super) fn cols(&self) -> usize {
         self.cols
     }
@@ -60,13 +60,13 @@ impl<'a, E> Matrix<'a, E> {
     }
 }
 
-/// `out = left right`, or `out += left right`, with `out` row-major; on all threads where it pays.
+/// `out = left right`, or `out += left right`, with `out` row-major; on all threads if the product is large.
 pub(super) fn multiply<E: Elem>(out: &mut [E], accumulate: bool, left: Matrix<'_, E>, right: Matrix<'_, E>) {
     product(out, accumulate, left, right, Parallelism::Rayon(0));
 }
 
-/// The same on half of the threads: for two products that run side by side. One of two threads packs its operands while
-/// the other does, where all threads together would wait for one to do it.
+/// The same on half of the threads, for two products that run side by side. They pack their operands at the same time;
+/// a product on all threads waits while one thread packs.
 pub(super) fn multiply_on_half<E: Elem>(out: &mut [E], accumulate: bool, left: Matrix<'_, E>, right: Matrix<'_, E>) {
     product(out, accumulate, left, right, Parallelism::Rayon((rayon::current_num_threads() / 2).max(1)));
 }

@@ -1,4 +1,4 @@
-//! `max(x, 0)` on all threads, in place where nobody else holds x.
+//! `max(x, 0)` on all threads, in place if no other tensor shares x.
 
 use dfdx::prelude::*;
 use rayon::prelude::*;
@@ -21,8 +21,8 @@ where
     let shared = numbers(&x).as_ptr();
     let own = numbers_mut(&mut x);
     if own.as_ptr() == shared && !own.is_empty() {
-        // The output takes x's place, its gradient that of x. Whoever reads either later reads the output: to read x it
-        // would have to hold it now.
+        // The output overwrites x, and its gradient overwrites that of x. No later operation can read x: it would have
+        // to share x now.
         let n = piece(own.len());
         own.par_chunks_mut(n).for_each(positive);
         let y = x.clone();

@@ -1,4 +1,4 @@
-//! Products with a weight matrix most of which is masked: passes over the weights that are left.
+//! Products with a weight matrix that is mostly masked: they visit only the unmasked weights.
 
 use std::ops::Range;
 
@@ -10,10 +10,10 @@ use super::weights::splat;
 use crate::compute::elem::Elem;
 use crate::spec::Grid;
 
-/// Where more than one weight in so many is left, a dense product is as fast.
+/// If more than one weight in this many is unmasked, a dense product is as fast.
 const SPARSE: usize = 6;
 
-/// The weights that are left, row by row.
+/// The unmasked weights, row by row.
 pub(super) struct Sparse<E>(Vec<Entry<E>>);
 
 struct Entry<E> {
@@ -23,7 +23,7 @@ struct Entry<E> {
 }
 
 impl<E: Elem> Sparse<E> {
-    /// The weights where `kept` is not zero; `None` if they are not few.
+    /// The weights whose `kept` is not zero; `None` if they are too many for sparse products.
     pub(super) fn of(weights: &[E], kept: &[E], grid: Grid) -> Option<Self> {
         let count = kept.iter().filter(|kept| **kept != E::default()).count();
         if count > grid.len() / SPARSE {
@@ -43,7 +43,7 @@ impl<E: Elem> Sparse<E> {
         Some(Sparse(entries))
     }
 
-    /// Those in some rows.
+    /// The weights in some rows.
     pub(super) fn rows(&self, rows: Range<usize>) -> Rows<'_, E> {
         let before = |row: usize| self.0.partition_point(|entry| entry.row < row);
         let which = before(rows.start)..before(rows.end);
@@ -51,8 +51,8 @@ impl<E: Elem> Sparse<E> {
     }
 }
 
-/// The weights that are left in some rows. In their products, matrices have a row of `n` numbers for each column of the
-/// weights (`u`) or for each of these rows (`v`).
+/// The unmasked weights in some rows. In the products, `u` has a row of `n` numbers for each column of the weights, and
+/// `v` has one for each of these rows.
 pub(super) struct Rows<'a, E> {
     entries: &'a [Entry<E>],
     first: usize,
@@ -66,33 +66,33 @@ impl<E: Elem> Rows<'_, E> {
         }
     }
 
-    /// `u += w^T v`.
+    /// `u += wᵀ v`.
     pub(super) fn add_transposed(&self, v: &[E], n: usize, u: &mut [E]) {
         for Entry { row, col, value } in self.entries {
             add_scaled(&mut u[col * n..][..n], *value, &v[(row - self.first) * n..][..n]);
         }
     }
 
-    /// `v u^T`, for these weights alone: adds to a number for each.
+    /// Adds `v uᵀ` at these weights to `d`, one number per weight.
     pub(super) fn add_gradient(&self, u: &[E], v: &[E], n: usize, d: &mut [E]) {
         for (Entry { row, col, .. }, d) in self.entries.iter().zip(d) {
             *d += E::of(dot(&u[col * n..][..n], &v[(row - self.first) * n..][..n]));
         }
     }
 
-    /// Adds a number for each to its place among these rows of `cols`.
+    /// Adds one number per weight to its place in these rows of `cols` numbers.
     pub(super) fn hand_out(&self, d: &[E], cols: usize, to: &mut [E]) {
         self.entries.iter().zip(d).for_each(|(entry, d)| to[(entry.row - self.first) * cols + entry.col] += *d);
     }
 
-    /// `y = x w^T`, with a datum in each row.
+    /// `y = x wᵀ`, with one example per row.
     pub(super) fn forward(&self, x: Matrix<'_, E>, y: &mut [E]) {
         let (n, x, mut v) = (x.rows(), transposed(x.numbers(), x.cols()), Buffer::zeros(y.len()));
         self.add_product(&x, n, &mut v);
         transpose(&v, n, y);
     }
 
-    /// Adds `g^T x` to the gradient of these weights and, unless it is empty, `g w` to that of the input.
+    /// Adds `gᵀ x` to the gradient of these weights and, unless it is empty, `g w` to that of the input.
     pub(super) fn backward(&self, x: Matrix<'_, E>, g: Matrix<'_, E>, d_weights: &mut [E], d_x: &mut [E]) {
         let (n, cols) = (x.rows(), x.cols());
         let (x, g) = (transposed(x.numbers(), cols), transposed(g.numbers(), g.cols()));
@@ -131,7 +131,7 @@ fn transposed<E: Elem>(from: &[E], cols: usize) -> Buffer<E> {
     to
 }
 
-/// Some rows at a time, so that what is read stays in the cache until its neighbours are.
+/// Transposes 16 rows at a time, so that a number is still in the cache when its neighbours are read.
 fn transpose<E: Elem>(from: &[E], cols: usize, to: &mut [E]) {
     let rows = from.len() / cols.max(1);
     for (i, some) in from.chunks(16 * cols.max(1)).enumerate() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::compute::elem::Elem;
 use crate::spec::Window;
 
-/// How a window moves over images of one size.
+/// The geometry of a window that moves over images of one size.
 #[derive(Clone, Copy)]
 pub(super) struct Geometry {
     pub(super) window: Window,
@@ -15,37 +15,37 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
-    /// Output positions of one image.
+    /// Number of output positions of one image.
     pub(super) fn positions(&self) -> usize {
         self.outputs[0] * self.outputs[1]
     }
 
-    /// Numbers of one image.
+    /// Number of pixels of one image, over all channels.
     pub(super) fn pixels(&self) -> usize {
         self.channels * self.image[0] * self.image[1]
     }
 
-    /// Rows of the matrix.
+    /// Number of rows of the matrix.
     pub(super) fn rows(&self) -> usize {
         self.channels * self.window.kernel * self.window.kernel
     }
 
-    /// Whether the outputs are as large as the images. Then what a tap reads is the whole channel, shifted.
+    /// True if the outputs are as large as the images. Each tap then reads the whole channel, shifted.
     fn keeps_size(&self) -> bool {
         self.window.stride == 1 && self.outputs == self.image
     }
 
-    /// Whether every tap of every output lies inside the image, and the outputs of a line read one pixel after the other.
+    /// True if every tap of every output lies inside the image and neighbouring outputs read neighbouring pixels.
     fn stays_inside(&self) -> bool {
         self.window.stride == 1 && self.window.pad == 0
     }
 
-    /// Numbers of one channel.
+    /// Number of pixels of one channel.
     fn area(&self) -> usize {
         self.image[0] * self.image[1]
     }
 
-    /// The matrix of some images, one after the other: `(channels taps) x (images positions)`, zero in the padding.
+    /// Writes the matrix of some images: `(channels taps) × (images positions)`, zero in the padding.
     pub(super) fn unfold<E: Elem>(&self, images: &[E], to: &mut [E]) {
         if self.keeps_size() {
             let mut planes = to.chunks_exact_mut(self.positions().max(1));
@@ -119,7 +119,7 @@ impl Geometry {
         });
     }
 
-    /// Calls `f(where a channel of an image begins, how far the tap shifts it)` for every channel, tap and image.
+    /// Calls `f(start of a channel of an image, shift by the tap)` for every channel, tap and image.
     fn for_shifts(&self, images: usize, mut f: impl FnMut(usize, Shift)) {
         let Window { kernel, pad, dilation, .. } = self.window;
         for channel in 0..self.channels {
@@ -143,8 +143,8 @@ impl Geometry {
         (first..end, first * w.stride + tap * w.dilation - w.pad)
     }
 
-    /// Calls `f(where the image row that a line of outputs reads begins, which of the line lie inside, the first pixel of
-    /// the row that they read)` for every line of the matrix; a row in the padding is `None`.
+    /// Calls `f(start of the image row that a line of outputs reads, outputs of the line that lie inside, first pixel
+    /// of the row that they read)` for every line of the matrix. The start is `None` for a row in the padding.
     fn for_rows(&self, images: usize, mut f: impl FnMut(Option<usize>, &Range<usize>, usize)) {
         let ([height, width], k) = (self.image, self.window.kernel);
         for channel in 0..self.channels {
@@ -162,8 +162,8 @@ impl Geometry {
     }
 }
 
-/// The first `width` numbers of every line. Lines are short, and a call of `memcpy` for each costs more than it copies: so
-/// eight numbers of all lines, then the next eight.
+/// Copies the first `width` numbers of every line. Lines are short, and one call of `memcpy` per line costs more than
+/// the copying, so eight numbers of all lines are copied at a time.
 fn copy_lines<'a, E: Elem>(lines: impl Iterator<Item = &'a [E]> + Clone, to: &mut [E], width: usize) {
     let whole = width / 8 * 8;
     for at in (0..whole).step_by(8) {
@@ -176,17 +176,17 @@ fn copy_lines<'a, E: Elem>(lines: impl Iterator<Item = &'a [E]> + Clone, to: &mu
     }
 }
 
-/// How far a tap is from the output it belongs to.
+/// The offset of a tap from its output.
 #[derive(Clone, Copy)]
 struct Shift {
-    /// In pixels, row by row.
+    /// In pixels of the image, counted row by row.
     along: isize,
     /// In columns.
     cols: isize,
 }
 
 impl Shift {
-    /// Which of `len` outputs read a pixel, and which pixels; the edges aside.
+    /// The outputs, out of `len`, that read a pixel, and the pixels that they read; the edges of rows are ignored.
     fn overlap(self, len: usize) -> (Range<usize>, Range<usize>) {
         let by = self.along.unsigned_abs().min(len);
         if self.along < 0 { (by..len, 0..len - by) } else { (0..len - by, by..len) }

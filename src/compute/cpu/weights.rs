@@ -7,7 +7,7 @@ use crate::compute::elem::Elem;
 use crate::compute::threads::{CHUNK, PARALLEL};
 use crate::spec::Grid;
 
-/// theta and the spread of a layer, as the kernels read them.
+/// θ and the second parameter of a layer's weights, as the kernels read them.
 pub(super) struct Weights<'a, E> {
     pub(super) grid: Grid,
     pub(super) theta: &'a [E],
@@ -15,23 +15,23 @@ pub(super) struct Weights<'a, E> {
     pub(super) shared: Shared,
 }
 
-/// One row of it.
+/// One row of the weights.
 pub(super) struct Row<'a, E> {
     theta: &'a [E],
     spread: &'a [E],
-    /// Whether each weight has its own spread; otherwise the row has one.
+    /// True if each weight has its own second parameter; otherwise the row has one.
     own: bool,
 }
 
 impl<E: Elem> Row<'_, E> {
-    /// The weights from column `i` on, as many as a lane holds.
+    /// The weights from column `i` on, as many as a vector holds.
     #[inline(always)]
     pub(super) fn lanes(&self, i: usize) -> (E::Lanes, E::Lanes) {
         let spread = if self.own { E::Lanes::load(&self.spread[i..]) } else { splat(self.spread[0]) };
         (E::Lanes::load(&self.theta[i..]), spread)
     }
 
-    /// The same, as inputs to differentiate by.
+    /// The same as dual numbers, to differentiate by.
     #[inline(always)]
     pub(super) fn duals(&self, i: usize) -> (Dual<E::Lanes>, Dual<E::Lanes>) {
         let (theta, spread) = self.lanes(i);
@@ -56,7 +56,7 @@ impl<E: Elem> Weights<'_, E> {
         Row { theta: &self.theta[r * cols..(r + 1) * cols], spread, own: self.shared == Shared::None }
     }
 
-    /// Runs `f(row index, row, its part of out)` for every row, in parallel where it pays.
+    /// Runs `f(row index, row, its part of out)` for every row, in parallel if there are many weights.
     pub(super) fn for_rows(&self, out: &mut [E], f: impl Fn(usize, Row<'_, E>, &mut [E]) + Sync) {
         let cols = self.grid.cols;
         if self.grid.len() < PARALLEL {
@@ -69,8 +69,8 @@ impl<E: Elem> Weights<'_, E> {
 
     /// Pulls gradients back through a formula into `d_theta` and `d_spread`, and returns its summed values.
     ///
-    /// `f(row index, row, column)` gives the value with its derivatives by theta and spread, already multiplied by
-    /// whatever arrives from above.
+    /// `f(row index, row, column)` returns the value with its derivatives by θ and the second parameter, already
+    /// multiplied by the gradient that arrives.
     pub(super) fn pull_back(
         &self,
         write: Write,
@@ -120,23 +120,23 @@ impl<E: Elem> Weights<'_, E> {
         sums.iter().map(|[value, _]| value).sum()
     }
 
-    /// Rows that make a task worth a thread.
+    /// The least number of rows per task.
     fn rows_at_once(&self) -> usize {
         CHUNK.div_ceil(self.grid.cols)
     }
 }
 
-/// What happens to the numbers that were there.
+/// The treatment of the numbers already in a slice.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Write {
-    /// All are replaced.
+    /// Replaces them.
     All,
-    /// All are added to.
+    /// Adds to them.
     Add,
 }
 
 impl Write {
-    /// Writes as many lanes as there is room for.
+    /// Writes as many numbers as there is room for.
     #[inline(always)]
     fn to<L: Lane>(self, to: &mut [L::Elem], x: L) {
         let count = to.len().min(L::WIDTH);

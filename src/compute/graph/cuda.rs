@@ -1,4 +1,4 @@
-//! CUDA runs the graph.
+//! The backend of CUDA devices: the composed graph.
 
 #![allow(clippy::type_complexity, reason = "dfdx's types are long")]
 

@@ -27,7 +27,7 @@ pub(crate) fn kl<M: Map, Q: Family, P: Prior, E: Elem, D: Backend<E>>(
     layer.prior.kl(q).finish()?.try_sum::<Rank0, _>()
 }
 
-/// theta and the spread of every weight, as matrices that belong to one formula.
+/// θ and the second parameter of every weight, as matrices and inputs of one formula.
 #[allow(clippy::type_complexity, reason = "a pair")]
 pub(super) fn parameters<M: Map, Q: Family, P, E: Elem, D: Backend<E>, T: Tape<E, D>>(
     layer: LayerView<'_, M, Q, P, E, D>,

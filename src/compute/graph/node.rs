@@ -1,4 +1,4 @@
-//! A node of dfdx's autodiff graph that a prior's formula can be written over.
+//! A node of dfdx's autodiff graph as a `Real`, so that a prior's formula can be evaluated on the graph.
 
 use std::cell::RefCell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -15,15 +15,15 @@ use crate::compute::elem::Elem;
 pub(crate) type Matrix = (usize, usize);
 type Tensors<E, D, T> = Tensor<Matrix, E, D, T>;
 
-/// What all nodes of one formula share: the tape they write to, and the first error of the device.
+/// The state that all nodes of one formula share: the tape they write to, and the first error of the device.
 struct Context<E: Elem, D: Backend<E>, T> {
     tape: RefCell<T>,
     error: RefCell<Option<D::Err>>,
     element: std::marker::PhantomData<E>,
 }
 
-/// A graph node. Cloning it names the same node again, so that `x.clone() * x` is a square and not a product of two
-/// tensors with one id, which dfdx's backward pass would refuse.
+/// A graph node. A clone is the same node, so that `x.clone() * x` is computed as a square and not as a product of two
+/// tensors with one id, which dfdx's backward pass rejects.
 pub(crate) struct Node<E: Elem, D: Backend<E>, T: Tape<E, D>> {
     tensor: Tensor<Matrix, E, D>,
     context: Rc<Context<E, D, T>>,
@@ -144,8 +144,8 @@ impl<E: Elem, D: Backend<E>, T: Tape<E, D>> Real for Node<E, D, T> {
     fn ln(self) -> Self {
         self.record(|x| x.try_ln())
     }
-    /// `ln u + (x - (u - 1)) / u` with `u = 1 + x` gives back what the sum rounded off: nothing below -1/2 and above
-    /// 1e30, where it would come to `0 / 0` and `inf - inf` at the ends.
+    /// `ln u + (x - (u - 1)) / u` with `u = 1 + x`; the second term corrects the rounding of the sum. It is computed
+    /// with x clamped to [-1/2, 1e30]: beyond, it would become `0 / 0` and `inf - inf` at the ends of the range.
     fn ln_1p(self) -> Self {
         let held = self.clone().record(|x| x.try_clamp(-0.5, 1e30));
         let u = held.clone().shift(1.0);
@@ -155,8 +155,8 @@ impl<E: Elem, D: Backend<E>, T: Tape<E, D>> Real for Node<E, D, T> {
     fn sigmoid(self) -> Self {
         self.record(|x| x.try_sigmoid())
     }
-    /// `x/2 + |x|/2 + ln(1 + e^-|x|)`: unlike `max(x, 0)` it has the slope 1/2 at 0. Held above -1e30, where it is 0,
-    /// so that `-inf` does not meet `inf`.
+    /// `x/2 + |x|/2 + ln(1 + e^-|x|)`: unlike `max(x, 0)` it has the slope 1/2 at 0. x is clamped to at least -1e30,
+    /// where the result is 0, to avoid `-inf + inf`.
     fn softplus(self) -> Self {
         let x = self.at_least(-1e30);
         let size = x.clone().abs();
@@ -176,7 +176,7 @@ impl<E: Elem, D: Backend<E>, T: Tape<E, D>> Real for Node<E, D, T> {
             }
         }
     }
-    /// By way of the host: `y = f(x0) + f'(x0) (x - x0)`, whose value and derivative are right at `x0`.
+    /// Computed on the host, as `y = f(x0) + f'(x0) (x - x0)`, whose value and derivative are right at `x0`.
     fn lift(self, f: impl Fn(f64) -> (f64, f64)) -> Self {
         let (mut values, mut slopes) = (Vec::new(), Vec::new());
         for x in self.tensor.as_vec() {

@@ -82,7 +82,7 @@ proptest! {
         holds!(x, p, |a, b| Normal::new(a, b).kl_to(|w| w.square().scale(-0.5)));
     }
 
-    /// One node on both sides of an operation is one tensor, which dfdx's backward pass would refuse.
+    /// One node on both sides of an operation is one tensor, which dfdx's backward pass rejects.
     #[test]
     fn a_node_meets_itself(x in -3.0_f32..3.0, p in 0.05_f32..3.0) {
         let (x, p) = (f64::from(x), f64::from(p));
@@ -98,7 +98,7 @@ proptest! {
         holds!(x, p, |a, b| a.clone().shift(0.0) * a.clone() - a + b);
     }
 
-    /// What is computed and not used leaves the tape as it was.
+    /// A value that is computed and not used leaves the tape unchanged.
     #[test]
     fn a_value_dropped_without_use(x in -3.0_f32..3.0, p in 0.05_f32..3.0) {
         let (x, p) = (f64::from(x), f64::from(p));
@@ -113,7 +113,7 @@ proptest! {
     }
 }
 
-/// Where functions have a kink or an edge.
+/// At the kinks and edges of functions.
 #[test]
 fn edges() {
     holds!(0.0, 1.0, |a, b| a.abs() + b);

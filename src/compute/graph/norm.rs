@@ -5,7 +5,7 @@ use dfdx::prelude::*;
 use crate::compute::backend::{Backend, NormMoments, NormView, Taped};
 use crate::compute::elem::Elem;
 
-/// A batch, normalised by the moments of its channels, and those moments.
+/// Normalises a batch by the moments of its channels; returns the result and the moments.
 #[allow(clippy::type_complexity, reason = "dfdx's types are long")]
 pub(crate) fn batch_norm<const C: usize, S, Ax: Axes, E: Elem, D: Backend<E>>(
     norm: NormView<'_, C, E, D>,

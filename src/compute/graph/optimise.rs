@@ -1,4 +1,4 @@
-//! What an optimiser asks of any device.
+//! The search for NaN and infinity in gradients, on any device.
 
 use dfdx::prelude::*;
 
@@ -12,7 +12,7 @@ pub(crate) fn not_finite<S: Shape, E: Elem, D: Backend<E>>(
 ) -> Result<Option<f64>, D::Err> {
     gradients.get_or_alloc_mut(tensor)?;
     let gradient = gradients.get(tensor);
-    // On the device: zero times a number is zero, unless the number is none.
+    // On the device: zero times x is zero, unless x is NaN or infinite.
     let sum = gradient.clone().try_mul(E::default())?.try_sum::<Rank0, S::AllAxes>()?.as_vec();
     if sum.iter().all(|x| x.f64() == 0.0) {
         return Ok(None);

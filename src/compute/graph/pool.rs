@@ -9,7 +9,8 @@ use crate::compute::elem::Elem;
 use crate::compute::sliding::{Images, Sliding};
 use crate::spec::Window;
 
-/// The largest pixel of every window: a later tap must be larger than all before it, and nothing beats NaN.
+/// The largest pixel of every window. A later tap replaces an earlier one only if it is larger, and any number if it is
+/// NaN.
 pub(crate) fn max_pool2d<B: Dim, C: Dim, E: Elem, D: Backend<E>, T: Tape<E, D>>(
     x: Images<B, C, E, D, T>,
     window: Window,

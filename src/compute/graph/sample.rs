@@ -14,8 +14,8 @@ use crate::compute::reads::{Reads, affine};
 use crate::compute::seeds::Seed;
 use crate::spec::{Estimator, Family, Map, VARIANCE_FLOOR};
 
-/// A layer's sampled output, composed: local reparameterisation, `y ~ N(map(x, E w) + b, map(x^2, Var w))`, one draw
-/// of the weights, or one draw with its signs flipped for each example.
+/// A layer's sampled output, composed: local reparameterisation, `y ~ N(map(x, E w) + b, map(x², Var w))`, one draw of
+/// the weights, or one draw with its signs flipped for each example.
 pub(crate) fn sampled<X: Shape, M: Reads<X>, Q: Family, P: Prior, E: Elem, D: Backend<E>>(
     layer: LayerView<'_, M, Q, P, E, D>,
     x: Taped<X, E, D>,
@@ -63,7 +63,7 @@ fn signs<S: Shape, E: Elem, D: Backend<E>>(device: &D, shape: S, seed: Seed) -> 
     tensor_of(device, &signs.into_iter().flat_map(spread).collect::<Vec<E>>(), shape)
 }
 
-/// 1 for the weights that masking keeps, 0 for the others; `None` where nothing is masked.
+/// 1 for the weights that masking keeps, 0 for the others; `None` without masking.
 fn mask<M: Map, Q: Family, P, E: Elem, D: Backend<E>>(
     layer: LayerView<'_, M, Q, P, E, D>,
 ) -> Result<Option<Tensor<M::Weight, E, D>>, D::Err> {
@@ -86,7 +86,7 @@ fn variance<M: Map, Q: Family, P, E: Elem, D: Backend<E>>(
     layer.posterior.variance(theta, spread).finish()?.try_reshape_like(layer.theta.shape())
 }
 
-/// `mean + sqrt(variance + floor) eps`.
+/// `mean + sqrt(variance + floor) ε`.
 fn sample<S: Shape, E: Elem, D: Backend<E>>(
     mean: Taped<S, E, D>,
     variance: Taped<S, E, D>,
@@ -95,7 +95,7 @@ fn sample<S: Shape, E: Elem, D: Backend<E>>(
     mean.try_add(perturbation(variance, seed)?)
 }
 
-/// `sqrt(variance + floor) eps`.
+/// `sqrt(variance + floor) ε`.
 fn perturbation<S: Shape, E: Elem, D: Backend<E>>(
     variance: Taped<S, E, D>,
     seed: Seed,

@@ -1,7 +1,7 @@
-//! Images as a matrix, and the windows over them as more rows of it: what convolutions and pools are composed of.
+//! Images as a matrix, and windows over them as selections of its rows: the parts of composed convolutions and pools.
 //!
-//! A column is an image of the batch; a row is a pixel, channel by channel. Sliding windows then only pick rows, so that
-//! one `gather`, whose indices do not depend on the batch, unfolds everything.
+//! A column is an image of the batch; a row is a pixel, channel by channel. A sliding window selects rows, so that one
+//! `gather`, whose indices do not depend on the batch, unfolds all images.
 
 use dfdx::prelude::*;
 

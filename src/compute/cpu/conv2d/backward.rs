@@ -12,19 +12,19 @@ use crate::compute::elem::Elem;
 use crate::compute::threads::piece;
 use crate::spec::{Convolution, Family};
 
-/// Some images in a row, and what the backward pass knows of them.
+/// Consecutive images of the batch, with their gradients.
 pub(super) struct Part<'a, E> {
     pub(super) x: &'a [E],
-    /// The gradient that arrives.
+    /// The gradient of the output.
     pub(super) g: &'a [E],
-    /// The derivative of each output by its variance, where there is noise.
+    /// The derivative of each output by its variance, if there is noise.
     pub(super) slope: Option<&'a [E]>,
-    /// The gradient of the input, to add to, where it is wanted.
+    /// The gradient of the input, to add to, if it is needed.
     pub(super) d_x: Option<&'a mut [E]>,
 }
 
 impl<'a, E> Part<'a, E> {
-    /// Takes images off the front: so many numbers of the input, and of the output.
+    /// Splits off the first images: this many numbers of the input and of the output.
     fn split_off(&mut self, inputs: usize, outputs: usize) -> Option<Part<'a, E>> {
         Some(Part {
             x: self.x.split_off(..inputs)?,
@@ -35,7 +35,8 @@ impl<'a, E> Part<'a, E> {
     }
 }
 
-/// What the batch, or a part of it, adds to the gradients; those of the weights transposed, a row per tap, within each group.
+/// The gradients summed over the batch, or over a part of it. Those of the weights are transposed within each group: a
+/// row per tap.
 pub(super) struct Sums<E: Elem> {
     pub(super) means: Buffer<E>,
     pub(super) variance: Buffer<E>,
@@ -46,7 +47,7 @@ impl<M: Convolution, Q: Family, E: Elem> Convolve<M, Q, E>
 where
     Cpu: Device<E>,
 {
-    /// The sums over the batch; adds to the gradient of the input.
+    /// Returns the sums over the batch, and adds to the gradient of the input.
     pub(super) fn backward(&self, mut batch: Part<'_, E>) -> Sums<E> {
         let mut take = |images: usize| batch.split_off(images * self.input_len(), images * self.output_len());
         let parts: Vec<_> = self.parts().filter_map(|part| take(part.len())).collect();
@@ -69,7 +70,7 @@ where
         }
     }
 
-    /// How many sums there are.
+    /// The lengths of the sums: of means, variances and bias.
     fn lengths(&self) -> [usize; 3] {
         let grid = self.effective.grid;
         [grid.len(), if self.effective.noisy() { grid.len() } else { 0 }, if self.bias { grid.rows } else { 0 }]
@@ -120,7 +121,7 @@ where
         }
     }
 
-    /// Adds to a number for each of a group's weights: transposed, or in the order of the few.
+    /// Adds the gradients of a group's weights to `sums`: transposed if dense, in the order of the entries if sparse.
     fn add_gradient(&self, weights: &Factor<'_, E>, unfolded: &[E], g: &[E], columns: usize, sums: &mut [E]) {
         match weights {
             Factor::Sparse(weights) => weights.add_gradient(unfolded, g, columns, sums),
@@ -141,7 +142,8 @@ where
         }
     }
 
-    /// A group's part of the gradient as the products need it, and what it leaves for the variances and the bias.
+    /// Arranges a group's part of the output's gradient for the products, and computes from it the gradients of the
+    /// variances and of the bias.
     fn arrange(&self, block: &Part<'_, E>, group: usize, copy: &mut [E], d_var: &mut [E], d_bias: &mut [E]) {
         self.for_planes(block.x.len() / self.input_len(), group, |plane, columns, output| {
             let g = &block.g[plane.clone()];
@@ -174,7 +176,7 @@ where
         }
     }
 
-    /// Adds one group's gradient to the images.
+    /// Adds one group's gradient to that of the images.
     fn fold(&self, from: &mut [E], group: usize, d_x: &mut [E]) {
         if self.groups == 1 {
             return self.geometry.fold(from, d_x);

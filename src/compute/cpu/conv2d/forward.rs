@@ -15,7 +15,7 @@ impl<M: Convolution, Q: Family, E: Elem> Convolve<M, Q, E>
 where
     Cpu: Device<E>,
 {
-    /// The output; `eps` becomes `eps / (2 std)`, the derivative of an output by its variance.
+    /// Computes the output; `eps` becomes `eps / (2 std)`, the derivative of the output by its variance.
     pub(super) fn forward(&self, x: &[E], bias: &[E], y: &mut [E], eps: Option<&mut [E]>) {
         let bias = if self.bias { bias } else { &[] };
         let x = self.cut(x, self.input_len());
@@ -27,12 +27,12 @@ where
         parts.for_each(|((x, y), eps)| self.forward_part(x, bias, y, eps));
     }
 
-    /// The numbers of each part, `each` an image.
+    /// Cuts a slice with `each` numbers per image into the parts of the batch.
     fn cut<'a>(&self, mut from: &'a [E], each: usize) -> Vec<&'a [E]> {
         self.parts().filter_map(|part| from.split_off(..part.len() * each)).collect()
     }
 
-    /// The same, to write to.
+    /// The same for a mutable slice.
     fn cut_mut<'a>(&self, mut from: &'a mut [E], each: usize) -> Vec<&'a mut [E]> {
         self.parts().filter_map(|part| from.split_off_mut(..part.len() * each)).collect()
     }

@@ -22,15 +22,15 @@ use crate::compute::seeds::Seed;
 use crate::spec::{Convolution, Family};
 use backward::Part;
 
-/// The batch is cut into this many parts, each with gradients of its own that are added up in order, so that the result
-/// does not depend on the number of threads.
+/// Number of parts that a batch is cut into. Each part sums its own gradients, and the sums are added in order, so that
+/// the result does not depend on the number of threads.
 const PARTS: usize = 8;
-/// Unfolded numbers that still fit a core's cache.
+/// Number of unfolded numbers that fit into a core's cache.
 const BLOCK: usize = 1 << 16;
 
 type Images<B, C, E> = Taped<(B, C, usize, usize), E, Cpu>;
 
-/// `y = conv(x, theta) + b + sqrt(conv(x^2, v) + floor) eps`, with `v = Var w`, on the tape.
+/// `y = conv(x, θ) + b + sqrt(conv(x², v) + floor) ε`, with `v = Var w`, on the tape.
 pub(super) fn conv2d<M: Convolution, B: Dim, Q: Family, P: Prior, E: Elem>(
     layer: LayerView<'_, M, Q, P, E, Cpu>,
     x: Images<B, M::In, E>,
@@ -100,7 +100,7 @@ where
 /// One convolution of a batch.
 struct Convolve<M: Convolution, Q: Family, E: Elem> {
     effective: Effective<M, Q, E>,
-    /// Of one group of channels.
+    /// The geometry of one group of channels.
     geometry: Geometry,
     groups: usize,
     images: usize,
@@ -127,23 +127,23 @@ where
         (x.shape().0, M::Out::default(), self.geometry.outputs[0], self.geometry.outputs[1])
     }
 
-    /// Numbers that one image gives.
+    /// Number of outputs of one image.
     fn output_len(&self) -> usize {
         self.effective.grid.rows * self.geometry.positions()
     }
 
-    /// Numbers of one image, all groups.
+    /// Number of inputs of one image, over all groups.
     fn input_len(&self) -> usize {
         self.groups * self.geometry.pixels()
     }
 
-    /// Where the parts of the batch begin and end: of the same size, give or take an image.
+    /// The parts of the batch as ranges of images, whose lengths differ by at most one.
     fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<M, Q, E> {
         let images = self.images;
         (0..PARTS).map(move |i| images * i / PARTS..images * (i + 1) / PARTS).filter(|part| !part.is_empty())
     }
 
-    /// Images unfolded at a time.
+    /// Number of images unfolded at a time.
     fn block(&self) -> usize {
         (BLOCK / (self.geometry.rows() * self.geometry.positions()).max(1)).clamp(1, self.images.div_ceil(PARTS).max(1))
     }
@@ -159,7 +159,7 @@ where
         self.effective.means(self.outputs(group))
     }
 
-    /// Var w of a group, where there is noise.
+    /// Var w of a group, if there is noise.
     fn variances(&self, group: usize) -> Option<Factor<'_, E>> {
         self.effective.variances(self.outputs(group))
     }
@@ -178,7 +178,7 @@ where
         self.geometry.unfold(&own, to);
     }
 
-    /// Where a group's channels lie, image by image: among all channels, and among its own.
+    /// Calls `f(range among all channels, range among the group's own)` for a group's channels, image by image.
     fn for_group(&self, len: usize, group: usize, mut f: impl FnMut(Range<usize>, Range<usize>)) {
         let pixels = self.geometry.pixels();
         for image in 0..len / self.input_len() {
@@ -187,7 +187,7 @@ where
         }
     }
 
-    /// Calls `f(where a plane is in the output, where it is in the product, its output channel)` for a group's planes.
+    /// Calls `f(range in the output, range in the product, output channel)` for each of a group's planes.
     fn for_planes(&self, images: usize, group: usize, mut f: impl FnMut(Range<usize>, Range<usize>, usize)) {
         let (rows, positions) = (self.effective.grid.rows / self.groups, self.geometry.positions());
         for (image, row) in (0..images).flat_map(|image| (0..rows).map(move |row| (image, row))) {

@@ -1,4 +1,4 @@
-//! What can go wrong with what a user hands in.
+//! The error type of the library.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,70 +17,68 @@ pub enum Error {
     /// A setting outside its range.
     #[error("{name} = {value}; it must be {range}")]
     Setting {
-        /// Which setting.
+        /// The name of the setting.
         name: &'static str,
-        /// What was given.
+        /// The value given.
         value: f64,
-        /// What is allowed.
+        /// The allowed range.
         range: Cow<'static, str>,
     },
-    /// A number of training is NaN or infinite. Where it is the objective or a gradient, weights are as before the
-    /// step, and a loop of your own can go on; where it is a weight, `place` says which layer holds it.
+    /// A quantity of training is NaN or infinite. If it is the objective or a gradient, the weights are as before the
+    /// step, and a training loop of your own can go on. If it is a weight, `place` names its layer.
     #[error("{what} is {value} in {place}{}; {}{}", when(*at), advice(what), last(checkpoint.as_ref()))]
     NotFinite {
-        /// Which quantity.
+        /// The quantity.
         what: String,
         /// Its value.
         value: f64,
-        /// Where it was found: a layer, the output, or the objective.
+        /// The place where it was found: a layer, the output, or the objective.
         place: String,
         /// The epoch, and the step within it, both from 0; `None` in a training loop of your own.
         at: Option<(usize, usize)>,
-        /// The last checkpoint, which is from before.
+        /// The last checkpoint, written before this step.
         checkpoint: Option<LastCheckpoint>,
     },
-    /// A checkpoint that could not be written; the last one of the training is still there.
+    /// A checkpoint that could not be written. The previous checkpoint of the training run is intact.
     #[error("the checkpoint before epoch {epoch}, step {step}: {source}")]
     Checkpoint {
         /// The epoch, from 0.
         epoch: usize,
         /// The step within the epoch that would have come next, from 0.
         step: usize,
-        /// Why.
+        /// The reason.
         source: FileError,
     },
     /// Two networks whose tensors do not fit each other.
     #[error("the networks do not match: {}", .0.join("; "))]
     Mismatch(Vec<String>),
     /// A network without a layer that has such a prior.
-    #[error(
-        "no layer has a prior of the type {prior}; theirs are {found}: the type of the network says which prior each has"
-    )]
+    #[error("no layer has a prior of the type {prior}, only of {found}: the prior is part of the network's type")]
     NoPrior {
-        /// The prior that was to be set, as `Debug` shows it.
+        /// The prior that was to be set: its identifier and parameters.
         prior: String,
-        /// Those that the layers have.
+        /// The priors that the layers have.
         found: String,
     },
-    /// Data that the network cannot take.
+    /// Data that the network cannot read.
     #[error("{0}")]
     Input(String),
-    /// A part of a network that cannot read what it would be given.
+    /// A part of a network that cannot read its input.
     #[error("{} reads {expected}; it would be given {}", place(layer), dims(found))]
     Shape {
-        /// The path of the part, such as `2.0`; empty where the network is but one part.
+        /// The path of the part, such as `2.0`; empty if the network is a single part.
         layer: String,
-        /// What it reads.
+        /// The shape that it reads, in words.
         expected: String,
-        /// The shape of one datum as it arrives there: a number of features, or channels, height, width.
+        /// The shape of one example as it arrives there: a number of features, or channels, height, width.
         found: Vec<usize>,
     },
     /// A part of a network that cannot become part of a compact one.
     #[error("{}: {problem}", self::part(part))]
     Compact {
-        /// Its path, such as `2.0`; empty where the network is but one part.
+        /// Its path, such as `2.0`; empty if the network is a single part.
         part: String,
-        /// Why not.
+        /// The reason.
         problem: String,
     },
     /// A network without any variational layer.
@@ -104,7 +102,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// This error, said of a file where it is about one.
+    /// This error, naming the file if it is about a file.
     pub(crate) fn in_file(self, path: &Path) -> Self {
         match self {
             Error::File(problem) => Error::File(problem.in_file(path)),
@@ -112,7 +110,7 @@ impl Error {
         }
     }
 
-    /// This error, said of a training that was at this step when it found a number that is not finite.
+    /// This error, naming the step of the training run if a number was not finite.
     pub(crate) fn while_training(self, epoch: usize, step: usize) -> Self {
         let at = Some((epoch, step));
         match self {
@@ -129,7 +127,7 @@ impl Error {
         }
     }
 
-    /// This error, with the last good checkpoint where numbers ceased to be numbers.
+    /// This error, with the last good checkpoint if a number was not finite.
     pub(crate) fn after(mut self, last: Option<&LastCheckpoint>) -> Self {
         if let Error::NotFinite { checkpoint, .. } = &mut self {
             *checkpoint = last.cloned();
@@ -142,7 +140,7 @@ impl Error {
         Error::Shape { layer: path.into(), expected: expected.into(), found: found.into() }
     }
 
-    /// Numbers that are NaN or infinite, in a loop that has not said which step it is at.
+    /// A NaN or an infinity, at a step that is not known.
     pub(crate) fn not_finite(what: impl Into<String>, value: f64, place: String) -> Self {
         Error::NotFinite { what: what.into(), value, place, at: None, checkpoint: None }
     }
@@ -160,7 +158,7 @@ pub struct LastCheckpoint {
     pub path: PathBuf,
     /// The epoch that it was written in, from 0.
     pub epoch: usize,
-    /// The step of it that comes next, from 0.
+    /// The step of that epoch that comes next, from 0.
     pub step: usize,
 }
 
@@ -175,7 +173,7 @@ pub(crate) fn place(path: &str) -> String {
     if path.is_empty() { "the network".into() } else { format!("layer {path}") }
 }
 
-/// Any part of a network, alike.
+/// Any part of a network in words, by its path.
 pub(crate) fn part(path: &str) -> String {
     if path.is_empty() { place(path) } else { format!("part {path}") }
 }
@@ -189,16 +187,16 @@ fn when(at: Option<(usize, usize)>) -> String {
     at.map_or(String::new(), |(epoch, step)| format!(", epoch {epoch}, step {step}"))
 }
 
-/// What to do about a number that is not one.
+/// The advice for a quantity that is NaN or infinite.
 fn advice(what: &str) -> &'static str {
     if what == THE_KL {
-        "lower the learning rate, or check the prior's hyper-parameters, and one of your own with `Laws::of(prior).check()`"
+        "lower the learning rate, or check the prior's hyper-parameters (your own prior: `Laws::of(prior).check()`)"
     } else {
-        "lower the learning rate, or look for unusual values in the inputs, which `standardised()` or `centred()` brings to scale"
+        "lower the learning rate, or look for unusual values in the inputs; `standardised()` or `centred()` scales them"
     }
 }
 
-/// What is not a number although all weights are.
+/// The quantity that is NaN although all weights are finite, as [`Error::NotFinite`] names it.
 pub(crate) const THE_KL: &str = "the KL";
 
 fn last(checkpoint: Option<&LastCheckpoint>) -> String {
@@ -222,7 +220,7 @@ impl From<dfdx::tensor::CpuError> for Error {
     }
 }
 
-/// `Ok` where a setting is in its range; NaN never is.
+/// `Ok` if a setting is in its range; NaN never is.
 pub(crate) fn setting(
     ok: bool,
     name: &'static str,

@@ -1,4 +1,4 @@
-//! Modules on a device, as dfdx has them: what `build_module` makes of the specifications of the same name.
+//! Modules on a device, which `build_module` builds from the specifications of the same name.
 
 pub use crate::model::norm::BatchNorm;
 pub use crate::model::variational::Variational;

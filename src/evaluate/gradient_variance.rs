@@ -1,4 +1,4 @@
-//! How noisy the gradients of a training pass are.
+//! The variance of the gradients of a training pass.
 
 use dfdx::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -8,37 +8,37 @@ use crate::compute::{Backend, Elem, Taped};
 use crate::error::{Error, setting};
 use crate::model::Network;
 
-/// How much the gradients of one layer vary from pass to pass, the data being the same.
+/// The variance of one layer's gradients over passes on the same data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GradientVariance {
     /// The layer's path in the network.
     pub layer: String,
-    /// Of the means.
+    /// The variance of the gradient of the means, θ.
     pub theta: Variance,
-    /// Of log sigma^2 or log alpha, as the posterior has it; `None` where that is not trained.
+    /// The variance of the gradient of the second parameter, log σ² or log α; `None` if it is not trained.
     pub spread: Option<Variance>,
 }
 
-/// Variances of the elements of a gradient. Units: the objective's, squared, so nats^2 for an ELBO in nats (per unit of
-/// theta squared; log sigma^2 has none).
+/// Variances of the elements of a gradient, in squared units of the objective: nats² for an ELBO in nats, per squared
+/// unit of θ (log σ² has no unit).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Variance {
-    /// Averaged over the parameters: compares layers of different sizes.
+    /// The mean over the parameters, to compare layers of different sizes.
     pub mean: f64,
-    /// Summed over the parameters, the trace of the covariance: what bounds in stochastic optimisation are written in.
+    /// The sum over the parameters: the trace of the covariance, which bounds in stochastic optimisation use.
     pub sum: f64,
 }
 
 /// The variance of the gradients of `objective`, estimated from `passes` passes with fresh noise.
 ///
 /// ```text
-/// g_s = d objective / d w in pass s       Var g = sum_s (g_s - mean g)^2 / (passes - 1)       for each parameter w
+/// g_s = d objective / d w in pass s       Var g = sum_s (g_s - mean g)² / (passes - 1)       for each parameter w
 /// ```
 /// An estimate from S passes has a relative error of about `sqrt(2 / (S - 1))` for each parameter, and less on average
-/// over many. What has no noise, such as the KL in an ELBO, adds nothing. A NaN in a gradient shows as a NaN here.
+/// over many. Terms without noise, such as the KL in an ELBO, add nothing. A NaN in a gradient gives a NaN here.
 ///
 /// `objective` runs one training pass, on the same data each time. The network's parameters stay as they are; its noise
-/// continues from `seed`, and dfdx's batch norms take note of each pass.
+/// continues from `seed`, and each pass moves the running moments of batch norms.
 ///
 /// ```
 /// use sparsevd::prelude::*;
@@ -58,7 +58,7 @@ pub struct Variance {
 ///         categorical(net.forward_mut(x), &labels)
 ///     })?;
 ///     for of in variances {
-///         println!("{estimator:?}, layer {}: {:.1e} nats^2 per mean", of.layer, of.theta.mean);
+///         println!("{estimator:?}, layer {}: {:.1e} nats² per mean", of.layer, of.theta.mean);
 ///     }
 /// }
 /// # Ok(()) }
@@ -96,7 +96,7 @@ pub fn gradient_variance<N: Network<E, D>, E: Elem, D: Backend<E>>(
     Ok(found.collect())
 }
 
-/// Mean and summed squared deviation of each of several numbers, updated number by number (Welford 1962).
+/// Mean and summed squared deviation of several quantities, updated observation by observation (Welford 1962).
 #[derive(Default)]
 struct Moments {
     count: f64,
@@ -116,7 +116,7 @@ impl Moments {
         }
     }
 
-    /// `None` of no numbers.
+    /// `None` if there are no quantities.
     fn variance(&self) -> Option<Variance> {
         let sum = self.squares.iter().sum::<f64>() / (self.count - 1.0);
         (!self.squares.is_empty()).then(|| Variance { mean: sum / self.squares.len() as f64, sum })

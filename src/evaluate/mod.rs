@@ -1,4 +1,4 @@
-//! Evaluation: predictions with chosen weights, and how noisy gradients are.
+//! Evaluation: predictions with chosen weights, and the variance of gradients.
 
 mod gradient_variance;
 mod predict;

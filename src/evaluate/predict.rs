@@ -1,4 +1,4 @@
-//! Evaluation: explicit about the weights it uses.
+//! Predictions with explicitly chosen weights.
 
 use dfdx::nn::tensor_collection::TensorCollection;
 use dfdx::nn::{Module, ModuleMut};
@@ -13,8 +13,8 @@ use crate::metrics::Predictions;
 use crate::model::tensors;
 use crate::model::{Network, Weights};
 
-/// A network that maps `I` numbers, or images of `I` channels, to `C` class scores, on a device: everything that
-/// training and evaluating one needs. Implemented by every module that can.
+/// A network that maps `I` features, or images of `I` channels, to `C` class scores: the bounds that training and
+/// evaluating a classifier need. It is implemented for every such module.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be trained as a classifier",
     note = "each part must read as many numbers as the one before it gives, and the last gives `(batch, classes)` scores",
@@ -36,32 +36,31 @@ impl<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout> Class
 {
 }
 
-/// How to evaluate a network.
+/// The weights that an evaluation uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Evaluate {
-    /// With the posterior means.
+    /// The posterior means.
     Mean,
-    /// With the means below this threshold on log alpha, the others set to zero.
+    /// The posterior means of weights with log α below this threshold; the other weights are zero.
     Pruned(f64),
-    /// With the average prediction of several draws from the posterior.
+    /// Several draws from the posterior, whose predictions are averaged.
     Samples {
-        /// How many.
+        /// The number of draws.
         count: usize,
-        /// The draws are the same for the same seed.
+        /// The seed of the draws: the same seed gives the same draws.
         seed: u64,
     },
 }
 
-/// Data of a batch at a time, so that evaluation needs little memory.
+/// The examples per batch: few, so that evaluation needs little memory.
 const BATCH: usize = 100;
 
 /// The network's predictions for a data set.
 ///
 /// # Errors
 /// [`Error::Input`] if the images do not have `I` pixels, or channels, or if a module's [`visit`](Network::visit) or
-/// `visit_mut` leaves out layers that it has; [`Error::Shape`] if a later part of the network
-/// cannot read what it would be given; [`Error::Setting`] for a threshold of NaN or no samples;
-/// [`Error::Metrics`] if an output is NaN; the device's.
+/// `visit_mut` leaves out layers that it has; [`Error::Shape`] if a later part of the network cannot read its input;
+/// [`Error::Setting`] for a threshold of NaN or no samples; [`Error::Metrics`] if an output is NaN; the device's.
 pub fn predict<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
     network: &mut impl Classifier<I, C, E, D, L>,
     data: &Dataset<L>,
@@ -95,7 +94,7 @@ fn logits<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
     Ok(logits)
 }
 
-/// Whether the network can read the data, all the way through.
+/// `Ok` if every part of the network can read its input, from these data to the output.
 pub(crate) fn fits<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout>(
     network: &mut impl Classifier<I, C, E, D, L>,
     data: &Dataset<L>,
@@ -106,8 +105,8 @@ pub(crate) fn fits<const I: usize, const C: usize, E: Elem, D: Backend<E>, L: La
     let (visited, changed) = (network.layers().len(), network.layers_mut().len());
     if changed != visited {
         return Err(Error::Input(format!(
-            "`visit` comes to {visited} of the network's layers, `visit_mut` to {changed}: a module of yours hands both on to \
-             each of its fields that has layers"
+            "`visit` reaches {visited} of the network's layers, `visit_mut` reaches {changed}: in a module of your own, \
+             call both for each field that has layers"
         )));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Networks in files: posteriors, and means from files of others.
+//! Networks in files: posteriors of this library, and means from any safetensors file.
 
 mod posterior_file;
 pub(crate) mod scalars;

@@ -1,4 +1,4 @@
-//! Posteriors in files, and means out of anybody's.
+//! Posteriors in files, and means from any safetensors file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,41 +19,41 @@ use crate::model::{ByPath, Network, kinds};
 const KIND: &str = "posterior";
 const VERSION: u32 = 2;
 
-/// What a posterior's file says besides its tensors.
+/// The metadata of a posterior file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PosteriorAbout {
     /// The version of dfdx.
     pub dfdx: String,
     /// The variational layers, each with its path.
     pub layers: ByPath<Description>,
-    /// The parts that compute without parameters, activations and pools, each with its path; `None` in files from
-    /// before they were kept.
+    /// The parts without parameters (activations and pools), each with its path; `None` in older files, which do not
+    /// store them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<ByPath<String>>,
-    /// The network's numbers that are not tensors, by name, such as `1.epsilon` and `1.momentum` of a batch norm;
-    /// `None` in files from before they were kept.
+    /// The network's scalars, its numbers that are not tensors, by name, such as `1.epsilon` and `1.momentum` of a
+    /// batch norm; `None` in older files, which do not store them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scalars: Option<BTreeMap<String, f64>>,
-    /// What the caller added; `null` if nothing.
+    /// The caller's own data; `null` if there are none.
     pub configuration: Value,
 }
 
-/// Writes a network's posterior: one safetensors file, which is replaced as a whole or not at all.
+/// Writes a network's posterior to one safetensors file, atomically: on an error an existing file stays as it was.
 ///
 /// | tensor | what it is | shape |
 /// |---|---|---|
-/// | `2.weight` | theta, the means of the weights of part 2 | `(outputs, inputs)`, or `(outputs, inputs, height, width)` |
-/// | `2.log_sigma2` | log sigma^2 of every weight, natural logarithm; [`Additive`](crate::Additive) | as the weights |
-/// | `2.log_alpha` | log alpha = log(sigma^2 / theta^2); [`Multiplicative`](crate::Multiplicative) | as the weights, `(outputs)` or `(1)` |
-/// | `2.bias` | the bias, where the layer has one | `(outputs)` |
-/// | `1.scale`, `1.bias` | what [`BatchNorm`](crate::BatchNorm) multiplies with, and adds | `(channels)` |
-/// | `1.log_noise` | ln s^2 of [`GaussianLikelihood`](crate::GaussianLikelihood) | `()` |
-/// | `1.running_mean`, `1.running_var` | the moments that its evaluation uses | `(channels)` |
+/// | `2.weight` | θ, the means of the weights of part 2 | `(outputs, inputs)`, or `(outputs, inputs, height, width)` |
+/// | `2.log_sigma2` | log σ² of every weight, natural logarithm; [`Additive`](crate::Additive) | as the weights |
+/// | `2.log_alpha` | log α = log(σ² / θ²); [`Multiplicative`](crate::Multiplicative) | as the weights, `(outputs)` or `(1)` |
+/// | `2.bias` | the bias, if the layer has one | `(outputs)` |
+/// | `1.scale`, `1.bias` | the factor and the shift of [`BatchNorm`](crate::BatchNorm) | `(channels)` |
+/// | `1.log_noise` | ln s² of [`GaussianLikelihood`](crate::GaussianLikelihood) | `()` |
+/// | `1.running_mean`, `1.running_var` | the moments with which a batch norm evaluates | `(channels)` |
 ///
-/// A part inside another is `0.2.weight`; a network that is one layer has `weight`. Numbers are as the network has
-/// them, `F32` or `F64`, row by row; weights are in the units of the network's inputs and outputs. The metadata
-/// `sparsevd` is JSON: format, version, a checksum, and as `about` what [`PosteriorAbout`] says: layers with priors and
-/// settings, activations and pools, and numbers that are not tensors, such as a norm's epsilon. In Python:
+/// A part inside another is `0.2.weight`; a network that is one layer has `weight`. Numbers have the network's
+/// precision, `F32` or `F64`, and are stored row by row; weights are in the units of the network's inputs and outputs.
+/// The metadata `sparsevd` is JSON: format, version, a checksum, and as `about` the fields of [`PosteriorAbout`]:
+/// layers with priors and settings, activations and pools, and scalars, such as a norm's epsilon. In Python:
 ///
 /// ```text
 /// import numpy
@@ -63,9 +63,9 @@ pub struct PosteriorAbout {
 /// ```
 ///
 /// # Errors
-/// [`Error::File`], naming the file, which is then as it was: [`FileError::NotFinite`] for a NaN or an infinity and
-/// [`FileError::Range`] for a negative variance or one beyond the network's precision, which could not be read again;
-/// [`FileError::Write`]; the device's.
+/// [`Error::File`], naming the file, which then stays as it was: [`FileError::NotFinite`] for a NaN or an infinity and
+/// [`FileError::Range`] for a negative variance or one beyond the network's precision, because such a file could not be
+/// read again; [`FileError::Write`]; the device's.
 pub fn save_posterior<N, E: Elem, D: Backend<E>>(network: &N, path: impl AsRef<Path>) -> Result<(), Error>
 where
     N: Network<E, D> + TensorCollection<E, D>,
@@ -73,10 +73,10 @@ where
     save_posterior_with(network, path, &Value::Null)
 }
 
-/// [`save_posterior`] with something of yours in the file, such as how the network was trained.
+/// [`save_posterior`] with data of your own in the file, such as the settings of the training run.
 ///
 /// # Errors
-/// As [`save_posterior`]; [`FileError::Structure`] if it cannot be JSON.
+/// As [`save_posterior`]; [`FileError::Structure`] if `configuration` cannot be JSON.
 pub fn save_posterior_with<N, E: Elem, D: Backend<E>>(
     network: &N,
     path: impl AsRef<Path>,
@@ -93,8 +93,8 @@ where
 /// The bytes of [`save_posterior_with`]'s file; the same for the same posterior and configuration.
 ///
 /// # Errors
-/// [`FileError::NotFinite`] and [`FileError::Range`] for numbers that could not be read again; [`FileError::Structure`]
-/// if `configuration` cannot be JSON; the device's.
+/// [`FileError::NotFinite`] and [`FileError::Range`] for numbers that [`load_posterior`] would reject;
+/// [`FileError::Structure`] if `configuration` cannot be JSON; the device's.
 pub fn posterior_to_bytes<N, E: Elem, D: Backend<E>>(
     network: &N,
     configuration: &impl Serialize,
@@ -111,21 +111,21 @@ where
     Ok(Container::new(entries(&tensors), &about)?.to_bytes(KIND, VERSION)?)
 }
 
-/// Reads what [`save_posterior`] wrote into a network of the same layers: exactly, in the same precision.
+/// Reads a file of [`save_posterior`] into a network of the same layers, exactly and in the same precision.
 ///
-/// Numbers that are not tensors (a norm's epsilon and momentum, the rate of dfdx's dropout) become the file's; a file
-/// from before they were kept is read where the network has the defaults. How the layers train
-/// ([`Settings`](crate::Settings)) is left as it is, so that training can go on in another way; draws from the
-/// posterior look at it ([`Masking::Weights`](crate::Masking::Weights)).
+/// The scalars (a norm's epsilon and momentum, the rate of dfdx's dropout) are read, too; an older file without them
+/// can be read if the network has the defaults. The training settings of the layers ([`Settings`](crate::Settings))
+/// stay as they are, so that training can go on with others; draws from the posterior depend on them
+/// ([`Masking::Weights`](crate::Masking::Weights)).
 ///
-/// Layers are compared by the identifiers and parameters of their maps, posteriors and priors. Files of format 1, from
-/// before there were identifiers, are read, too; their layers are compared by paths, and tensors by names and shapes.
+/// Layers are compared by the identifiers and parameters of their maps, posteriors and priors. Files of format 1, which
+/// have no identifiers, can be read, too; their layers are compared by path, and their tensors by name and shape.
 ///
 /// # Errors
-/// [`Error::File`], naming the file: [`FileError::Mismatch`] with every tensor that is missing, superfluous, or of
-/// another shape or precision, every layer of another posterior or prior, hyper-parameters included, and every other
-/// activation or pool; [`FileError::NotFinite`] for a NaN or an infinity; [`FileError::Range`] for a number that cannot
-/// be, such as a negative variance; those of [`Container::read`]. The network is then unchanged.
+/// [`Error::File`], naming the file: [`FileError::Mismatch`], which lists every tensor that is missing, superfluous, or
+/// of another shape or precision, every layer with another posterior or prior (hyper-parameters included), and every
+/// activation or pool that differs; [`FileError::NotFinite`] for a NaN or an infinity; [`FileError::Range`] for a
+/// number out of range, such as a negative variance; those of [`Container::read`]. The network is then unchanged.
 pub fn load_posterior<N, E: Elem, D: Backend<E>>(network: &mut N, path: impl AsRef<Path>) -> Result<(), Error>
 where
     N: Network<E, D> + TensorCollection<E, D>,
@@ -152,7 +152,7 @@ where
     put(network, values, &scalars)
 }
 
-/// What the posterior's file at `path` says besides its tensors.
+/// Reads the metadata of the posterior file at `path`.
 ///
 /// # Errors
 /// Those of [`Container::read`].
@@ -161,22 +161,21 @@ pub fn posterior_about(path: impl AsRef<Path>) -> Result<PosteriorAbout, Error> 
     Ok(Container::read(path, KIND, VERSION)?.about().map_err(|error| error.in_file(path))?)
 }
 
-/// Reads weights and biases from any safetensors file into the means of a network: PyTorch's state dict of the same
-/// layers, or a file of this library. Returns how many tensors were read.
+/// Reads weights and biases from any safetensors file into the means of a network: a PyTorch state dict of the same
+/// layers, or a file of this library. Returns the number of tensors read.
 ///
-/// Tensors are matched by name, as in [`copy_means`](crate::copy_means); what PyTorch calls `weight` is `scale` in
-/// [`BatchNorm`](crate::BatchNorm) and `gamma` in dfdx's layer norm, whose `beta` it calls `bias`. They may be
-/// `F32` or `F64`, whatever the network's precision. What else a network has (log sigma^2) stays; what only the file
-/// has of `log_sigma2`, `log_alpha`, `log_noise`,
-/// `num_batches_tracked` and an optimiser's moments is passed over.
+/// Tensors are matched by name, as in [`copy_means`](crate::copy_means); PyTorch's `weight` is `scale` in
+/// [`BatchNorm`](crate::BatchNorm) and `gamma` in dfdx's layer norm, and its `bias` is `beta` in the latter. They may
+/// be `F32` or `F64`, independent of the network's precision. Other tensors of the network (log σ²) stay as they are.
+/// The file's `log_sigma2`, `log_alpha`, `log_noise`, `num_batches_tracked` and an optimiser's moments are ignored.
 ///
-/// A file of this library brings the epsilons of the norms along. PyTorch's state dict has none: its norms and this
-/// library's start with 1e-5, and where PyTorch's was built with another `eps`, set
+/// A file of this library also holds the epsilons of the norms. A PyTorch state dict does not. The default is 1e-5 in
+/// PyTorch and here; if the PyTorch norm was built with another `eps`, set
 /// [`modules::BatchNorm::epsilon`](crate::modules::BatchNorm::epsilon) to it.
 ///
 /// # Errors
-/// [`Error::File`], naming the file: [`FileError::Mismatch`] with every tensor that only one side has, or in another
-/// shape or type; [`FileError::NotFinite`]; [`FileError::Range`] for a negative variance;
+/// [`Error::File`], naming the file: [`FileError::Mismatch`], which lists every tensor that only one side has, or that
+/// has another shape or type; [`FileError::NotFinite`]; [`FileError::Range`] for a negative variance;
 /// [`FileError::NotSafetensors`]; [`FileError::Checksum`]. The network is then unchanged.
 pub fn load_means<N, E: Elem, D: Backend<E>>(network: &mut N, path: impl AsRef<Path>) -> Result<usize, Error>
 where
@@ -226,7 +225,7 @@ where
     Ok(means.len())
 }
 
-/// What besides tensors the norms of a network compute with, from a file of this library.
+/// The epsilons of a network's norms, from a file of this library.
 fn norms<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     network: &N,
     about: &str,
@@ -242,7 +241,7 @@ fn norms<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     Ok(scalars::fit(&here, file.as_ref(), problems)?)
 }
 
-/// A tensor in a file, by our name or PyTorch's.
+/// A tensor in a file, by this library's name or PyTorch's.
 fn find<'a, E>(file: &'a [Entry], tensor: &Named<E>) -> Option<&'a Entry> {
     let named = |name: &str| file.iter().find(|entry| entry.name == name);
     let theirs = || {
@@ -257,13 +256,14 @@ fn find<'a, E>(file: &'a [Entry], tensor: &Named<E>) -> Option<&'a Entry> {
     named(&tensor.name).or_else(theirs)
 }
 
-/// Whether a tensor in a file has nothing to do with the means.
+/// True if a tensor of this name in a file is no mean and can be ignored.
 fn is_no_mean(name: &str) -> bool {
     let role = name.rsplit('.').next().unwrap_or(name);
     name.starts_with("adam.") || matches!(role, "log_sigma2" | "log_alpha" | "log_noise" | "num_batches_tracked")
 }
 
-/// Numbers that fit, into the network, which then evaluates with its means; unless one of them cannot be.
+/// Writes values whose names and shapes are checked into the network. If a number is out of range, it fails and leaves
+/// the network unchanged.
 fn put<N, E: Elem, D: Backend<E>>(
     network: &mut N,
     mut values: BTreeMap<String, Vec<E>>,

@@ -1,7 +1,7 @@
-//! A network's numbers that are not tensors: the epsilon of a norm, the rate of dfdx's dropout.
+//! A network's scalars, its numbers that are not tensors: the epsilon of a norm, the rate of dfdx's dropout.
 //!
-//! dfdx's `TensorCollection` names them as it names tensors, so that a module of one's own that hands its fields on has
-//! its scalars in files without doing anything for it.
+//! dfdx's `TensorCollection` names scalars as it names tensors, so that files hold the scalars of a user's own module
+//! without further code.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::compute::dfdx_tricks::{self as tricks, Visit, VisitMut};
 use crate::compute::{Backend, Elem};
 use crate::error::Error;
 
-/// Scalars by name, such as `1.epsilon`: how files hold them.
+/// Scalars by name, such as `1.epsilon`, as files hold them.
 pub(crate) type Scalars = BTreeMap<String, f64>;
 
 /// A scalar of a network.
@@ -22,14 +22,14 @@ pub(crate) type Scalars = BTreeMap<String, f64>;
 pub(crate) struct Scalar {
     pub(crate) name: String,
     pub(crate) value: f64,
-    /// What a new network has.
+    /// The value in a new network.
     default: f64,
-    /// Whether its type has such a number.
+    /// Tests whether the scalar's type can hold a number.
     fits: fn(f64) -> bool,
 }
 
 impl Scalar {
-    /// Whether a deterministic network computes with it, too: a norm's epsilon.
+    /// True if a deterministic network has it, too: a norm's epsilon.
     pub(crate) fn is_mean(&self) -> bool {
         self.name.rsplit('.').next() == Some("epsilon")
     }
@@ -42,21 +42,21 @@ pub(crate) fn read<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &
     Ok(reader.0)
 }
 
-/// The same, for a file.
+/// All scalars of a network by name, for a file.
 ///
 /// # Errors
-/// [`FileError::NotFinite`] and [`FileError::Range`] for one that could not be read again; the device's.
+/// [`FileError::NotFinite`] and [`FileError::Range`] for a value that would be rejected when read; the device's.
 pub(crate) fn to_file<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Scalars, Error> {
     let scalars = read(network)?;
     scalars.iter().try_for_each(|scalar| sound::scalar(&scalar.name, scalar.value))?;
     Ok(scalars.into_iter().map(|scalar| (scalar.name, scalar.value)).collect())
 }
 
-/// What a file has for each of the scalars `here`, ready to be [written](write). Files did not always hold scalars:
-/// where there is none, it stays as it is, if that is the default. What does not fit goes to `problems`.
+/// The file's value of each of the scalars `here`, to be [written](write). Older files hold no scalars: a scalar that
+/// is not in the file stays as it is if it has its default. Everything that does not fit is added to `problems`.
 ///
 /// # Errors
-/// [`FileError::NotFinite`] and [`FileError::Range`] for one that cannot be.
+/// [`FileError::NotFinite`] and [`FileError::Range`] for a value out of range.
 pub(crate) fn fit(here: &[Scalar], file: Option<&Scalars>, problems: &mut Vec<String>) -> Result<Scalars, FileError> {
     let mut found = Scalars::new();
     for scalar in here {
@@ -70,9 +70,8 @@ pub(crate) fn fit(here: &[Scalar], file: Option<&Scalars>, problems: &mut Vec<St
                 found.insert(name.clone(), *saved);
             }
             None if value == default => {}
-            None => problems.push(format!(
-                "the file does not say what `{name}` is, which stands for the default, {default:?}; it is {value:?} here"
-            )),
+            None => problems
+                .push(format!("the file has no `{name}`, which means the default, {default:?}; here it is {value:?}")),
         }
     }
     let known = |name: &&String| here.iter().any(|scalar| scalar.name == **name);

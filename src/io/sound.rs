@@ -1,4 +1,5 @@
-//! What the numbers of a network and of its training can be: a file with others is neither written nor read.
+//! The ranges of a network's numbers and of Adam's moments. A file with a number out of range is neither written nor
+//! read.
 
 use sparsevd_infer::FileError;
 
@@ -6,8 +7,8 @@ use crate::compute::{Backend, Elem};
 use crate::model::tensors::finite;
 use crate::model::{Network, join_path, log_most};
 
-/// Refuses tensors of which a number cannot be what its tensor stands for: one that is not finite; a negative variance,
-/// of a norm or in Adam; a log-variance whose variance is beyond the network's precision.
+/// Rejects tensors with a number out of range: one that is not finite; a negative variance, of a norm or in Adam; a
+/// log-variance whose variance is beyond the network's precision.
 pub(crate) fn tensors<E: Elem, D: Backend<E>>(
     network: &impl Network<E, D>,
     tensors: &[(&str, &[E])],
@@ -36,7 +37,7 @@ pub(crate) fn tensors<E: Elem, D: Backend<E>>(
     Ok(())
 }
 
-/// The same of a number that is no tensor.
+/// Rejects a scalar out of range.
 pub(crate) fn scalar(name: &str, value: f64) -> Result<(), FileError> {
     finite(name, &[value])?;
     match name.rsplit('.').next() {

@@ -1,4 +1,4 @@
-//! Means from an already trained network, and back.
+//! Copies of means from one network into another.
 
 use std::collections::HashMap;
 
@@ -9,14 +9,14 @@ use crate::compute::{Backend, Elem};
 use crate::error::Error;
 use crate::model::tensors::{self, Named};
 
-/// Copies the weights and biases of one network into another of the same shape, and what its norms compute with,
-/// running moments and epsilon included: from a deterministic network into a variational one (its means), or the
-/// reverse. Returns how many tensors were copied.
+/// Copies the weights and biases of one network into another of the same shape, and the parameters, running moments and
+/// epsilons of its norms: from a deterministic network into the means of a variational one, or the reverse. Returns the
+/// number of tensors copied.
 ///
 /// Tensors are matched by name, `"0.weight"` to `"0.weight"`, which dfdx's `Linear` and this library's layers share.
-/// Means are `weight` and `bias` of any part, and what norms have; another name in a module of yours is passed over.
-/// Layers without a bias neither give nor take one. What only the target has (log sigma^2) stays; set it with
-/// [`Layer::set_spread`](crate::Layer::set_spread).
+/// The tensors copied are `weight` and `bias` of any part, and those of norms; tensors with other names in a module of
+/// your own are ignored. Layers without a bias neither give nor take one. Other tensors of the target (log σ²) stay as
+/// they are; set log σ² with [`Layer::set_spread`](crate::Layer::set_spread).
 ///
 /// # Errors
 /// [`Error::Mismatch`] naming every tensor that the source lacks or has in another shape; the target is then unchanged.

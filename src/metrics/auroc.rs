@@ -1,13 +1,14 @@
-//! How well a number tells two kinds of data apart.
+//! The area under the ROC curve of a score.
 
-/// The area under the ROC curve of a score that should be larger for `high` than for `low`: 1 if it always is, 0.5 if it
-/// tells nothing.
+/// The area under the ROC curve of a score that should be larger for `high` than for `low`: 1 if it always is, 0.5 if
+/// it carries no information.
 ///
 /// ```text
 /// AUROC = P(h > l) + P(h = l) / 2,    h from `high`, l from `low`        (Mann and Whitney's U, over all pairs)
 /// ```
-/// With [`Predictions::entropies`](super::Predictions::entropies) of data that a network has not seen the like of, against
-/// those of its test data, it says whether the network knows what it does not know. `None` if either is empty or holds a NaN.
+/// With the [`Predictions::entropies`](super::Predictions::entropies) of test data as `low` and of out-of-distribution
+/// data as `high`, it measures how well the network's uncertainty detects out-of-distribution data. `None` if either is
+/// empty or holds a NaN.
 ///
 /// ```
 /// use sparsevd::metrics::auroc;

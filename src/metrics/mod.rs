@@ -1,7 +1,7 @@
-//! How good are the predictions, and how honest?
+//! Accuracy, calibration and uncertainty of predictions.
 //!
 //! [`Predictions`] are class probabilities from one forward pass, or averaged over passes with sampled weights;
-//! [`Predictions::score`] holds them against the labels.
+//! [`Predictions::score`] compares them with the labels.
 //!
 //! ```
 //! use sparsevd::metrics::Predictions;
@@ -20,7 +20,7 @@ pub use auroc::auroc;
 pub use predictions::Predictions;
 pub use score::{ECE_BINS, Metrics};
 
-/// Why logits or labels were refused.
+/// An error in logits or labels.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricsError {
@@ -30,17 +30,17 @@ pub enum MetricsError {
         /// `classes`, `examples` or `samples`.
         what: &'static str,
     },
-    /// The logits do not make whole rows.
+    /// A number of logits that is not a multiple of the number of classes.
     #[error("sample {sample} has {logits} logits, which are not rows of {classes} classes; is the class count right?")]
     Ragged {
         /// The forward pass, from 0.
         sample: usize,
         /// Its number of logits.
         logits: usize,
-        /// Values in a row.
+        /// The number of classes, which is the number of logits per row.
         classes: usize,
     },
-    /// The forward passes differ in size.
+    /// Forward passes of different sizes.
     #[error("sample {sample} has {found} logits, sample 0 has {expected}; all samples must be of the same examples")]
     Samples {
         /// The forward pass that differs, from 0.
@@ -62,12 +62,12 @@ pub enum MetricsError {
         /// The value.
         value: f32,
     },
-    /// Not one label for each example.
+    /// A number of labels that differs from that of examples.
     #[error("{labels} labels for {examples} predictions; give one label for each")]
     Count {
-        /// Examples predicted.
+        /// The number of examples predicted.
         examples: usize,
-        /// Labels given.
+        /// The number of labels given.
         labels: usize,
     },
     /// A label that is not a class.

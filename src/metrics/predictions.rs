@@ -2,7 +2,7 @@
 
 use super::MetricsError;
 
-/// Class probabilities, `n x classes`, kept as logarithms so that none is too small to score.
+/// Class probabilities, `n × classes`, kept as logarithms so that none is too small to score.
 ///
 /// From `S` forward passes (samples `s` of the weights) with logits `z`:
 /// ```text
@@ -13,12 +13,12 @@ use super::MetricsError;
 pub struct Predictions {
     classes: usize,
     log_p: Vec<f64>,
-    /// Mean over the passes of the entropy of each, one per example; only of two passes or more.
+    /// The mean over the passes of the entropy of each pass, one per example; `None` for a single pass.
     expected_entropy: Option<Vec<f64>>,
 }
 
 impl Predictions {
-    /// From the logits of one forward pass, row by row.
+    /// Predictions from the logits of one forward pass, row by row.
     ///
     /// # Errors
     /// [`MetricsError::Empty`], [`MetricsError::Ragged`], or [`MetricsError::NonFinite`] naming the row.
@@ -26,9 +26,9 @@ impl Predictions {
         average(&[logits], classes)
     }
 
-    /// From several forward passes over the same examples, as with sampled weights.
+    /// Predictions from several forward passes over the same examples, as with sampled weights.
     ///
-    /// A single sample is the same as [`Predictions::from_logits`]: alone it cannot disagree, so it has no mutual information.
+    /// A single sample gives the same as [`Predictions::from_logits`], without mutual information.
     ///
     /// # Errors
     /// As [`Predictions::from_logits`], and [`MetricsError::Samples`] when the passes differ in size.
@@ -37,7 +37,7 @@ impl Predictions {
     }
 
     /// Number of examples, at least 1.
-    #[allow(clippy::len_without_is_empty, reason = "there is no empty one")] // it never is
+    #[allow(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
         self.log_p.len() / self.classes
     }
@@ -57,7 +57,7 @@ impl Predictions {
         self.rows().map(argmax)
     }
 
-    /// The entropy of each example's prediction, nats: how unsure it is.
+    /// The entropy of each example's prediction, in nats: a measure of its uncertainty.
     pub fn entropies(&self) -> Vec<f64> {
         self.rows().map(entropy).collect()
     }

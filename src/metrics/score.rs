@@ -4,7 +4,7 @@ use super::MetricsError;
 use super::predictions::{Predictions, argmax, entropy};
 use serde::{Deserialize, Serialize};
 
-/// Bins of the calibration error: 15, as in Guo et al. 2017.
+/// The number of bins of the calibration error: 15, as in Guo et al. 2017.
 pub const ECE_BINS: usize = 15;
 
 /// Scores of `n` predictions `p_i` against their labels `y_i`. Lower is better for the first four.
@@ -12,18 +12,18 @@ pub const ECE_BINS: usize = 15;
 pub struct Metrics {
     /// Fraction of examples whose most probable class is not the label, in `[0, 1]`.
     pub error: f64,
-    /// Negative log-likelihood, nats per datum: `-(1/n) sum_i ln p_i(y_i)`.
+    /// Negative log-likelihood, nats per example: `-(1/n) sum_i ln p_i(y_i)`.
     pub nll: f64,
     /// Expected calibration error, a fraction in `[0, 1]`, over [`ECE_BINS`] bins `B_m` of equal width.
     ///
     /// ```text
     /// ECE = sum_m |B_m|/n * |acc(B_m) - conf(B_m)|,    i in B_m  <=>  (m-1)/15 < max_k p_i(k) <= m/15
     /// ```
-    /// `acc` is the fraction classified rightly, `conf` the mean of the largest probability. C. Guo, G. Pleiss, Y. Sun,
-    /// K. Q. Weinberger, *On Calibration of Modern Neural Networks*, ICML 2017, eq. 3. It is biased upwards: perfectly
-    /// calibrated predictions score about `sqrt(1/n)` rather than 0.
+    /// `acc` is the fraction classified correctly, `conf` the mean of the largest probability. C. Guo, G. Pleiss, Y.
+    /// Sun, K. Q. Weinberger, *On Calibration of Modern Neural Networks*, ICML 2017, eq. 3. It is biased upwards:
+    /// perfectly calibrated predictions score about `sqrt(1/n)` rather than 0.
     pub ece: f64,
-    /// Brier score, in `[0, 2]`: `(1/n) sum_i sum_k (p_i(k) - [y_i = k])^2`, summed over all classes as by Brier (1950).
+    /// Brier score, in `[0, 2]`: `(1/n) sum_i sum_k (p_i(k) - [y_i = k])²`, summed over all classes as by Brier (1950).
     pub brier: f64,
     /// Mean entropy of the (averaged) predictions, nats: `(1/n) sum_i H(p_i)`, in `[0, ln classes]`.
     pub predictive_entropy: f64,
@@ -53,7 +53,7 @@ impl Predictions {
             self.rows().zip(labels).map(|(log_p, label)| score(log_p, *label)).sum::<f64>() / n as f64
         };
         let predictive_entropy = mean(|log_p, _| entropy(log_p));
-        // Rounding must not report a negative information.
+        // Rounding must not make the information negative.
         let information = |expected: &[f64]| (predictive_entropy - expected.iter().sum::<f64>() / n as f64).max(0.0);
         Ok(Metrics {
             error: mean(|log_p, label| f64::from(argmax(log_p) != label)),

@@ -1,4 +1,4 @@
-//! The activation that networks here use; dfdx's others compose with our layers just as well.
+//! The activation of the networks here; dfdx's other activations work with this library's layers, too.
 
 use dfdx::nn::ZeroSizedModule;
 use dfdx::nn::modules::{Module, NonMutableModule};
@@ -12,8 +12,8 @@ use crate::error::Error;
 
 /// `max(x, 0)`, element by element, any shape.
 ///
-/// dfdx's module of the same name on all threads of the CPU, except that NaN stays NaN, as in PyTorch, where dfdx makes
-/// it 0: a training that has gone wrong is noticed.
+/// Like dfdx's module of the same name, but on all threads of the CPU, and NaN stays NaN, as in PyTorch (dfdx makes it
+/// 0), so that a training run that diverges is noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReLU;
 
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
     use crate::compute::Taped;
 
-    /// Long enough to be cut into pieces.
+    /// With more numbers than one piece holds.
     #[test]
     fn is_what_dfdx_computes() {
         let device = Cpu::seed_from_u64(1);
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(ours.as_vec(), theirs.as_vec());
     }
 
-    /// It writes over x where nobody else holds it. Others may have read x before, or still hold it.
+    /// It overwrites x if no other tensor shares x. Other operations may have read x before, or still share it.
     #[test]
     fn in_place_or_not_gradients_are_right() {
         type Numbers = Taped<Rank2<20, 30>, f64, Cpu>;

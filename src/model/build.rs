@@ -1,11 +1,12 @@
-//! Networks from their types.
+//! Building networks from their types.
 
 use dfdx::nn::BuildOnDevice;
 
 use super::network::Network;
 use crate::compute::{Backend, Elem};
 
-/// Builds networks on a device, as dfdx's trait of this name does; a type that is no [`Network`] is told what to do.
+/// Builds networks on a device, as dfdx's trait of the same name does. For a type that is not a [`Network`] the
+/// compiler's message says what to do.
 pub trait DeviceBuildExt: Sized {
     /// A network of this type, with new parameters.
     ///
@@ -20,7 +21,7 @@ pub trait DeviceBuildExt: Sized {
         M::build_on_device(self)
     }
 
-    /// The same.
+    /// A network of this type, with new parameters.
     ///
     /// # Errors
     /// The device's, when it is out of memory.

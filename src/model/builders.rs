@@ -1,4 +1,4 @@
-//! Specifications: types of which `build_module` makes the modules of the same name.
+//! Specifications: types from which `build_module` builds the modules of the same name.
 
 use std::marker::PhantomData;
 
@@ -10,10 +10,11 @@ use crate::spec::{Family, Map};
 
 /// The specification of a variational layer: a map, a posterior family and a prior.
 ///
-/// A network is an ordinary dfdx tuple of these and dfdx's own modules; `dev.build_module::<Net, f32>()` makes
-/// [`modules::Variational`](crate::modules::Variational)s of them. The aliases ([`SparseVdLinear`](crate::SparseVdLinear), [`ArdLinear`](crate::ArdLinear), ..)
-/// name the usual special cases. Layers are built with the default prior;
-/// [`Network::set_prior`](crate::Network::set_prior) changes its hyper-parameters.
+/// A network is an ordinary dfdx tuple of these and dfdx's own modules; `dev.build_module::<Net, f32>()` builds
+/// [`modules::Variational`](crate::modules::Variational) layers from them. The aliases
+/// ([`SparseVdLinear`](crate::SparseVdLinear), [`ArdLinear`](crate::ArdLinear), ..) name the usual special cases.
+/// Layers are built with the default prior; [`Network::set_prior`](crate::Network::set_prior) changes its
+/// hyper-parameters.
 ///
 /// A batch of the wrong width does not compile:
 ///
@@ -22,10 +23,10 @@ use crate::spec::{Family, Map};
 /// let dev = Cpu::default();
 /// let mut layer = dev.build_module::<SparseVdLinear<16, 10>, f32>();
 /// let x: Tensor<(usize, Const<32>), f32, Cpu> = dev.zeros_like(&(100, Const));
-/// layer.forward_mut(x.leaky_trace()); // 16 columns are asked for, not 32
+/// layer.forward_mut(x.leaky_trace()); // the layer reads 16 columns, not 32
 /// ```
 ///
-/// Nor does training on an activation that has left its tape, whose gradient would be lost:
+/// Neither does training on an activation without its tape, whose gradient would be lost:
 ///
 /// ```compile_fail,E0277
 /// # use sparsevd::prelude::*;
@@ -34,10 +35,10 @@ use crate::spec::{Family, Map};
 /// let x: Tensor<(usize, Const<4>), f32, Cpu> = dev.zeros_like(&(100, Const));
 /// let (h, tape) = net.0.forward_mut(x.leaky_trace()).split_tape();
 /// let a = net.1.forward_mut(h.clone().put_tape(tape));
-/// let b = net.2.forward_mut(h.clone()); // `h.retaped::<OwnedTape<_, _>>()` is on a tape of its own
+/// let b = net.2.forward_mut(h.clone()); // `h.retaped::<OwnedTape<_, _>>()` would have a tape
 /// ```
 ///
-/// Nor does a prior without a formula, or the arguments in another order:
+/// Neither does a prior without a formula, nor type arguments in another order:
 ///
 /// ```compile_fail,E0277
 /// # use sparsevd::prelude::*;
@@ -62,11 +63,12 @@ impl<M: Map, Q: Family, P: Prior + Default, E: Elem, D: Backend<E>> BuildOnDevic
 /// ```text
 /// y = scale (x - mean) / sqrt(variance + epsilon) + bias              channel by channel; epsilon = 1e-5
 /// ```
-/// Training takes mean and (biased) variance from the batch, over data and positions, and moves the running ones
-/// towards them by the momentum, a tenth (towards the unbiased variance); evaluation uses the running ones. Parameters,
-/// their names and their defaults are those of dfdx's `BatchNorm1D` and `BatchNorm2D`, which compose with our layers
-/// too, on one thread. A batch whose moments are not finite leaves the running ones as they are. A batch of one vector
-/// has no variance: `forward_mut` panics, `try_forward_mut` gives dfdx's `WrongNumElements`; leave such a batch out.
+/// Training uses the mean and the (biased) variance of the batch, over examples and positions, and moves the running
+/// moments towards the mean and the unbiased variance by the momentum, 0.1. Evaluation uses the running moments.
+/// Parameters, their names and their defaults are those of dfdx's `BatchNorm1D` and `BatchNorm2D`, which work with this
+/// library's layers, too, on one thread. A batch whose moments are not finite leaves the running moments as they are. A
+/// batch of one vector has no variance: `forward_mut` panics, `try_forward_mut` returns dfdx's `WrongNumElements`;
+/// leave such a batch out.
 ///
 /// # Shapes
 /// `(batch, C)` or `(batch, C, height, width)`, unchanged.

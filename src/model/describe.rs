@@ -23,10 +23,10 @@ pub(crate) const DFDX: &str = "0.13.0";
 pub struct Identity {
     /// The identifier, such as `student_t`.
     pub id: String,
-    /// The parameters by name, such as `{"nu": 1.0, "scale": 0.1}`; `null` where there are none.
+    /// The parameters by name, such as `{"nu": 1.0, "scale": 0.1}`; `null` if there are none.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub parameters: Value,
-    /// Whether it is text, as in files of format 1.
+    /// True if it is text, as in files of format 1.
     #[serde(skip)]
     text: bool,
 }
@@ -35,7 +35,7 @@ pub struct Identity {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
-    /// Format 1: the text that the code printed for it.
+    /// Format 1: the `Debug` text of the type.
     Text(String),
     Values {
         id: String,
@@ -54,19 +54,19 @@ impl From<Written> for Identity {
 }
 
 impl Identity {
-    /// That of a prior.
+    /// The identity of a prior.
     pub fn of_prior<P: Prior>(prior: &P) -> Self {
         Identity::new(P::ID, prior)
     }
 
     fn new(id: &str, parameters: &impl Serialize) -> Self {
-        // What JSON cannot hold equals nothing that a file holds.
+        // A value that JSON cannot hold becomes an error's text, which differs from everything in a file.
         let parameters = serde_json::to_value(parameters).unwrap_or_else(|error| Value::String(error.to_string()));
         Identity { id: id.into(), parameters, text: false }
     }
 }
 
-/// As `student_t {"nu":1.0,"scale":0.1}`.
+/// Shown as `student_t {"nu":1.0,"scale":0.1}`.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.parameters {
@@ -77,7 +77,7 @@ impl fmt::Display for Identity {
     }
 }
 
-/// The identity of a layer: what a file of its numbers must fit.
+/// The identity of a layer, which a file of its numbers must match.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     /// The map with its sizes.
@@ -86,7 +86,7 @@ pub struct Description {
     pub posterior: Identity,
     /// The prior with its hyper-parameters.
     pub prior: Identity,
-    /// How it trains.
+    /// The training settings.
     pub settings: Settings,
 }
 
@@ -96,14 +96,14 @@ impl Description {
         Description { map, posterior, prior: Identity::of_prior(prior), settings }
     }
 
-    /// Whether it is of a file of format 1, which named layers by text.
+    /// True if it is from a file of format 1, which identifies layers by text.
     pub(crate) fn is_text(&self) -> bool {
         [&self.map, &self.posterior, &self.prior].into_iter().any(|identity| identity.text)
     }
 }
 
-/// The differences between layers and those of a file, in words; with `settings`, also in how they train. Layers of
-/// format 1 are told apart by their paths alone.
+/// The differences between layers and those of a file, in words; with `settings`, also those of the training settings.
+/// Layers of format 1 are compared by path only.
 pub(crate) fn differences(
     here: &[(String, Description)],
     file: &[(String, Description)],
@@ -139,7 +139,7 @@ pub(crate) fn differences(
     problems
 }
 
-/// The differences between the parts without parameters and those of a file, in words. Files did not always name them.
+/// The differences between the parts without parameters and those of a file, in words. Older files do not store them.
 pub(crate) fn other_kinds(here: &ByPath<String>, file: Option<&ByPath<String>>) -> Vec<String> {
     let Some(file) = file else { return Vec::new() };
     let find = |kinds: &ByPath<String>, path: &str| Some(kinds.iter().find(|(other, _)| other == path)?.1.clone());
@@ -156,7 +156,7 @@ pub(crate) fn other_kinds(here: &ByPath<String>, file: Option<&ByPath<String>>) 
     paths.into_iter().filter_map(differs).collect()
 }
 
-/// A layer that is not found, in words. A network that is but one layer has no path for it.
+/// An absent layer, in words. In a network that is a single layer, the layer's path is empty.
 fn absence(path: &str) -> String {
     if path.is_empty() { "more parts than one layer".into() } else { format!("no layer {path}") }
 }
@@ -167,12 +167,12 @@ pub(crate) fn type_in_words<T: ?Sized>() -> String {
     format!("{}{generic}", type_alone::<T>())
 }
 
-/// A value as a file has it.
+/// A value as a file holds it.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| error.to_string())
 }
 
-/// Without path and arguments.
+/// The name of a type, without path and arguments.
 fn type_alone<T: ?Sized>() -> &'static str {
     let path = type_name::<T>().split('<').next().unwrap_or_default();
     path.rsplit("::").next().unwrap_or(path)
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(differences(&[("0".into(), here)], &[("2".into(), old)], false).len(), 2);
     }
 
-    /// Numbers are compared as numbers, however they are written.
+    /// Numbers are compared by value, not by notation.
     #[test]
     fn values_are_compared_not_text() {
         let read = |text: &str| serde_json::from_str::<Identity>(text).unwrap();

@@ -24,7 +24,7 @@ impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::R
     fn output_shape(&self, path: &str, input: &[usize]) -> Result<Option<Vec<usize>>, Error> {
         match self.0.output_shape(&join_path(path, 0), input)? {
             Some(output) if output != input => {
-                Err(Error::misfit(path, format!("what it gives, {output:?}, because it is residual"), input))
+                Err(Error::misfit(path, format!("inputs of its output's shape, {output:?}: it is residual"), input))
             }
             same => Ok(same),
         }
@@ -51,9 +51,11 @@ impl<F: Network<E, D>, R: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D>
         let f = self.f.output_shape(&join_path(path, "f"), input)?;
         let r = self.r.output_shape(&join_path(path, "r"), input)?;
         match (f, r) {
-            (Some(f), Some(r)) if f != r => {
-                Err(Error::misfit(path, format!("what its two ways make one shape of, not {f:?} and {r:?}"), input))
-            }
+            (Some(f), Some(r)) if f != r => Err(Error::misfit(
+                path,
+                format!("inputs with equal shapes after both branches, not {f:?}, {r:?}"),
+                input,
+            )),
             (f, r) => Ok(f.or(r)),
         }
     }
@@ -81,8 +83,8 @@ impl<N: Network<E, D>, const TIMES: usize, E: Elem, D: Backend<E>> Network<E, D>
     }
 }
 
-/// dfdx's own modules hold no layer of ours and cost no KL. Each says what it makes of a shape, or what it reads, and
-/// what it is, where its parameters do not.
+/// Implements [`Network`] for dfdx's modules that contain no variational layer. For each it takes the output's shape,
+/// or an error with the shape that is read; the module's name, unless its parameters identify it; and its compact form.
 macro_rules! without_layers {
     ($($shape:expr, $kind:expr, $plain:expr => $([$($generic:tt)*] $module:ident $(<$($arg:ident),+>)?),+;)+) => { $($(
         impl<$($generic)* E: Elem, D: Backend<E>> Network<E, D> for dfdx_modules::$module $(<$($arg),+>)? {
@@ -122,12 +124,12 @@ without_layers! {
     channels::<C>, silent, |_| Err(no_compact_form::<Self>()) => [const C: usize,] Bias2D<C, E, D>;
 }
 
-/// The name of a module whose type says all that it computes.
+/// The name of a module whose type determines what it computes.
 fn named<T>(_: &T, name: &str) -> Option<String> {
     Some(name.into())
 }
 
-/// Nothing: the tensors of a module say what it is, or it computes nothing at evaluation.
+/// No name: the module's tensors identify it, or it changes nothing at evaluation.
 fn silent<T>(_: &T, _: &str) -> Option<String> {
     None
 }
@@ -141,7 +143,7 @@ fn same(input: &[usize]) -> Result<Vec<usize>, String> {
     Ok(input.to_vec())
 }
 
-/// An image to one number a channel.
+/// An image to one number per channel.
 fn pooled(input: &[usize]) -> Result<Vec<usize>, String> {
     if let [channels, _, _] = *input { Ok(vec![channels]) } else { Err("images".into()) }
 }

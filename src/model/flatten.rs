@@ -10,7 +10,7 @@ use super::network::Network;
 use crate::compute::{Backend, Elem, Images};
 use crate::error::Error;
 
-/// Images as vectors of `N = channels x height x width` numbers, channel by channel, row by row.
+/// Images as vectors of `N = channels × height × width` numbers, channel by channel, row by row.
 ///
 /// # Shapes
 /// input `(batch, channels, height, width)`, output `(batch, N)`.

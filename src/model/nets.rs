@@ -11,7 +11,7 @@ use crate::spec::{Conv2dMap, LinearMap};
 /// LeNet-300-100: two hidden layers of 300 and 100, ReLU, 10 classes; 266,200 weights for `I = 784` inputs.
 ///
 /// `LeNet300100` is Sparse Variational Dropout on MNIST; `LeNet300100<Ard>` the same network with another prior,
-/// `LeNet300100<Flat, Delta>` the deterministic one, `LeNet300100<LogUniform, Additive, 64>` one for 8x8 images.
+/// `LeNet300100<Flat, Delta>` the deterministic one, `LeNet300100<LogUniform, Additive, 64>` one for 8 × 8 images.
 pub type LeNet300100<P = LogUniform, Q = Additive, const I: usize = 784> = (
     Variational<LinearMap<I, 300>, Q, P>,
     ReLU,
@@ -20,7 +20,7 @@ pub type LeNet300100<P = LogUniform, Q = Additive, const I: usize = 784> = (
     Variational<LinearMap<100, 10>, Q, P>,
 );
 
-/// LeNet-5-Caffe, for images of 1 x 28 x 28: two 5 x 5 convolutions to 20 and 50 channels, each with ReLU and 2 x 2
+/// LeNet-5-Caffe, for images of 1 × 28 × 28: two 5 × 5 convolutions to 20 and 50 channels, each with ReLU and 2 × 2
 /// max-pooling, then 800-500-10; 430,500 weights.
 ///
 /// Caffe's own net has no ReLU between convolution and pool; as in published comparisons, this one has.
@@ -33,12 +33,13 @@ pub type LeNet5<P = LogUniform, Q = Additive> = (
     Variational<LinearMap<500, 10>, Q, P>,
 );
 
-/// A 3 x 3 convolution that keeps the size, batch norm instead of a bias, and ReLU.
+/// A 3 × 3 convolution that keeps the size, batch norm instead of a bias, and ReLU.
 pub type VggConv<const IN: usize, const OUT: usize, P, Q> =
     (Variational<Conv2dMap<IN, OUT, 3, 1, 1, 1, 1, IN, false>, Q, P>, BatchNorm<OUT>, ReLU);
 
-/// The VGG-like net of the paper, for images of 3 x 32 x 32 in 10 classes (Zagoruyko 2015): convolutions with batch norm to
-/// `C1` x 2, `C2` x 2, `C3` x 3, `C4` x 3, `C4` x 3 channels, 2 x 2 max-pooling after each group, then `C4`-`C4`-10.
+/// The VGG-like net of the paper, for images of 3 × 32 × 32 in 10 classes (Zagoruyko 2015): 2, 2, 3, 3 and 3
+/// convolutions with batch norm to `C1`, `C2`, `C3`, `C4` and `C4` channels, 2 × 2 max-pooling after each group, then
+/// `C4`-`C4`-10.
 ///
 /// `VggLike` is the net of width k = 1: 64, 128, 256 and 512 channels; [`VggHalf`] and [`VggQuarter`] have a half and a
 /// quarter of them. Without the dropout of the original.

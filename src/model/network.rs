@@ -1,4 +1,4 @@
-//! Networks: any module in which variational layers can be found.
+//! Networks: modules that contain variational layers.
 
 use dfdx::prelude::*;
 use sparsevd_infer::Op;
@@ -12,18 +12,19 @@ use crate::compute::{Backend, Elem, Taped};
 use crate::error::Error;
 use crate::spec::Settings;
 
-/// The path of a part, which is how the names of its tensors begin: `"2"` in `""`, `"2.0"` in `"2"`.
+/// The path of a part, with which the names of its tensors begin: part 2 of `""` is `"2"`, part 0 of `"2"` is `"2.0"`.
 pub fn join_path(path: &str, part: impl std::fmt::Display) -> String {
     if path.is_empty() { part.to_string() } else { format!("{path}.{part}") }
 }
 
-/// A module in which variational layers can be found: a layer, a tuple of up to six parts (nest them for more), your
-/// own, or of dfdx's modules `Linear`, batch and layer norms, dropout, activations, global pools, `Residual`,
+/// A module that can contain variational layers: a layer, a tuple of up to six parts (nest tuples for more), a module
+/// of your own, or one of dfdx's: `Linear`, batch and layer norms, dropout, activations, global pools, `Residual`,
 /// `GeneralizedResidual` and `Repeated`.
 ///
-/// A module of yours with layers inside hands the visit on to each of its fields that has any, both times, under the
+/// A module of your own that contains layers calls `visit` and `visit_mut` for each field that has layers, with the
 /// name that the field has in its `TensorCollection`. [`Trainer`](crate::Trainer), [`Elbo`](crate::Elbo) and
-/// [`predict`](crate::predict) reject one that does not. `examples/custom_block.rs` is a whole one. A module without layers needs nothing:
+/// [`predict`](crate::predict) reject a module that omits one. `examples/custom_block.rs` is a complete example. A
+/// module without layers needs no methods:
 ///
 /// ```
 /// # use sparsevd::prelude::*;
@@ -47,22 +48,22 @@ pub fn join_path(path: &str, part: impl std::fmt::Display) -> String {
 /// impl<E: Elem, D: Backend<E>> Network<E, D> for Scale {}
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not known as part of a network",
+    message = "`{Self}` is not part of a network: it does not implement `Network`",
     note = "a tuple has at most six parts; nest them for more: `((A, B, C), (D, E, F), G)`",
-    note = "a module without variational layers says so with `impl<E: Elem, D: Backend<E>> Network<E, D> for {Self} {{}}`",
-    note = "one with layers hands `visit` and `visit_mut` on to each of its fields",
-    note = "where the type is not yours, wrap it in a struct that is"
+    note = "a module of your own without variational layers needs only `impl<E: Elem, D: Backend<E>> Network<E, D> for {Self} {{}}`",
+    note = "a module with layers calls `visit` and `visit_mut` for each of its fields",
+    note = "wrap a type that is not yours in a struct of your own"
 )]
 pub trait Network<E: Elem = f32, D: Backend<E> = Cpu> {
-    /// Adds the layers inside to `found`, in order, their paths starting with `path`.
+    /// Adds the layers inside to `found`, in order, with paths that start with `path`.
     fn visit<'a>(&'a self, _path: &str, _found: &mut ByPath<&'a dyn Layer<E, D>>) {}
 
     /// The same, to change them.
     fn visit_mut<'a>(&'a mut self, _path: &str, _found: &mut ByPath<&'a mut dyn Layer<E, D>>) {}
 
-    /// The shape of the output for one datum of shape `input`, without running anything: what a training checks first,
-    /// so that an image of the wrong size is a sentence that names the layer. `None`, the default, where it is not
-    /// known; nothing after it is checked then.
+    /// The shape of the output for one example of shape `input`, without a forward pass. Training and evaluation check
+    /// it first, so that the error for an image of the wrong size names the layer. `None`, the default, if it is not
+    /// known; the parts that follow are then not checked.
     ///
     /// # Shapes
     /// Without the batch: `[features]`, or `[channels, height, width]`. `path` is the path of this part, `""` at the
@@ -74,16 +75,17 @@ pub trait Network<E: Elem = f32, D: Backend<E> = Cpu> {
         Ok(None)
     }
 
-    /// Adds what the parts inside compute that have no parameters, activations and pools, for files: one of another
-    /// network, with other activations between the same layers, is refused. Nothing, by default; one with parts inside
-    /// hands the call on as it does [`visit`](Network::visit).
+    /// Adds the names of the parts without parameters (activations and pools) to `found`, for files: a file of a
+    /// network with other activations between the same layers is rejected. It adds nothing by default; a module with
+    /// parts inside calls it for each of them, as it does [`visit`](Network::visit).
     fn kinds(&self, _path: &str, _found: &mut ByPath<String>) {}
 
-    /// What this part computes at evaluation with the posterior means pruned at `threshold`, in plain numbers, for
-    /// [`compact`](crate::compact). A part of yours that changes nothing at evaluation gives `Ok(())`.
+    /// Adds the operations that this part computes at evaluation, with the posterior means pruned at `threshold`, to
+    /// `found`, for [`compact`](crate::compact). A part of your own that changes nothing at evaluation returns
+    /// `Ok(())`.
     ///
     /// # Errors
-    /// [`Error::Compact`]: the default, for a part that does not say.
+    /// [`Error::Compact`] by default.
     fn plain(&self, path: &str, _threshold: f64, _found: &mut ByPath<Op>) -> Result<(), Error> {
         Err(Error::Compact { part: path.into(), problem: no_compact_form::<Self>() })
     }
@@ -95,14 +97,14 @@ pub trait Network<E: Elem = f32, D: Backend<E> = Cpu> {
         found
     }
 
-    /// The same, to change them.
+    /// The variational layers, in order, to change them.
     fn layers_mut(&mut self) -> ByPath<&mut dyn Layer<E, D>> {
         let mut found = Vec::new();
         self.visit_mut("", &mut found);
         found
     }
 
-    /// What the layers are, with their paths, for files.
+    /// The descriptions of the layers, with their paths, for files.
     fn descriptions(&self) -> ByPath<Description> {
         self.layers().into_iter().map(|(path, layer)| (path, layer.describe())).collect()
     }
@@ -117,8 +119,8 @@ pub trait Network<E: Elem = f32, D: Backend<E> = Cpu> {
         layers.try_fold(first, |sum, kl| sum.try_add(kl?).map_err(Error::device))
     }
 
-    /// The network with `forward` computing with these weights, for as long as the [`View`] lives. Nothing can train or
-    /// change the network meanwhile; afterwards `forward` computes with the posterior means again.
+    /// A [`View`] of the network whose `forward` uses these weights. The network cannot be trained or changed while the
+    /// view lives; afterwards `forward` uses the posterior means again.
     ///
     /// ```
     /// # use sparsevd::prelude::*;
@@ -142,8 +144,8 @@ pub trait Network<E: Elem = f32, D: Backend<E> = Cpu> {
     }
 
     /// Puts a batch of data on a tape, for `forward_mut`. In their next pass, layers that read it do not compute its
-    /// gradient, which is a third of the products of a first dense layer. For a gradient in the data use dfdx's
-    /// `x.leaky_trace()` instead.
+    /// gradient, which is a third of the products of a first dense layer. For the gradient with respect to the data use
+    /// dfdx's `x.leaky_trace()` instead.
     ///
     /// ```
     /// # use sparsevd::prelude::*;
@@ -164,16 +166,16 @@ pub trait Network<E: Elem = f32, D: Backend<E> = Cpu> {
         x.put_tape(OwnedTape::default())
     }
 
-    /// Sets how every layer trains.
+    /// Sets the training settings of every layer.
     fn configure(&mut self, settings: Settings) {
         self.layers_mut().into_iter().for_each(|(_, layer)| *layer.settings() = settings);
     }
 
-    /// Gives all layers with a prior of this type the hyper-parameters of `prior`; returns how many there were.
+    /// Sets the prior of all layers that have a prior of this type; returns the number of these layers.
     ///
-    /// Between epochs, too: a hyper-parameter that is learned in a way of your own is set so. Files say which one they
-    /// were written with, and are read only by a network that has been given the same: keep it beside them
-    /// ([`save_posterior_with`](crate::save_posterior_with)).
+    /// It may be called between epochs, to set a hyper-parameter that you learn in a way of your own. A file stores the
+    /// prior that it was written with, and can be read only into a network with the same prior: store the
+    /// hyper-parameters in the file, too ([`save_posterior_with`](crate::save_posterior_with)).
     ///
     /// # Errors
     /// [`Error::NoPrior`] if there is none: a network's type says which priors its layers have; [`Error::NoLayer`].
@@ -199,19 +201,19 @@ pub trait Network<E: Elem = f32, D: Backend<E> = Cpu> {
     }
 }
 
-/// All parts of a network that compute without parameters.
+/// The names of all parts of a network without parameters.
 pub(crate) fn kinds<E: Elem, D: Backend<E>>(network: &impl Network<E, D>) -> ByPath<String> {
     let mut found = Vec::new();
     network.kinds("", &mut found);
     found
 }
 
-/// Why a part of this type cannot be part of a compact network, and what can be done.
+/// The reason why a part of this type cannot be part of a compact network, and what to do.
 pub(crate) fn no_compact_form<T: ?Sized>() -> String {
     format!(
-        "`{}` has no compact form, only chains of layers, batch norms, pools, dropout, `Flatten`, `ReLU`, `Tanh` and `Sigmoid` \
-         have; compact the chains before and after it, predict with `Evaluate::Pruned` instead, or, where the type is yours, \
-         write its `Network::plain`",
+        "`{}` has no compact form, only chains of layers, batch norms, pools, dropout, `Flatten`, `ReLU`, `Tanh` and \
+         `Sigmoid` have one; compact the chains before and after it, predict with `Evaluate::Pruned` instead, or, if \
+         the type is your own, implement `Network::plain`",
         type_in_words::<T>()
     )
 }

@@ -18,17 +18,17 @@ use crate::error::Error;
 /// A batch norm on a device; its specification is [`BatchNorm`](crate::BatchNorm).
 #[derive(Clone, Debug)]
 pub struct BatchNorm<const C: usize, E: Dtype = f32, D: Storage<E> = Cpu> {
-    /// What each channel is multiplied with; starts at 1.
+    /// The factor of each channel; 1 in a new norm.
     pub scale: Tensor<Rank1<C>, E, D>,
-    /// What is added to it; starts at 0.
+    /// The shift of each channel; 0 in a new norm.
     pub bias: Tensor<Rank1<C>, E, D>,
-    /// The mean that evaluation subtracts; starts at 0.
+    /// The mean that evaluation subtracts; 0 in a new norm.
     pub running_mean: Tensor<Rank1<C>, E, D>,
-    /// The variance that evaluation divides by; starts at 1.
+    /// The variance that evaluation divides by; 1 in a new norm.
     pub running_var: Tensor<Rank1<C>, E, D>,
-    /// Added to the variance; 1e-5. Files of networks hold this and the momentum.
+    /// The number added to the variance; 1e-5 in a new norm. Files of networks hold it, and the momentum.
     pub epsilon: f64,
-    /// How far a batch moves the running moments, from 0 to 1; 0.1.
+    /// The fraction by which a batch moves the running moments, from 0 to 1; 0.1 in a new norm.
     pub momentum: f64,
 }
 
@@ -38,7 +38,7 @@ impl<const C: usize, E: Elem, D: Device<E>> TensorCollection<E, D> for BatchNorm
     fn iter_tensors<V: ModuleVisitor<Self, E, D>>(visitor: &mut V) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
         let ones = || TensorOptions::detached(|t: &mut Tensor<Rank1<C>, E, D>| t.try_fill_with_ones());
         let zeros = || TensorOptions::detached(|t: &mut Tensor<Rank1<C>, E, D>| t.try_fill_with_zeros());
-        // dfdx gives a norm on another device or precision the default numbers; this one keeps its own.
+        // On another device or in another precision dfdx's norms get the default scalars; this one keeps its own.
         let seen = Cell::new(None);
         visitor.visit_fields(
             (
@@ -91,7 +91,7 @@ impl<const C: usize, E: Elem, D: Backend<E>> BatchNorm<C, E, D> {
             return Err(D::shape_error()); // a single number has no variance
         }
         if moments.iter().any(|m| !(m.mean.is_finite() && m.variance.is_finite())) {
-            return Ok(y); // the objective is refused, and a loop of one's own may go on
+            return Ok(y); // the objective will be rejected, and a user's own loop may go on
         }
         let moved = |running: &Tensor<Rank1<C>, E, D>, to: fn(&NormMoments) -> f64| {
             let step = |(old, m): (&E, &NormMoments)| E::of((1.0 - self.momentum) * old.f64() + self.momentum * to(m));

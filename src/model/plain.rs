@@ -1,4 +1,4 @@
-//! Layers of dfdx in plain numbers, for compact networks.
+//! Layers of dfdx as operations of compact networks.
 
 use dfdx::prelude::*;
 use sparsevd_infer::Op;

@@ -19,18 +19,18 @@ use crate::spec::Window;
 /// Pixels outside the image never win. If several pixels of a window are equal and largest, the gradient goes to the
 /// first of them, row by row, as in PyTorch. NaN wins over everything, so that it is not lost.
 ///
-/// For the maximum of a whole image there is dfdx's `MaxPoolGlobal`, which gives the gradient to all of them.
+/// For the maximum of a whole image there is dfdx's `MaxPoolGlobal`, which gives the gradient to all equal pixels.
 ///
 /// # Shapes
-/// input `(batch, channels, height, width)`, output `(batch, channels, height', width')` with
-/// `height' = floor((height + 2 PAD - K) / STRIDE) + 1`, and width alike.
+/// input `(batch, channels, height, width)`, output `(batch, channels, height', width')` with `height' = floor((height
+/// + 2 PAD - K) / STRIDE) + 1`; the width likewise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MaxPool2d<const K: usize, const STRIDE: usize = K, const PAD: usize = 0>;
 
 /// The mean of every `K` x `K` window, channel by channel; pixels outside the image count as zeros.
 ///
 /// ```text
-/// y[n, c, i, j] = 1/K^2 sum_{s, t < K} x[n, c, i STRIDE + s - PAD, j STRIDE + t - PAD]
+/// y[n, c, i, j] = 1/K² sum_{s, t < K} x[n, c, i STRIDE + s - PAD, j STRIDE + t - PAD]
 /// ```
 /// For the mean of a whole image there is dfdx's `AvgPoolGlobal`, which gives `(batch, channels)`.
 ///
@@ -39,11 +39,11 @@ pub struct MaxPool2d<const K: usize, const STRIDE: usize = K, const PAD: usize =
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AvgPool2d<const K: usize, const STRIDE: usize = K, const PAD: usize = 0>;
 
-/// The module, and its part in a network.
+/// Implements the module and `Network` for a pool.
 macro_rules! pool {
     ($pool:ident, $hook:ident, $kind:expr) => {
         impl<const K: usize, const STRIDE: usize, const PAD: usize> $pool<K, STRIDE, PAD> {
-            /// A pool that cannot be does not compile: every use comes by here.
+            /// Every use of the pool evaluates this constant, so that invalid sizes do not compile.
             const WINDOW: Window = {
                 assert!(K > 0, "a pool's K must be at least 1");
                 assert!(STRIDE > 0, "a pool's STRIDE must be at least 1");

@@ -17,7 +17,7 @@ pub(crate) struct Named<E> {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Vec<E>,
-    /// Whether it is a parameter; the bias of a layer without one is not.
+    /// True if it is a parameter; the bias of a layer without one is not.
     pub(crate) trained: bool,
 }
 
@@ -27,13 +27,13 @@ impl<E> Named<E> {
         self.name.rsplit('.').next().unwrap_or(&self.name)
     }
 
-    /// Whether a deterministic network has it, too: means of weights, a bias, or what a norm computes with.
+    /// True if a deterministic network has it, too: means of weights, a bias, or a tensor of a norm.
     pub(crate) fn is_mean(&self) -> bool {
         let norm = matches!(self.role(), "scale" | "running_mean" | "running_var" | "gamma" | "beta");
         norm || self.trained && matches!(self.role(), "weight" | "bias")
     }
 
-    /// Its numbers by name.
+    /// Its name and its numbers.
     pub(crate) fn numbers(&self) -> (&str, &[E]) {
         (&self.name, &self.values)
     }
@@ -61,8 +61,7 @@ impl<E: Elem, D: Backend<E>> Visit<E, D> for Reader<E> {
     }
 }
 
-/// The identities and names of the trained tensors, in order. A tensor that is put in the place of another has its own
-/// identity.
+/// The ids and names of the trained tensors, in order. A tensor that replaces another has an id of its own.
 pub(crate) fn trained<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     network: &N,
 ) -> Result<Vec<(UniqueId, String)>, Error> {
@@ -82,7 +81,7 @@ impl<E: Elem, D: Backend<E>> Visit<E, D> for Trained {
     }
 }
 
-/// Whether `visit` comes to each of the layers once: one that it passes over would be trained without its KL.
+/// `Ok` if `visit` reaches each of the layers exactly once: a layer that it omits would be trained without its KL.
 ///
 /// # Errors
 /// [`Error::Input`].
@@ -95,8 +94,8 @@ where
     let visited: HashSet<*const ()> = visits.iter().map(|(_, layer)| std::ptr::from_ref(*layer).cast()).collect();
     if visited.len() < layers || visited.len() < visits.len() {
         return Err(Error::Input(format!(
-            "the network has {layers} layers of this library; `visit` comes to {} of them (visits: {}): a module of yours hands \
-             `visit` and `visit_mut` on to each of its fields that has layers, once",
+            "the network has {layers} layers of this library; `visit` reaches {} of them (visits: {}): in a module of \
+             your own, call `visit` and `visit_mut` once for each field that has layers",
             visited.len(),
             visits.len()
         )));
@@ -104,8 +103,7 @@ where
     Ok(())
 }
 
-/// The tensors of a network that go into files: all but those that mean nothing, such as the bias of a layer without
-/// one.
+/// The tensors of a network that go into files: all but unused ones, such as the bias of a layer without one.
 pub(crate) fn parameters<N, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error>
 where
     N: Network<E, D> + TensorCollection<E, D>,
@@ -114,13 +112,13 @@ where
     Ok(read(network)?.into_iter().filter(|tensor| !idle.contains(&tensor.name)).collect())
 }
 
-/// The names of the tensors that mean nothing.
+/// The names of the unused tensors.
 pub(crate) fn idle<E: Elem, D: Backend<E>>(network: &impl Network<E, D>) -> HashSet<String> {
     let layers = network.layers().into_iter();
     layers.flat_map(|(path, layer)| layer.idle().into_iter().map(move |field| join_path(&path, field))).collect()
 }
 
-/// Overwrites tensors by name with as many numbers as they hold, those that `values` has any for.
+/// Overwrites each tensor for whose name `values` returns numbers, as many as the tensor holds.
 pub(crate) fn write<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     network: &mut N,
     values: impl FnMut(&str) -> Option<Vec<E>>,
@@ -136,13 +134,13 @@ impl<E: Elem, D: Backend<E>, F: FnMut(&str) -> Option<Vec<E>>> VisitMut<E, D> fo
     }
 }
 
-/// Tensors as they are kept in files.
+/// Tensors as entries of files.
 pub(crate) fn entries<E: Elem>(tensors: &[Named<E>]) -> Vec<Entry> {
     tensors.iter().map(|t| Entry::new(&t.name, &t.shape, &t.values)).collect()
 }
 
-/// The numbers that a file holds for each of the tensors `wanted`, by name. All that does not fit goes to `problems`:
-/// what the file lacks, has besides, or has in another shape or precision.
+/// The file's numbers for each of the tensors `wanted`, by name. Tensors that are missing, superfluous, or of another
+/// shape or precision are added to `problems`.
 pub(crate) fn fit<E: Elem>(
     wanted: &[Named<E>],
     file: &[Entry],
@@ -164,7 +162,7 @@ pub(crate) fn fit<E: Elem>(
     }
     if let Some(precision) = other_precision {
         problems.push(format!(
-            "a file of {precision} is read by a network of that precision, which `to_dtype` converts; `load_means` reads either"
+            "a file of {precision} needs a network of that precision: convert it with `to_dtype`; `load_means` reads either"
         ));
     }
     let known = |entry: &&Entry| wanted.iter().any(|tensor| tensor.name == entry.name);
@@ -172,17 +170,17 @@ pub(crate) fn fit<E: Elem>(
     found
 }
 
-/// Numbers by name, to be looked at.
+/// Numbers by name, as slices.
 pub(crate) fn by_name<E>(values: &BTreeMap<String, Vec<E>>) -> Vec<(&str, &[E])> {
     values.iter().map(|(name, values)| (name.as_str(), values.as_slice())).collect()
 }
 
-/// Refuses a file of which something does not fit.
+/// Rejects a file that does not fit.
 pub(crate) fn all_fit(problems: Vec<String>) -> Result<(), FileError> {
     if problems.is_empty() { Ok(()) } else { Err(FileError::Mismatch(problems)) }
 }
 
-/// A tensor of a file that has another shape than here.
+/// The message for a tensor whose shape in a file differs from that here.
 pub(crate) fn wrong_shape(entry: &Entry, here: &[usize]) -> String {
     format!("`{}` is {:?} in the file, {here:?} here", entry.name, entry.shape)
 }

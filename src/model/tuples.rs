@@ -1,4 +1,4 @@
-//! Tuples of networks are networks.
+//! Tuples of networks as networks.
 
 use sparsevd_infer::Op;
 
@@ -8,7 +8,8 @@ use super::network::{Network, join_path};
 use crate::compute::{Backend, Elem};
 use crate::error::Error;
 
-/// Tuples visit their parts in order. A macro because Rust has no way to say "tuples of every length".
+/// Implements `Network` for a tuple, which visits its parts in order. A macro, because Rust has no generics over the
+/// length of a tuple.
 macro_rules! tuple {
     ($($part:ident $index:tt),+) => {
         impl<E: Elem, D: Backend<E>, $($part: Network<E, D>),+> Network<E, D> for ($($part,)+) {

@@ -1,4 +1,4 @@
-//! The built variational layer: what its passes compute.
+//! The built variational layer and its passes.
 
 use std::cell::RefCell;
 
@@ -15,13 +15,13 @@ use crate::spec::{Family, Map, Settings, Spread};
 
 /// A variational layer on a device: trained with `forward_mut`, evaluated with `forward`.
 ///
-/// - `forward_mut` **samples** the output, on a tape, for training. Its input is on a tape: data come from
-///   [`Network::input`](crate::Network::input), which also spares their gradient; an activation that goes into several layers
-///   keeps its tape in one of them and enters the others as `h.with_empty_tape()` or `h.retaped()`.
-/// - `forward` is deterministic: it uses the posterior mean, or what [`Evaluate`](crate::Evaluate) put in its place.
+/// - `forward_mut` **samples** the output, on a tape, for training. Its input needs a tape: data get one from
+///   [`Network::input`](crate::Network::input), which also skips their gradient; an activation that goes into several
+///   layers keeps its tape for one of them and enters the others as `h.with_empty_tape()` or `h.retaped()`.
+/// - `forward` is deterministic: it uses the posterior mean, or the weights that [`Evaluate`](crate::Evaluate) chooses.
 ///
-/// A dense layer reads `(batch, inputs)`, a convolution `(batch, channels, height, width)` with both sides known when
-/// it runs:
+/// A dense layer reads `(batch, inputs)`, a convolution `(batch, channels, height, width)` with height and width known
+/// at run time:
 ///
 /// ```
 /// use sparsevd::Bernoulli;
@@ -30,8 +30,8 @@ use crate::spec::{Family, Map, Settings, Spread};
 /// # fn main() -> Result<(), Error> {
 /// let dev = Cpu::seed_from_u64(0);
 /// let mut net = dev.build_module::<(SparseVdConv2d<1, 4, 5>, ReLU, Flatten<2304>, DropoutLinear<2304, 10>), f32>();
-/// net.0.set_spread(-8.0)?; // log sigma^2, or log alpha where that is what the posterior has
-/// net.3.posterior = Bernoulli::new(0.2)?; // settings of a posterior family; of priors: `set_prior`
+/// net.0.set_spread(-8.0)?; // log σ², or log α, as the posterior has it
+/// net.3.posterior = Bernoulli::new(0.2)?; // the settings of a posterior family; those of priors: `set_prior`
 /// let x: Tensor<(usize, Const<1>, usize, usize), f32, Cpu> = dev.zeros_like(&(8, Const, 28, 28));
 /// let x = net.input(x);
 /// let y = net.forward_mut(x);
@@ -40,11 +40,11 @@ use crate::spec::{Family, Map, Settings, Spread};
 /// ```
 #[derive(Debug)]
 pub struct Variational<M: Map, Q: Family, P, E: Dtype = f32, D: Storage<E> = Cpu> {
-    /// The means of the weights, theta.
+    /// θ, the means of the weights.
     pub theta: Tensor<M::Weight, E, D>,
     /// The posterior's second parameter: log σ², log α, or one unused number.
     pub spread: Tensor<Spread<M, Q>, E, D>,
-    /// The bias: deterministic, without KL. Zero and untrained where the map has none.
+    /// The bias: deterministic, without KL. Zero and untrained if the map has none.
     pub bias: Tensor<M::Bias, E, D>,
     /// The map.
     pub map: M,
@@ -52,20 +52,20 @@ pub struct Variational<M: Map, Q: Family, P, E: Dtype = f32, D: Storage<E> = Cpu
     pub posterior: Q,
     /// The prior, with its hyper-parameters.
     pub prior: P,
-    /// How it trains.
+    /// The training settings.
     pub settings: Settings,
-    /// Whether the dfdx graph runs even where a fused kernel exists, as a reference.
+    /// True if the dfdx graph runs even if a fused kernel exists, as a reference.
     #[doc(hidden)]
     pub composed: bool,
     /// The seed of the next pass's noise; drawn from the device when it is first needed.
     pub(super) stream: Option<Seed>,
-    /// The tensor that is known to be data in the next pass: nobody needs its gradient.
+    /// The id of the tensor that is data in the next pass, whose gradient is not needed.
     pub(super) data: Option<UniqueId>,
-    /// What `forward` uses instead of theta.
+    /// The weights that `forward` uses instead of θ.
     pub(super) evaluated: Option<Tensor<M::Weight, E, D>>,
 }
 
-/// Its `forward` computes with the posterior means, whatever that of the other does.
+/// The clone's `forward` uses the posterior means, even if the original's uses other weights.
 impl<M: Map, Q: Family, P: Clone, E: Dtype, D: Storage<E>> Clone for Variational<M, Q, P, E, D> {
     fn clone(&self) -> Self {
         Variational {
@@ -87,7 +87,7 @@ impl<M: Map, Q: Family, P: Clone, E: Dtype, D: Storage<E>> Clone for Variational
 impl<M: Map, Q: Family, P: Prior + Default, E: Elem, D: Device<E>> TensorCollection<E, D>
     for Variational<M, Q, P, E, D>
 {
-    /// With the same posterior, prior and settings.
+    /// The layer on another device or in another precision, with the same posterior, prior and settings.
     type To<E2: Dtype, D2: Device<E2>> = Variational<M, Q, P, E2, D2>;
 
     fn iter_tensors<V: ModuleVisitor<Self, E, D>>(visitor: &mut V) -> Result<Option<Self::To<V::E2, V::D2>>, V::Err> {
@@ -96,7 +96,8 @@ impl<M: Map, Q: Family, P: Prior + Default, E: Elem, D: Device<E>> TensorCollect
         let spread = if Q::TRAINED { TensorOptions::reset_with(spread) } else { TensorOptions::detached(spread) };
         let bias = |tensor: &mut Tensor<M::Bias, E, D>| if M::BIAS { fan_in::<M, _, _, _>(tensor) } else { Ok(()) };
         let bias = if M::BIAS { TensorOptions::reset_with(bias) } else { TensorOptions::detached(bias) };
-        // A layer that is taken to another device or precision is seen when its first tensor is; a new one has the defaults.
+        // A layer that is converted to another device or precision is seen with its first tensor; a new one has the
+        // defaults.
         let seen = RefCell::new((Q::default(), P::default(), Settings::default()));
         visitor.visit_fields(
             (
@@ -121,13 +122,13 @@ impl<M: Map, Q: Family, P: Prior + Default, E: Elem, D: Device<E>> TensorCollect
     }
 }
 
-/// Uniform on `+-1 / sqrt(fan in)`, as dfdx and PyTorch start their layers.
+/// Fills a tensor with draws that are uniform on `±1 / sqrt(fan in)`, as dfdx and PyTorch initialise layers.
 fn fan_in<M: Map, S: Shape, E: Elem, D: Device<E>>(tensor: &mut Tensor<S, E, D>) -> Result<(), D::Err> {
     let bound = E::of((M::grid().cols as f64).sqrt().recip());
     tensor.try_fill_with_distr(Uniform::new_inclusive(-bound, bound))
 }
 
-/// The same number everywhere.
+/// Fills a tensor with one number.
 pub(crate) fn fill<S: Shape, E: Elem, D: Device<E>>(tensor: &mut Tensor<S, E, D>, x: f64) -> Result<(), D::Err> {
     tensor.try_fill_with_distr(Uniform::new_inclusive(E::of(x), E::of(x)))
 }
@@ -200,13 +201,13 @@ where
 
     fn try_forward_mut(&mut self, x: Tensor<X, E, D, T>) -> Result<Self::Output, D::Err> {
         let (seed, is_data) = (self.draw_seed(), self.data.take() == Some(id(&x)));
-        self.evaluated = None; // should a view never have been dropped
+        self.evaluated = None; // in case a view was never dropped
         let x = drop_inputs(&self.posterior, T::on_tape(x), seed, is_data)?;
         if self.composed { sampled(self.view(), x, seed) } else { M::sample(self.view(), x, seed, !is_data) }
     }
 }
 
-/// Binary dropout of the inputs; any other posterior leaves them alone.
+/// Binary dropout of the inputs; other posteriors leave the inputs unchanged.
 fn drop_inputs<S: Shape, Q: Family, E: Elem, D: Backend<E>>(
     posterior: &Q,
     x: Taped<S, E, D>,

@@ -153,8 +153,7 @@ impl<M: Map, Q: Family, P: Prior, E: Elem, D: Backend<E>> Layer<E, D> for Variat
 }
 
 impl<M: Map, Q: Family, P: Prior, E: Elem, D: Backend<E>> Variational<M, Q, P, E, D> {
-    /// Whether pruning at this threshold removes a weight. A spread that is not trained says nothing about single
-    /// weights.
+    /// True if pruning at this threshold removes a weight. Log α counts only if the second parameter is trained.
     pub(super) fn prunes(&self, q: &Normal<f64>, threshold: f64) -> bool {
         q.mean == 0.0 || Q::TRAINED && q.log_alpha() >= threshold
     }
@@ -172,7 +171,7 @@ impl<M: Map, Q: Family, P: Prior, E: Elem, D: Backend<E>> Variational<M, Q, P, E
         tensor_of(self.theta.device(), &weights, M::Weight::default()).map_err(Error::device)
     }
 
-    /// One draw from the posterior; `None` where there is no noise.
+    /// One draw from the posterior; `None` if there is no noise.
     fn draw(&self, seed: u64) -> Result<Option<Tensor<M::Weight, E, D>>, Error> {
         let grid = M::grid();
         match self.posterior.noise() {
@@ -195,7 +194,7 @@ impl<M: Map, Q: Family, P: Prior, E: Elem, D: Backend<E>> Variational<M, Q, P, E
     }
 }
 
-/// Which number of the spread weight `i` has.
+/// The index of the second parameter of weight `i`.
 fn sharing<M: Map, Q: Family>(i: usize) -> usize {
     let cols = M::grid().cols;
     match shared::<Q>() {
@@ -206,7 +205,7 @@ fn sharing<M: Map, Q: Family>(i: usize) -> usize {
     }
 }
 
-/// The logarithm of the largest number.
+/// The logarithm of the largest finite number.
 pub(crate) fn log_most<E: Elem>() -> f64 {
     E::max_value().f64().ln()
 }

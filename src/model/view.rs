@@ -1,4 +1,4 @@
-//! A network seen with other weights than its posterior means.
+//! A view of a network that uses other weights than its posterior means.
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -13,8 +13,9 @@ use crate::error::{Error, setting};
 
 /// A network whose `forward` computes with chosen [`Weights`], made by [`Network::with_weights`].
 ///
-/// It borrows the network, so the weights cannot go stale: there is no training while it lives, and once it is dropped
-/// `forward` computes with the posterior means. A clone of the network inside computes with the means, too.
+/// It borrows the network, so that the weights cannot become stale: the network cannot be trained while the view lives,
+/// and after that `forward` computes with the posterior means. A clone of the network inside computes with the means,
+/// too.
 #[must_use = "the chosen weights hold only for `forward` through this view"]
 pub struct View<'a, N: Network<E, D>, E: Elem = f32, D: Backend<E> = Cpu> {
     network: &'a mut N,

@@ -1,4 +1,4 @@
-//! From a trained network to a compact one.
+//! Conversion of a trained network to a compact one.
 
 use sparsevd_infer::{self as infer, CompactNet};
 
@@ -6,12 +6,12 @@ use crate::compute::{Backend, Elem};
 use crate::error::{Error, setting};
 use crate::model::Network;
 
-/// What is left of a network when weights with log alpha at or above `threshold` are pruned: the same function as
-/// [`Evaluate::Pruned`](crate::Evaluate::Pruned), up to rounding, without dfdx, smaller and faster.
+/// The compact form of a network whose weights with log α at or above `threshold` are pruned. It computes the same
+/// function as [`Evaluate::Pruned`](crate::Evaluate::Pruned), up to rounding, without dfdx, and is smaller and faster.
 ///
-/// Inputs and outputs keep their order. Batch norm goes into the weights; inputs that nothing reads, neurons and filters
-/// that nothing feeds or reads go, constant ones into the next bias ([`infer::compact`] says how). Each layer is stored in
-/// the form that is fastest for its density ([`CompactNet::tuned`]).
+/// Inputs and outputs keep their order. Batch norms are folded into the weights; dead inputs, neurons and filters are
+/// removed, and constant ones are folded into the next bias (details: [`infer::compact`]). Each layer is stored in the
+/// form that is fastest for its density ([`CompactNet::tuned`]).
 ///
 /// ```
 /// use sparsevd::infer::{CompactNet, Precision, Scratch};
@@ -33,16 +33,17 @@ use crate::model::Network;
 /// # Ok(()) }
 /// ```
 ///
-/// Compact forms have our layers, `ReLU`, pools, `Flatten` and batch norm, and of dfdx's modules `Linear`, `ReLU`, `Tanh`, `Sigmoid`,
-/// batch norm and dropout; not `Residual`, layer norms, global pools and other activations.
+/// A compact form exists for this library's layers, `ReLU`, pools, `Flatten` and batch norm, and for dfdx's `Linear`,
+/// `ReLU`, `Tanh`, `Sigmoid`, batch norms and dropout; not for `Residual`, layer norms, global pools and other
+/// activations.
 ///
 /// # Shapes
-/// `input` is the shape of one datum: `[features]`, or `[channels, height, width]`.
+/// `input` is the shape of one example: `[features]`, or `[channels, height, width]`.
 ///
 /// # Errors
-/// [`Error::Setting`] for a threshold that is NaN; [`Error::Input`] for another number of sides; [`Error::Shape`] for a part
-/// that cannot read what it would be given; [`Error::Compact`] for a part that has no compact form, or whose parameters are
-/// not finite.
+/// [`Error::Setting`] for a threshold that is NaN; [`Error::Input`] for an `input` of another length; [`Error::Shape`]
+/// for a part that cannot read its input; [`Error::Compact`] for a part that has no compact form, or whose parameters
+/// are not finite.
 pub fn compact<E: Elem, D: Backend<E>>(
     network: &impl Network<E, D>,
     input: &[usize],
@@ -54,7 +55,7 @@ pub fn compact<E: Elem, D: Backend<E>>(
         [channels, height, width] => [channels, height, width],
         _ => {
             return Err(Error::Input(format!(
-                "an input of shape {input:?}; it is [features] or [channels, height, width]"
+                "the input's shape is {input:?}; it must be [features] or [channels, height, width]"
             )));
         }
     };

@@ -1,4 +1,4 @@
-//! Pruning by log α: what is kept, and networks of nothing else.
+//! Pruning by log α: sparsity, and compact networks.
 
 mod compact;
 mod sparsity;

@@ -1,4 +1,4 @@
-//! Pruning by log alpha: what is kept, layer by layer.
+//! The sparsity that pruning by log α gives, layer by layer.
 
 use std::fmt;
 
@@ -9,34 +9,34 @@ use crate::compute::{Backend, Elem};
 use crate::error::{Error, setting};
 use crate::model::{ByPath, Layer, Network};
 
-/// The threshold on log alpha of the paper: there a weight is noise with a signal 20 times weaker.
+/// The paper's threshold on log α: there the variance of a weight's noise, σ², is about 20x its signal, θ².
 pub const THRESHOLD: f64 = 3.0;
 
-/// What pruning at a threshold keeps. Counts are of weights; biases are left out, as in the literature.
+/// The sparsity of a network pruned at a threshold. Only weights are counted, not biases, as in the literature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sparsity {
-    /// Weights with log alpha at or above it are pruned.
+    /// The threshold: weights with log α at or above it are pruned.
     pub threshold: f64,
     /// The layers, in order.
     pub layers: Vec<LayerSparsity>,
 }
 
-/// One layer of it.
+/// The sparsity of one layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerSparsity {
-    /// Its path in the network.
+    /// The layer's path in the network.
     pub layer: String,
-    /// Inputs.
+    /// Number of inputs.
     pub inputs: usize,
-    /// Outputs.
+    /// Number of outputs.
     pub outputs: usize,
-    /// Weights.
+    /// Number of weights.
     pub weights: usize,
-    /// Weights that stay, as [`Layer::kept`] says.
+    /// Number of weights that pruning keeps ([`Layer::kept`]).
     pub kept: usize,
-    /// Inputs that no kept weight reads.
+    /// Number of inputs that no kept weight reads.
     pub dead_inputs: usize,
-    /// Outputs that no kept weight feeds.
+    /// Number of outputs that no kept weight feeds.
     pub dead_outputs: usize,
 }
 
@@ -65,7 +65,7 @@ impl LayerSparsity {
 
 /// Pruning, for every network.
 pub trait Prune<E: Elem = f32, D: Backend<E> = Cpu>: Network<E, D> {
-    /// What pruning at this threshold on log α keeps, layer by layer. The paper prunes at 3.
+    /// The sparsity after pruning at this threshold on log α, layer by layer. The paper prunes at 3.
     ///
     /// # Errors
     /// [`Error::Setting`] for a threshold that is NaN; [`Error::NoLayer`].
@@ -86,12 +86,12 @@ impl Sparsity {
         Ok(Sparsity { threshold, layers })
     }
 
-    /// All weights.
+    /// Number of weights in all layers.
     pub fn weights(&self) -> usize {
         self.layers.iter().map(|l| l.weights).sum()
     }
 
-    /// All weights that stay.
+    /// Number of weights kept in all layers.
     pub fn kept(&self) -> usize {
         self.layers.iter().map(|l| l.kept).sum()
     }
@@ -101,13 +101,13 @@ impl Sparsity {
         1.0 - self.kept() as f64 / self.weights() as f64
     }
 
-    /// `|W| / |W != 0|`; infinite where nothing stays.
+    /// `|W| / |W != 0|`; infinite if no weight is kept.
     pub fn compression(&self) -> f64 {
         self.weights() as f64 / self.kept() as f64
     }
 }
 
-/// A table, one line a layer.
+/// A table with one line per layer.
 impl fmt::Display for Sparsity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(

@@ -207,8 +207,8 @@ fn parameters_that_are_not_contiguous_are_overwritten_in_order() {
     }
 }
 
-/// A module whose `visit` comes to its layer as often as it is told, but whose `visit_mut` does not: pruning would pass
-/// it by.
+/// A module whose `visit` reaches its layer as often as it is told, but whose `visit_mut` does not: pruning would omit
+/// it.
 mod forgetful {
     use super::*;
     use dfdx::nn::{Module, ModuleMut};
@@ -257,9 +257,9 @@ fn a_module_that_hides_its_layers_is_not_trained() {
     use forgetful::Half;
     let digits = Split::optdigits().unwrap().take(20, 10, 0).unwrap();
     for (visits, problem) in [
-        (1, "`visit` comes to 2 of the network's layers, `visit_mut` to 1"),
-        (0, "2 layers of this library; `visit` comes to 1 of them (visits: 1)"),
-        (2, "2 layers of this library; `visit` comes to 2 of them (visits: 3)"),
+        (1, "`visit` reaches 2 of the network's layers, `visit_mut` reaches 1"),
+        (0, "2 layers of this library; `visit` reaches 1 of them (visits: 1)"),
+        (2, "2 layers of this library; `visit` reaches 2 of them (visits: 3)"),
     ] {
         let mut net = dev().build_module::<(SparseVdLinear<64, 20>, Half<SparseVdLinear<20, 10>>), f32>();
         net.1.1 = visits;
@@ -267,7 +267,7 @@ fn a_module_that_hides_its_layers_is_not_trained() {
         let told = trainer.fit(&mut net, digits.train()).unwrap_err().to_string();
         assert!(told.contains(problem), "{told}");
         assert!(predict(&mut net, digits.test(), Evaluate::Mean).is_err());
-        // In a loop of one's own, too: the KL is what `visit` comes to.
+        // In a loop of one's own, too: the KL sums the layers that `visit` reaches.
         let x: Tensor<(usize, Const<64>), f32, Cpu> = dev().sample_normal_like(&(2, Const));
         let nll = categorical(net.forward_mut(x.leaky_traced()), &[0, 1]).unwrap();
         assert_eq!(Elbo::new(20).unwrap().loss(&net, nll, 0.0).is_err(), visits != 1);

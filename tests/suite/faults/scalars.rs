@@ -94,8 +94,8 @@ fn a_file_without_them_is_of_the_defaults() {
         let epsilon: Change = |net| net.1.epsilon = 0.1;
         let momentum: Change = |net| net.1.momentum = 0.25;
         for (change, said) in [
-            (epsilon, "`1.epsilon` is, which stands for the default, 1e-5; it is 0.1 here"),
-            (momentum, "`1.momentum` is, which stands for the default, 0.1; it is 0.25 here"),
+            (epsilon, "no `1.epsilon`, which means the default, 1e-5; here it is 0.1"),
+            (momentum, "no `1.momentum`, which means the default, 0.1; here it is 0.25"),
         ] {
             let mut target = net(2);
             change(&mut target);

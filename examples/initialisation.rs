@@ -106,8 +106,8 @@ impl Case {
                 format!("Sparse VD, log sigma^2 = {log_sigma2}")
             }
             Case { masking: Masked::Nothing, .. } => "Sparse VD, threshold only afterwards".into(),
-            Case { masking: Masked::Means, .. } => "Sparse VD, means switched off".into(),
-            Case { masking: Masked::Weights, .. } => "Sparse VD, noise switched off too".into(),
+            Case { masking: Masked::Means, .. } => "Sparse VD, means masked".into(),
+            Case { masking: Masked::Weights, .. } => "Sparse VD, whole weights masked".into(),
         }
     }
 

@@ -22,7 +22,7 @@ const NLL: &str = "mean negative log-likelihood of an image, in nats";
 const SAMPLES: &str = "with probabilities averaged over 10 draws from the posterior";
 const UNPRUNED: &str = "with all posterior means";
 const COMPRESSION: &str = "|W| / |W ≠ 0|, weights over weights kept, biases not counted";
-const BITS: &str = "with each weight in as many bits as its posterior supports";
+const QUANTISED: &str = "with weights quantised to posterior precision";
 
 pub(crate) const COLUMNS: [Column; 37] = [
     column("error", "error %", 100.0, 2, "images misclassified"),
@@ -55,9 +55,9 @@ pub(crate) const COLUMNS: [Column; 37] = [
     column("kept", "weights kept", 1.0, 0, ""),
     column("weights", "weights", 1.0, 0, ""),
     column("bytes", "bytes", 1.0, 0, "of the file, in single precision"),
-    column("bytes in posterior's bits", "bytes in posterior's bits", 1.0, 0, BITS),
-    column("error in posterior's bits", "error % in posterior's bits", 100.0, 2, BITS),
-    column("nll in posterior's bits", "NLL in posterior's bits", 1.0, 4, BITS),
+    column("quantised bytes", "bytes, quantised", 1.0, 0, QUANTISED),
+    column("quantised error", "error %, quantised", 100.0, 2, QUANTISED),
+    column("quantised nll", "NLL, quantised", 1.0, 4, QUANTISED),
     column("pruned error", "error %", 100.0, 2, "images misclassified"),
     column("pruned nll", "NLL", 1.0, 4, NLL),
     column(

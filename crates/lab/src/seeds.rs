@@ -137,10 +137,7 @@ const TABLES: [page::Columns<'_>; 4] = [
         "With all means, with ten draws from the posterior, and the best epoch, which nobody could have chosen",
         &["network", "seed", "mean error", "sampled error", "sampled nll", "best error"],
     ),
-    (
-        "Compact",
-        &["network", "seed", "kept", "neurons", "bytes", "bytes in posterior's bits", "error in posterior's bits"],
-    ),
+    ("Compact", &["network", "seed", "kept", "neurons", "bytes", "quantised bytes", "quantised error"]),
     (
         "The same weights pruned at lower thresholds, and what that should cost in NLL at most",
         &["pruned at", "pruned compression", "pruned error", "pruned nll", "pruned cost"],

@@ -24,7 +24,7 @@ pub struct Small {
     pub pruned: Metrics,
     /// By the compact network.
     pub compact: Metrics,
-    /// With the weights in the posterior's bits.
+    /// With weights quantised to posterior precision.
     pub rounded: Metrics,
     /// The median time of a pass through the dense network and the compact one, by the number of data.
     pub microseconds: Vec<(usize, f64, f64)>,
@@ -99,7 +99,7 @@ fn median(mut pass: impl FnMut()) -> f64 {
 }
 
 impl Small {
-    /// Sizes, errors and times in one record each for the network as it was, compact, and in the posterior's bits.
+    /// Sizes, errors and times, in one record each: the network before, compact, and quantised to posterior precision.
     pub fn records(&self, label: &str, seed: u64) -> [Record; 3] {
         let of = |form: &str, weights: usize, bytes: usize, metrics: &Metrics| {
             let sizes = Record::new(format!("{label}, {form}"), seed);
@@ -116,16 +116,16 @@ impl Small {
             before.set(format!("us, batch {data}"), *dense);
             compact.set(format!("us, batch {data}"), *sparse);
         }
-        [before, compact, of("in the posterior's bits", kept, report.posterior_bytes, &self.rounded)]
+        [before, compact, of("quantised to posterior precision", kept, report.posterior_bytes, &self.rounded)]
     }
 
     /// Adds sizes and errors to a record.
     pub fn record(&self, record: &mut Record) {
         record.neurons(&self.report);
         record.set("bytes", self.report.single_bytes as f64);
-        record.set("bytes in posterior's bits", self.report.posterior_bytes as f64);
-        record.set("error in posterior's bits", self.rounded.error);
-        record.set("nll in posterior's bits", self.rounded.nll);
+        record.set("quantised bytes", self.report.posterior_bytes as f64);
+        record.set("quantised error", self.rounded.error);
+        record.set("quantised nll", self.rounded.nll);
     }
 }
 
@@ -133,7 +133,10 @@ impl fmt::Display for Small {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [pruned, compact, rounded] = [&self.pruned, &self.compact, &self.rounded].map(|m| 100.0 * m.error);
         writeln!(f, "{}", self.report)?;
-        write!(f, "error {pruned:.2} % pruned, {compact:.2} % compact, {rounded:.2} % in the posterior's bits")?;
+        write!(
+            f,
+            "error {pruned:.2} % pruned, {compact:.2} % compact, {rounded:.2} % quantised to posterior precision"
+        )?;
         for (data, dense, compact) in &self.microseconds {
             let ratio = dense / compact;
             write!(

@@ -192,7 +192,7 @@ fn advice(what: &str) -> &'static str {
     if what == THE_KL {
         "lower the learning rate, or check the prior's hyper-parameters (your own prior: `Laws::of(prior).check()`)"
     } else {
-        "lower the learning rate, or look for unusual values in the inputs; `standardised()` or `centred()` scales them"
+        "lower the learning rate, or look for unusual values in the inputs; `standardised()` or `centred()` can help"
     }
 }
 

@@ -4,30 +4,31 @@ use super::{Dataset, Layout};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-/// The usual augmentation of small images: pad on all sides and cut out a window of the first size; stretch, slant and
-/// turn; mirror every second image left to right. The default changes nothing.
+/// The usual augmentation of small images: it pads on all sides and cuts out a window of the original size; stretches,
+/// shears and rotates; and mirrors left to right with probability one half. The default changes nothing.
 ///
-/// [`Trainer::augment`](crate::Trainer::augment) does it while training. Padding is 0: black in `[0, 1]`, the mean once the data are centred or standardised.
+/// [`Trainer::augment`](crate::Trainer::augment) applies it during training. Padding is 0: black if pixels are in `[0,
+/// 1]`, the mean if the data are centred or standardised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Augment {
     /// Shifts by up to this many pixels in each direction; 4 is usual for CIFAR-10.
     pub crop_pad: usize,
-    /// Stretches, slants and turns around the centre: multiplies coordinates by `[[1 + a, b], [c, 1 + d]]`, with a, b, c and d
-    /// uniform on plus or minus this. 0.1 moves what is 10 pixels from the centre by up to a pixel in each direction for each of
-    /// them. Between pixels it interpolates linearly.
+    /// Stretches, shears and rotates around the centre: multiplies coordinates by `[[1 + a, b], [c, 1 + d]]`, with a,
+    /// b, c and d uniform on ±`warp`. With 0.1, each of the four moves a pixel that is 10 pixels from the centre by up
+    /// to one pixel. Values between pixels are interpolated linearly.
     pub warp: f64,
     /// Mirrors with probability one half.
     pub flip: bool,
 }
 
 impl Augment {
-    /// Whether there is nothing to do.
+    /// True if it changes nothing.
     pub(crate) fn is_off(&self) -> bool {
         *self == Augment::default()
     }
 
-    /// One image of `dims` (channels, height, width), shifted, warped and mirrored as `rng` decides, into `out`.
+    /// Writes one image of `dims` (channels, height, width) into `out`, shifted, warped and mirrored at random.
     ///
     /// # Panics
     /// When `image` or `out` is not of that size, or `warp` is negative or not finite.
@@ -46,7 +47,7 @@ impl Augment {
         warp(image, dims, matrix, by, mirrored, out);
     }
 
-    /// Some examples, one after another, each augmented on its own, into `out`.
+    /// Writes some examples into `out`, one after another, each augmented independently.
     ///
     /// # Panics
     /// When an index is not below `data.len()`, as a slice does.

@@ -1,7 +1,7 @@
 //! The binary version of CIFAR-10 (A. Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, 2009).
 //!
 //! ```text
-//! a record   label (0 to 9) | 1,024 bytes red | 1,024 green | 1,024 blue          32 x 32 each, row by row
+//! a record   label (0 to 9) | 1,024 bytes red | 1,024 green | 1,024 blue          32 × 32 each, row by row
 //! a file     10,000 records, one after another, without a header
 //! a set      data_batch_1.bin to data_batch_5.bin to train on, test_batch.bin
 //! ```
@@ -17,7 +17,7 @@ use std::path::Path;
 pub const DIMS: [usize; 3] = [3, 32, 32];
 /// Labels are `0..CLASSES`.
 pub const CLASSES: usize = 10;
-/// What the data set is called.
+/// The name of the data set.
 pub(super) const NAME: &str = "cifar-10";
 
 /// The folder in which the authors' archive puts the files.
@@ -33,20 +33,20 @@ const TRAIN: [(&str, &str); 5] = [
 ];
 const TEST: [(&str, &str); 1] = [("test_batch.bin", "test batch")];
 
-/// The images of one file, one byte a value.
+/// The images of one file, one byte per value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Batch {
     /// One label below [`CLASSES`] for each image; at least one.
     pub labels: Vec<u8>,
-    /// `3 x 32 x 32` bytes for each image.
+    /// `3 × 32 × 32` bytes for each image.
     pub pixels: Vec<u8>,
 }
 
 /// Reads one file.
 ///
 /// # Errors
-/// [`DataError::Records`], [`DataError::Label`], [`DataError::Foreign`], or what is wrong with the file.
+/// [`DataError::Records`], [`DataError::Label`], [`DataError::Foreign`], or the error of reading the file.
 pub fn read_batch(path: &Path) -> Result<Batch, DataError> {
     parse_batch(&path.display().to_string(), &idx::read(path)?)
 }
@@ -73,7 +73,7 @@ pub fn parse_batch(file: &str, raw: &[u8]) -> Result<Batch, DataError> {
     Ok(Batch { labels, pixels: records.flat_map(|record| &record[1..]).copied().collect() })
 }
 
-/// The error for records of CIFAR-100, if that is what they are.
+/// The error for a file of CIFAR-100's records; `None` for another file.
 fn hundred(file: &str, bytes: &[u8]) -> Option<DataError> {
     let record = RECORD + 1;
     let fits = bytes.len().is_multiple_of(record)
@@ -81,7 +81,7 @@ fn hundred(file: &str, bytes: &[u8]) -> Option<DataError> {
     fits.then(|| DataError::Foreign {
         at: file.into(),
         what: format!("{} records of {record} bytes with two labels each, as CIFAR-100 has", bytes.len() / record),
-        todo: "choose one of the labels, and give the numbers to `Dataset::new`".into(),
+        todo: "choose one of the labels, and pass the numbers to `Dataset::new`".into(),
     })
 }
 

@@ -3,7 +3,7 @@ use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use std::io::Write;
 
-/// Image `label` has red `label`, green 100, blue 200, and a first pixel of its own in each plane.
+/// Image `label` has red `label`, green 100, blue 200, and a distinct first pixel in each plane.
 fn record(label: u8) -> Vec<u8> {
     let plane = |first: u8, value: u8| [vec![first], vec![value; 1023]].concat();
     [vec![label], plane(1, label), plane(2, 100), plane(3, 200)].concat()

@@ -4,10 +4,10 @@ use std::marker::PhantomData;
 
 use super::{DataError, Images, Layout, Vectors};
 
-/// Labelled images: `n` examples of `channels x height x width` values, each with a class.
+/// Labelled images: `n` examples of `channels × height × width` values, each with a class.
 ///
-/// Once built it is sound: at least one example, finite pixels, every label a class. `L` says how a network gets to see
-/// an image: as [`Vectors`], or after [`images`](Dataset::images) as [`Images`].
+/// Every data set is valid: it has at least one example, all pixels are finite, and every label is a class. `L` is the
+/// layout in which a network reads an image: [`Vectors`], or [`Images`] after [`images`](Dataset::images).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset<L = Vectors> {
     name: String,
@@ -19,9 +19,9 @@ pub struct Dataset<L = Vectors> {
 }
 
 impl Dataset {
-    /// `dims` are channels, height, width; `inputs` holds one image after another, row by row, channel by channel. A
-    /// table of `f` features is `[f, 1, 1]`, so that [`standardised`](super::Split::standardised) treats each by
-    /// itself.
+    /// A data set of these inputs and labels. `dims` are channels, height, width; `inputs` holds one image after
+    /// another, row by row, channel by channel. The `dims` of a table of `f` features are `[f, 1, 1]`, so that
+    /// [`standardised`](super::Split::standardised) treats each feature separately.
     ///
     /// # Errors
     /// [`DataError::Empty`], [`DataError::Dims`], [`DataError::Counts`], [`DataError::Label`] or
@@ -53,12 +53,12 @@ impl Dataset {
 }
 
 impl<L: Layout> Dataset<L> {
-    /// For convolutional networks: every example with its channels, height and width.
+    /// The same data for convolutional networks: every example with its channels, height and width.
     pub fn images(self) -> Dataset<Images> {
         self.laid_out()
     }
 
-    /// For dense networks: every example as one vector.
+    /// The same data for dense networks: every example as one vector.
     pub fn vectors(self) -> Dataset<Vectors> {
         self.laid_out()
     }
@@ -68,7 +68,7 @@ impl<L: Layout> Dataset<L> {
         Dataset { name, dims, classes, inputs, labels, layout: PhantomData }
     }
 
-    /// What the data set is called in tables and figures.
+    /// The name of the data set, for tables and figures.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -83,7 +83,7 @@ impl<L: Layout> Dataset<L> {
         self.classes
     }
 
-    /// Values in one image: channels x height x width.
+    /// Number of values in one image: channels × height × width.
     pub fn pixels(&self) -> usize {
         self.dims.iter().product()
     }
@@ -121,7 +121,7 @@ impl<L: Layout> Dataset<L> {
         self.labels[i]
     }
 
-    /// The examples of these indices, all of which there are.
+    /// The examples of these indices, all below [`len`](Dataset::len).
     pub(super) fn gather(&self, which: &[usize]) -> Self {
         Self {
             name: self.name.clone(),
@@ -161,7 +161,7 @@ impl<L: Layout> Dataset<L> {
         self
     }
 
-    /// `x - image` for every example `x`; extra or missing pixels of `image` are ignored.
+    /// Subtracts `image` from every example; extra or missing pixels of `image` are ignored.
     pub(super) fn subtract(&mut self, image: &[f32]) {
         let pixels = self.pixels();
         for x in self.inputs.chunks_exact_mut(pixels) {
@@ -169,7 +169,7 @@ impl<L: Layout> Dataset<L> {
         }
     }
 
-    /// `(x - mean) / std` for every value `x` of a channel; a standard deviation of 0 divides nothing.
+    /// Replaces every value `x` of a channel by `(x - mean) / std`, or by `x - mean` if the standard deviation is 0.
     pub(super) fn standardise(&mut self, moments: &[(f64, f64)]) {
         let area = self.dims[1] * self.dims[2];
         for (plane, (mean, std)) in self.inputs.chunks_exact_mut(area).zip(moments.iter().cycle()) {

@@ -5,7 +5,7 @@ use super::{DataError, Dataset, Split, cifar, foreign, idx};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The four parts, with the stems of their file names; the first stem that is there wins.
+/// The four parts, with the stems of their file names; the first stem that exists is read.
 const TRAIN_IMAGES: Part = Part { role: "training images", stems: &["train-images"], kind: "idx3-ubyte" };
 const TRAIN_LABELS: Part = Part { role: "training labels", stems: &["train-labels"], kind: "idx1-ubyte" };
 const TEST_IMAGES: Part = Part { role: "test images", stems: &["t10k-images", "test-images"], kind: "idx3-ubyte" };
@@ -19,13 +19,13 @@ struct Part {
 }
 
 impl Part {
-    /// Names without a prefix, the preferred first.
+    /// The names without a prefix, in order of preference.
     fn names(&self) -> impl Iterator<Item = String> {
         let spelled = |stem: &&str| ['-', '.'].map(|dot| format!("{stem}{dot}{}", self.kind));
         self.stems.iter().flat_map(spelled)
     }
 
-    /// What stands before this part's name in `file`: empty, or ending in `-` or `_`.
+    /// The prefix before this part's name in `file`: empty, or ending in `-` or `_`.
     fn prefix<'a>(&self, file: &'a str) -> Option<&'a str> {
         let file = file.strip_suffix(".gz").unwrap_or(file);
         let prefix = self.names().find_map(|name| file.strip_suffix(name.as_str()))?;
@@ -49,16 +49,16 @@ impl Split {
     /// prefix shared by all, as in `optdigits-train-images-idx3-ubyte`. Of a plain and a gzipped file the plain one is
     /// read.
     ///
-    /// Pixels are divided by 255, or by 16 when the prefix begins with `optdigits`. The data set is called after the
-    /// folder. Its classes are `0..=` the largest label; EMNIST's letters, which begin at 1, are refused.
+    /// Pixels are divided by 255, or by 16 when the prefix begins with `optdigits`. The data set is named after the
+    /// folder. Its classes are `0..=` the largest label; EMNIST's letters, which begin at 1, are rejected.
     ///
     /// A folder with `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`, or with a folder
     /// `cifar-10-batches-bin` of them, is [CIFAR-10](cifar): colour images in 10 classes, pixels divided by 255.
     ///
     /// # Errors
     /// [`DataError::Missing`] with the names looked for, [`DataError::Ambiguous`], [`DataError::Elsewhere`] for a
-    /// folder one level too high or too low, [`DataError::Foreign`] for other forms and other data sets, or what is
-    /// wrong with a file.
+    /// folder one level too high or too low, [`DataError::Foreign`] for other forms and other data sets, or the error
+    /// of reading a file.
     pub fn from_dir(dir: impl AsRef<Path>) -> Result<Self, DataError> {
         let dir = dir.as_ref();
         let folder = Listing::of(dir)?;
@@ -88,7 +88,7 @@ impl Split {
 /// A file's name for errors, its images, and their labels.
 pub(super) type Half = (String, idx::Images, Vec<u8>);
 
-/// Bytes to a [`Split`]: pixels divided by `full_scale`, classes `0..=` the largest label of both halves.
+/// Makes a [`Split`] of bytes: pixels divided by `full_scale`, classes `0..=` the largest label of both halves.
 pub(super) fn assemble(name: &str, full_scale: u8, train: Half, test: Half) -> Result<Split, DataError> {
     if let (Some(&first @ 1..), Some(&last)) = (train.2.iter().min(), train.2.iter().max()) {
         return Err(DataError::FirstLabel { name: name.into(), first, last });
@@ -107,12 +107,12 @@ pub(super) fn assemble(name: &str, full_scale: u8, train: Half, test: Half) -> R
     Split::new(half(train, "train")?, half(test, "test")?)
 }
 
-/// True for a folder with files of a data set that is read, though perhaps not all.
+/// True for a folder with at least one file of a data set that can be read.
 fn is_set(folder: &Listing) -> bool {
     folder.files.iter().any(|file| PARTS.iter().any(|part| part.prefix(file).is_some())) || cifar::is_folder(folder)
 }
 
-/// The one prefix that the folder's IDX files share; `None` when there are none.
+/// The one prefix that the folder's IDX files share; `None` if there are none.
 fn prefix(folder: &Listing) -> Result<Option<&str>, DataError> {
     let found = |file| PARTS.iter().find_map(|part| part.prefix(file));
     let prefixes: BTreeSet<&str> = folder.files.iter().filter_map(|file| found(file)).collect();

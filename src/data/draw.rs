@@ -1,4 +1,4 @@
-//! Random halves, folds and subsets, each class in proportion.
+//! Random splits, folds and subsets, stratified by class.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use super::strata::Strata;
 use super::{DataError, Dataset, Layout, Split};
 
 impl<L: Layout> Dataset<L> {
-    /// Two halves: `test` examples to be judged on, or a fraction of all, and the others to learn from.
+    /// Splits the data set into a test half of `test` examples, or a fraction of all, and a training half of the
+    /// others.
     ///
     /// Shuffled and stratified: each class has its share of the test half, rounded by largest remainders, and at least
-    /// one example in either half. The same seed gives the same halves, on every machine and whatever the number of
-    /// threads.
+    /// one example in each half. The same seed gives the same halves, on every machine and with any number of threads.
     ///
     /// ```
     /// use sparsevd::prelude::*;
@@ -26,7 +26,7 @@ impl<L: Layout> Dataset<L> {
     ///
     /// # Errors
     /// [`DataError::Rare`] for a class of fewer than two examples, [`DataError::Share`] for fewer examples than classes
-    /// in either half.
+    /// in one of the halves.
     pub fn split(&self, test: impl Into<Share>, seed: u64) -> Result<Split<L>, DataError> {
         let strata = self.strata(2, "a split", seed)?;
         let (all, classes, asked) = (self.len(), self.classes(), test.into());
@@ -39,8 +39,8 @@ impl<L: Layout> Dataset<L> {
     /// `k` splits for cross-validation: each example is in one of the test halves and in all other training halves.
     ///
     /// Shuffled and stratified: the test halves' sizes, and their counts of any one class, differ by at most one. The
-    /// same seed gives the same folds. Each split is made as it is asked for, so that there is one copy of the data at
-    /// a time.
+    /// same seed gives the same folds. Each split is made when the iterator reaches it, so that there is only one copy
+    /// of the data at a time.
     ///
     /// ```
     /// # use sparsevd::prelude::*;
@@ -70,13 +70,13 @@ impl<L: Layout> Dataset<L> {
         }))
     }
 
-    /// A subset of `n` examples, or of a fraction of all: a smaller, quicker problem.
+    /// A random subset of `n` examples, or of a fraction of all: a smaller, quicker problem.
     ///
-    /// Drawn at random and stratified, as [`split`](Dataset::split) does: each class that there is keeps its share, and
-    /// at least one example. For the first ones in the order of a file, [`select`](Dataset::select) `0..n`.
+    /// It is stratified, as [`split`](Dataset::split) is: each class that occurs keeps its share, and at least one
+    /// example. For the first examples in the order of a file, [`select`](Dataset::select) `0..n`.
     ///
     /// # Errors
-    /// [`DataError::Share`] for more than there are, or fewer than classes.
+    /// [`DataError::Share`] for more examples than there are, or fewer than there are classes.
     pub fn take(&self, n: impl Into<Share>, seed: u64) -> Result<Self, DataError> {
         let groups = self.by_class();
         let purpose = "be taken, so that every class stays";
@@ -88,7 +88,7 @@ impl<L: Layout> Dataset<L> {
     /// The examples of these indices, in their order; an index may come twice, as in a bootstrap.
     ///
     /// # Errors
-    /// [`DataError::Index`] for one that is not below [`len`](Dataset::len), [`DataError::Empty`] without any.
+    /// [`DataError::Index`] for an index that is not below [`len`](Dataset::len), [`DataError::Empty`] for no indices.
     pub fn select(&self, which: impl IntoIterator<Item = usize>) -> Result<Self, DataError> {
         let which: Vec<usize> = which.into_iter().collect();
         if let Some(&index) = which.iter().find(|i| **i >= self.len()) {
@@ -120,7 +120,7 @@ impl<L: Layout> Dataset<L> {
         }
     }
 
-    /// The examples of each class that there is.
+    /// The indices of the examples of each class that occurs.
     fn by_class(&self) -> BTreeMap<usize, Vec<usize>> {
         let mut groups = BTreeMap::<usize, Vec<usize>>::new();
         for (i, label) in self.labels().iter().enumerate() {

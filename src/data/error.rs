@@ -1,30 +1,30 @@
-//! What can be wrong with data, said with the file, the numbers, and the way out.
+//! The errors of data sets; a message names the file, the numbers, and what to do.
 
 use std::path::PathBuf;
 
 use super::Share;
 
-/// Why data was refused.
+/// An error in a data set or in its files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// The file or folder could not be read.
     #[error("cannot read {path}: {source}", path = path.display())]
     Read {
-        /// What was opened.
+        /// The path that was opened.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A `.gz` stream is damaged, or is cut short.
     #[error("{file}: {}; download the file again", match source.kind() {
-        std::io::ErrorKind::UnexpectedEof => "the gzip stream breaks off, so the download did not end".into(),
+        std::io::ErrorKind::UnexpectedEof => "the gzip stream breaks off, so the download is incomplete".into(),
         _ => format!("damaged gzip stream ({source})"),
     })]
     Gzip {
         /// The file.
         file: String,
-        /// What the decompressor said.
+        /// The decompressor's error.
         source: std::io::Error,
     },
     /// The first four bytes are those of another format, which is not known here.
@@ -50,7 +50,7 @@ pub enum DataError {
     Header {
         /// The file.
         file: String,
-        /// What the header says.
+        /// The sizes in the header.
         dims: Vec<u32>,
         /// The largest product accepted.
         limit: u64,
@@ -71,7 +71,7 @@ pub enum DataError {
     TooLarge {
         /// The file.
         file: String,
-        /// Bytes found.
+        /// The number of bytes found.
         found: u64,
         /// [`MAX_BYTES`](crate::data::idx::MAX_BYTES).
         limit: u64,
@@ -86,7 +86,7 @@ pub enum DataError {
         file: String,
         /// Bytes there, decompressed for a `.gz` file.
         found: u64,
-        /// Bytes of one record.
+        /// The number of bytes in one record.
         record: u64,
     },
     /// A folder lacks one of the files of a data set.
@@ -146,7 +146,7 @@ pub enum DataError {
     Ambiguous {
         /// The folder.
         dir: PathBuf,
-        /// What stands before `train-images` and its siblings, sorted; `cifar-10` for CIFAR's batches.
+        /// The prefixes of `train-images` and the other files, sorted; `cifar-10` for CIFAR's batches.
         prefixes: Vec<String>,
     },
     /// A pixel is brighter than the data set's full scale.
@@ -181,16 +181,16 @@ pub enum DataError {
     },
     /// Pixels and labels do not match in number.
     #[error(
-        "{name}: {inputs} input values for {labels} labels, with {pixels} values an example; expected {labels} x {pixels} values"
+        "{name}: {inputs} input values for {labels} labels, with {pixels} values per example; expected {labels} x {pixels}"
     )]
     Counts {
         /// The data set.
         name: String,
-        /// Values given.
+        /// The number of values given.
         inputs: usize,
-        /// Labels given.
+        /// The number of labels given.
         labels: usize,
-        /// Channels x height x width.
+        /// Channels × height × width.
         pixels: usize,
     },
     /// A label that is not a class.
@@ -227,9 +227,9 @@ pub enum DataError {
         name: String,
         /// The count or fraction asked for.
         asked: Share,
-        /// The examples that this comes to.
+        /// The number of examples that this gives.
         count: usize,
-        /// Examples there.
+        /// The number of examples in the data set.
         have: usize,
         /// The fewest that can be given.
         least: usize,
@@ -250,11 +250,11 @@ pub enum DataError {
         name: String,
         /// The class.
         class: usize,
-        /// Its examples.
+        /// The number of its examples.
         have: usize,
         /// The operation that needs more of them.
         what: &'static str,
-        /// The number it needs of each class.
+        /// The number of examples that it needs of each class.
         needs: usize,
     },
     /// Fewer than two folds.
@@ -262,7 +262,7 @@ pub enum DataError {
     Folds {
         /// The data set.
         name: String,
-        /// Folds asked for.
+        /// The number of folds asked for.
         asked: usize,
     },
     /// An index beyond the last example.
@@ -272,20 +272,20 @@ pub enum DataError {
         name: String,
         /// The index.
         index: usize,
-        /// Examples there.
+        /// The number of examples in the data set.
         have: usize,
     },
-    /// A class with test examples and none to learn from.
+    /// A class with test examples and no training examples.
     #[error(
         "{name}: {have} test examples of class {class}, which no training example has. If one table was cut in two, \
-         let `split` shuffle it, class by class; to judge on a class never seen, give the test data to `predict` alone"
+         use `split`, which shuffles each class; to test on a class that was not trained, pass the test data to `predict`"
     )]
     Unseen {
         /// The test half.
         name: String,
         /// The class.
         class: usize,
-        /// Its test examples.
+        /// The number of its test examples.
         have: usize,
     },
     /// Training and test halves that do not belong together.
@@ -309,7 +309,7 @@ pub enum DataError {
     },
 }
 
-/// Names, as many as one reads.
+/// The first names, and the number of the others.
 fn some(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let more = names.len().saturating_sub(SHOWN);

@@ -1,4 +1,4 @@
-//! Folders of other data sets, and of this one's in another form: what they are, and what to do.
+//! Recognition of folders with other data sets, or with known ones in another form, and advice on what to do.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +6,12 @@ use super::DataError;
 use super::listing::Listing;
 
 const CIFAR10: &str = "fetch the binary version, cifar-10-binary.tar.gz, or run `scripts/get-data.sh DIR cifar10`";
-const NUMBERS: &str = "read it into numbers of your own, one example after another, and give them to `Dataset::new`";
-const IDX: &str =
-    "write it as IDX files, whose layout the documentation of `data::idx` has, or give the numbers to `Dataset::new`";
+const NUMBERS: &str = "read it into a vector of numbers, one example after another, and pass them to `Dataset::new`";
+const IDX: &str = "write it as IDX files (for their layout see `data::idx`), or pass the numbers to `Dataset::new`";
 const UNPACK: &str = "unpack it, and give the folder that comes out";
 
-/// Endings of names, or whole names after `=`; the data that have such a file or folder; the advice. The first that
-/// fits wins.
+/// Endings of names, or whole names after `=`; the data set or format that has such a file or folder; the advice. The
+/// first match is taken.
 const FORMS: [(&[&str], &str, &str); 12] = [
     (&["=data_batch_1", "=cifar-10-batches-py"], "CIFAR-10 in its Python form, which is pickled", CIFAR10),
     (&["=data_batch_1.mat", "=cifar-10-batches-mat"], "CIFAR-10 in its MATLAB form", CIFAR10),
@@ -20,29 +19,29 @@ const FORMS: [(&[&str], &str, &str); 12] = [
         &["=train.bin", "=train.bin.gz", "=cifar-100-binary"],
         "CIFAR-100 in its binary form, whose records of 3,074 bytes are a coarse label (0 to 19), a fine one (0 to 99) and \
          3 x 32 x 32 pixels",
-        "only CIFAR-10 is read; cut the file into such records, divide the pixels by 255, choose one of the labels, and give \
+        "only CIFAR-10 is read; cut the file into such records, divide the pixels by 255, choose one of the labels, and pass \
          them to `Dataset::new`",
     ),
     (
         &["=cifar-100-python", "=meta"],
         "CIFAR-100 in its Python form, which is pickled",
-        "only CIFAR-10 is read; read it in Python, and hand the numbers on to `Dataset::new`",
+        "only CIFAR-10 is read; read it in Python, and pass the numbers to `Dataset::new`",
     ),
     (
         &["labels-idx2-int", "labels-idx2-int.gz"],
         "QMNIST, whose labels are a matrix of eight i32 for each image, the first of them the digit",
-        "write the first column as IDX labels, one byte each, whose layout the documentation of `data::idx` has",
+        "write the first column as IDX labels, one byte each (for their layout see `data::idx`)",
     ),
     (
         &["_32x32.mat"],
         "SVHN in MATLAB's format, where X is height x width x channel x image and the digit 0 has the label 10",
-        "load it with scipy.io.loadmat, bring X into the order image, channel, height, width, and give the numbers to \
+        "load it with scipy.io.loadmat, bring X into the order image, channel, height, width, and pass the numbers to \
          `Dataset::new`",
     ),
     (
         &[".part", ".crdownload", ".download", ".partial"],
-        "a download that did not end",
-        "let it end, or fetch the file again",
+        "an incomplete download",
+        "let it finish, or fetch the file again",
     ),
     (&[".tar", ".tar.gz", ".tgz", ".zip", ".7z", ".tar.xz", ".tar.bz2"], "an archive", UNPACK),
     (&["-ubyte.xz", "-ubyte.bz2", "-ubyte.zst"], "a compressed file other than .gz", "unpack it"),
@@ -55,7 +54,7 @@ const FORMS: [(&[&str], &str, &str); 12] = [
     (&[".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".gif", ".tif", ".tiff"], "images, a file each", NUMBERS),
 ];
 
-/// The error for a folder in which no data set was found, if it can say more than that.
+/// The error for a folder without a data set, if it can be more specific than that.
 pub(super) fn explain(here: &Listing, is_set: impl Fn(&Listing) -> bool) -> Option<DataError> {
     let near = near(here, &is_set);
     if !near.is_empty() {
@@ -65,13 +64,13 @@ pub(super) fn explain(here: &Listing, is_set: impl Fn(&Listing) -> bool) -> Opti
         return Some(DataError::Nothing { dir: here.dir.clone() });
     }
     form(here, |_| true).or_else(|| {
-        // A folder for each class, or for each half.
+        // Perhaps a folder for each class, or for each half.
         let inside = here.folders.first().and_then(|folder| Listing::of(&here.dir.join(folder)).ok())?;
         form(&inside, |_| true)
     })
 }
 
-/// The form in which data that are not read are there, judging by some of the names.
+/// The error for data in a form that is not read, judging by the names for which `counts` is true.
 pub(super) fn form(here: &Listing, counts: impl Fn(&str) -> bool) -> Option<DataError> {
     let fits = |name: &str, pattern: &str| match pattern.strip_prefix('=') {
         Some(whole) => name == whole,
@@ -85,10 +84,10 @@ pub(super) fn form(here: &Listing, counts: impl Fn(&str) -> bool) -> Option<Data
     })
 }
 
-/// Data sets up to two levels further in, or else one level further out.
+/// The folders with data sets up to two levels below, or else one level above.
 fn near(here: &Listing, is_set: &impl Fn(&Listing) -> bool) -> Vec<PathBuf> {
     let inside = |listing: &Listing| -> Vec<Listing> {
-        let folders = listing.folders.iter().take(100); // more are classes, or somebody's home
+        let folders = listing.folders.iter().take(100); // more are classes, or a home folder
         folders.filter_map(|folder| Listing::of(&listing.dir.join(folder)).ok()).collect()
     };
     let mut level = inside(here);

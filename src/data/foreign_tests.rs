@@ -1,4 +1,4 @@
-//! Small made files of other sets and forms, each with the facts that its message has to have.
+//! Small synthetic files of other data sets and forms, each with the facts that its message must contain.
 
 use crate::data::{DataError, Split};
 use flate2::{Compression, write::GzEncoder};
@@ -43,7 +43,7 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     root
 }
 
-/// What reading `dir` is refused with, which is one sentence that has all these words.
+/// The error of reading `dir`, whose message must contain all these words.
 fn told(dir: &Path, words: &[&str]) -> DataError {
     let error = Split::from_dir(dir).unwrap_err();
     let text = error.to_string();
@@ -156,7 +156,7 @@ fn svhn_and_other_formats_are_named() {
         ("cat/1.PNG", ["1.PNG", "images, a file each", "`Dataset::new`"]),
         ("cifar-10-binary.tar.gz", ["cifar-10-binary.tar.gz", "an archive", "unpack it"]),
         ("archive.zip", ["archive.zip", "an archive", "unpack it"]),
-        ("train-images-idx3-ubyte.gz.part", [".gz.part", "a download that did not end", "fetch the file again"]),
+        ("train-images-idx3-ubyte.gz.part", [".gz.part", "an incomplete download", "fetch the file again"]),
     ] {
         told(folder(&[(file, b"")]).path(), &words);
     }
@@ -178,7 +178,7 @@ fn a_download_that_did_not_end_is_said() {
         root.path().join("train-images-idx3-ubyte.gz.crdownload"),
     )
     .unwrap();
-    told(root.path(), &["train-images-idx3-ubyte.gz.crdownload", "did not end"]);
+    told(root.path(), &["train-images-idx3-ubyte.gz.crdownload", "incomplete"]);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The IDX format of MNIST and its relatives, plain or gzipped.
 //!
 //! ```text
-//! images   00 00 08 03 | count | height | width | count x height x width bytes
+//! images   00 00 08 03 | count | height | width | count × height × width bytes
 //! labels   00 00 08 01 | count |                  count bytes                     sizes: u32, big-endian
 //! ```
-//! Gzip is recognised by its first bytes, not by the name. Memory is only ever asked for bytes that are there:
-//! a header is believed when the file's length agrees with it.
+//! Gzip is recognised by its first bytes, not by the name. Memory is allocated only for bytes that exist: a header is
+//! trusted only if the file's length agrees with it.
 
 use super::DataError;
 use super::sniff::sniff;
@@ -20,11 +20,11 @@ pub const MAX_BYTES: u64 = 1 << 30;
 
 const IMAGES: [u8; 4] = [0, 0, 8, 3];
 const LABELS: [u8; 4] = [0, 0, 8, 1];
-/// As much of a file as shows what it is instead.
+/// The number of first bytes by which another format is recognised.
 const SNIFFED: u64 = 512;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Grey images, one byte a pixel.
+/// Grey images, one byte per pixel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Images {
@@ -46,7 +46,7 @@ pub fn read_images(path: &Path) -> Result<Images, DataError> {
     parse_images(&path.display().to_string(), &read(path)?)
 }
 
-/// Reads a label file: one byte a label, at least one label.
+/// Reads a label file: one byte per label, at least one label.
 ///
 /// # Errors
 /// [`DataError`], naming the file, what was expected and what was found.
@@ -87,7 +87,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     Ok(bytes)
 }
 
-/// The `D` sizes of the header and the bytes behind it, whose number is the product of the sizes.
+/// The `D` sizes of the header and the bytes after it, whose number is the product of the sizes.
 fn payload<const D: usize>(
     file: &str,
     raw: &[u8],
@@ -116,7 +116,7 @@ fn payload<const D: usize>(
         return Err(DataError::Header { file: file.into(), dims: dims.to_vec(), limit: MAX_BYTES });
     };
     let expected = header_len as u64 + promised;
-    // One byte more than promised shows a file that is too long, and ends a gzip bomb.
+    // Reading one byte more than the header says detects a file that is too long, and stops a gzip bomb.
     let mut bytes = unpack(file, raw, expected + 1)?.into_owned();
     let found = if is_gzip(raw) { bytes.len() } else { raw.len() } as u64;
     if found != expected {
@@ -126,7 +126,7 @@ fn payload<const D: usize>(
     Ok((dims, bytes))
 }
 
-/// The first `limit` bytes, or all when there are fewer; of what a gzip stream unpacks to.
+/// The first `limit` bytes, or all if there are fewer; of a gzip stream, those that it unpacks to.
 pub(super) fn unpack<'a>(file: &str, raw: &'a [u8], limit: u64) -> Result<Cow<'a, [u8]>, DataError> {
     if !is_gzip(raw) {
         return Ok(Cow::Borrowed(&raw[..raw.len().min(limit as usize)]));

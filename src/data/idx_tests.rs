@@ -112,7 +112,7 @@ proptest! {
         let _ = parse_labels("x", &raw);
     }
 
-    /// Random sizes behind a right magic: read only when the sizes are those of the bytes.
+    /// Random sizes after the right magic number: read only if the sizes match the number of bytes.
     #[test]
     fn sizes_are_the_sizes_of_the_bytes(dims in [0_u32..6, 0_u32..6, 0_u32..6], n in 0_usize..130, gz: bool) {
         let raw = images(dims[0], dims[1], dims[2], &vec![9; n]);
@@ -132,7 +132,7 @@ proptest! {
         }
     }
 
-    /// Gzip's checksum covers what the IDX sizes cannot: a flip is refused, or did not touch the content.
+    /// Gzip's checksum covers what the IDX sizes cannot: a flipped bit is rejected, or does not change the content.
     #[test]
     fn flipped_bits_in_gzip_never_change_the_content(at in 0_usize..60, bit in 0_u8..8) {
         let mut gz = gzip(&images(2, 3, 2, &PIXELS));

@@ -1,32 +1,32 @@
-//! How a network gets to see a datum.
+//! The layouts in which a network reads an example.
 
 use std::fmt::Debug;
 
 use dfdx::shapes::{Const, Shape};
 
-/// How a network gets to see an image: as one vector, or with channels, height and width.
+/// The layout in which a network reads an image: one vector, or channels, height and width.
 pub trait Layout: Clone + Copy + Debug + Default + PartialEq + Send + Sync + 'static {
     /// The shape of a batch for a network that reads `I` numbers, or `I` channels.
     type Shape<const I: usize>: Shape;
 
-    /// That shape, for images of these channels, height and width; `None` if a network that reads `I` does not fit them.
+    /// That shape, for images of these channels, height and width; `None` if a network that reads `I` cannot read them.
     fn shape<const I: usize>(batch: usize, dims: [usize; 3]) -> Option<Self::Shape<I>>;
 
-    /// The shape of one datum.
+    /// The shape of one example.
     fn dims(dims: [usize; 3]) -> Vec<usize>;
 
-    /// What a network that reads `inputs` asks for, in words.
+    /// The examples that a network with `inputs` inputs reads, in words.
     fn reads(inputs: usize) -> String;
 }
 
-/// Each datum is one vector, for dense networks: the default.
+/// Each example is one vector, for dense networks: the default.
 ///
 /// # Shapes
-/// `(batch, channels x height x width)`.
+/// `(batch, channels × height × width)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vectors;
 
-/// Each datum is an image, for convolutional networks.
+/// Each example is an image, for convolutional networks.
 ///
 /// # Shapes
 /// `(batch, channels, height, width)`.

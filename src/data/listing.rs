@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::DataError;
 
-/// The names in a folder, sorted, without those that people do not see and no data set has.
+/// The names of the files and folders in a folder, sorted, without hidden ones.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) dir: PathBuf,
@@ -13,8 +13,10 @@ pub(super) struct Listing {
 }
 
 impl Listing {
+    /// Lists a folder.
+    ///
     /// # Errors
-    /// [`DataError::Foreign`] for a file, [`DataError::Read`] where there is nothing, or nothing to be read.
+    /// [`DataError::Foreign`] for a file, [`DataError::Read`] if the folder does not exist or cannot be read.
     pub(super) fn of(dir: &Path) -> Result<Self, DataError> {
         let failed = |source| DataError::Read { path: dir.into(), source };
         if dir.is_file() {
@@ -34,13 +36,13 @@ impl Listing {
         Ok(listing)
     }
 
-    /// The first of these names, each plain before gzipped, that is a file here.
+    /// The first of these names, each plain before gzipped, that is a file in the folder.
     pub(super) fn find(&self, names: impl IntoIterator<Item = String>) -> Option<PathBuf> {
         let mut spelled = names.into_iter().flat_map(|name| [name.clone(), format!("{name}.gz")]);
         spelled.find(|name| self.files.contains(name)).map(|name| self.dir.join(name))
     }
 
-    /// A part of a data set that is not here.
+    /// The error for a part of a data set that is not in the folder.
     pub(super) fn missing(&self, role: &'static str, looked_for: Vec<String>) -> DataError {
         let folders = self.folders.iter().map(|name| format!("{name}/"));
         DataError::Missing {
@@ -52,7 +54,7 @@ impl Listing {
     }
 }
 
-/// Files that systems put beside everybody's: macOS's `._` and `.DS_Store`, Windows's thumbnails.
+/// True for files that operating systems add: macOS's `._` and `.DS_Store`, Windows's thumbnails.
 fn is_hidden(name: &str) -> bool {
     name.starts_with('.')
         || ["__MACOSX", "Thumbs.db", "desktop.ini"].iter().any(|known| name.eq_ignore_ascii_case(known))

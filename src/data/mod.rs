@@ -1,11 +1,11 @@
-//! Labelled images, ready to train on.
+//! Data sets of labelled images.
 //!
 //! | you have | reach for |
 //! |---|---|
-//! | nothing at hand | [`Split::optdigits`]: 5,620 real 8x8 digits, built into the crate |
+//! | nothing at hand | [`Split::optdigits`]: 5,620 real digits of 8 × 8 pixels, built into the crate |
 //! | a folder with MNIST, Fashion-MNIST or anything in their format, or with CIFAR-10 | [`Split::from_dir`] |
 //! | one file of them | [`idx::read_images`], [`idx::read_labels`], [`cifar::read_batch`] |
-//! | numbers of your own | [`Dataset::new`], then [`Dataset::split`] or [`Dataset::folds`]; [`Split::new`] where the halves are given |
+//! | numbers of your own | [`Dataset::new`], then [`Dataset::split`] or [`Dataset::folds`]; [`Split::new`] if the halves are given |
 //!
 //! Pixels are `f32` in `[0, 1]`; [`Split::centred`] subtracts the mean image of the training half, and
 //! [`Split::standardised`] brings each channel to mean 0 and variance 1. [`Augment`] shifts, warps and mirrors.

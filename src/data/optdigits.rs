@@ -1,4 +1,4 @@
-//! Real digits in 140 KB, so that everything can be tried and tested without a download.
+//! The UCI handwritten digits, 140 KB inside the crate, so that examples and tests need no download.
 
 use super::{DataError, Split, dir::assemble, idx};
 
@@ -12,14 +12,15 @@ macro_rules! file {
 }
 
 impl Split {
-    /// The UCI handwritten digits: 3,823 training and 1,797 test images of 8x8 pixels in 10 classes, inside the crate.
+    /// The UCI handwritten digits: 3,823 training and 1,797 test images of 8 × 8 pixels in 10 classes, inside the
+    /// crate.
     ///
-    /// A pixel counts the dark cells of a 4x4 block of the scanned 32x32 bitmap, divided by 16. The two halves were
+    /// A pixel counts the dark cells of a 4 × 4 block of the scanned 32 × 32 bitmap, divided by 16. The two halves were
     /// written by different people (30 and 13). E. Alpaydin and C. Kaynak, *Optical Recognition of Handwritten Digits*,
     /// UCI Machine Learning Repository (1998), <https://doi.org/10.24432/C50P49>, CC BY 4.0.
     ///
     /// # Errors
-    /// None with the files the crate is built with, as a test shows; the type is that of every other reader.
+    /// None with the files that the crate is built with, as a test checks; the type is that of the other readers.
     pub fn optdigits() -> Result<Self, DataError> {
         let half = |images: (&str, &[u8]), labels: (&str, &[u8])| -> Result<_, DataError> {
             Ok((images.0.to_string(), idx::parse_images(images.0, images.1)?, idx::parse_labels(labels.0, labels.1)?))

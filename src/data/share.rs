@@ -1,18 +1,19 @@
-//! How many of some examples.
+//! The size of a subset of examples.
 
 use std::fmt;
 
 /// A number of examples: `40` is a count, `0.2` a fraction of all, rounded to the nearest count.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Share {
-    /// So many.
+    /// This number of examples.
     Count(usize),
     /// This fraction of all, from 0 to 1.
     Fraction(f64),
 }
 
 impl Share {
-    /// The number of examples: 0 for a NaN or negative fraction, more than `all` for one above 1. `count` refuses both.
+    /// The number of examples: 0 for a NaN or negative fraction, more than `all` for one above 1.
+    /// [`Dataset`](super::Dataset) rejects both.
     pub(super) fn of(self, all: usize) -> usize {
         match self {
             Share::Count(count) => count,

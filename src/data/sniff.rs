@@ -1,9 +1,9 @@
-//! Files that hold something else than their names say.
+//! Recognition of other formats by a file's first bytes.
 
 use super::DataError;
 
 const AGAIN: &str = "download the file again";
-const WRITE: &str = "write it as an IDX file, whose layout the documentation of `data::idx` has";
+const WRITE: &str = "write it as an IDX file (for its layout see `data::idx`)";
 
 /// First bytes of other formats, the format, and the advice.
 const BEGINNINGS: [(&[u8], &str, &str); 18] = [
@@ -27,7 +27,7 @@ const BEGINNINGS: [(&[u8], &str, &str); 18] = [
     (b"\xff\xd8\xff", "a JPEG image", WRITE),
 ];
 
-/// The types of IDX numbers.
+/// The element types of IDX files.
 const TYPES: [(u8, &str); 6] = [(8, "u8"), (9, "i8"), (11, "i16"), (12, "i32"), (13, "f32"), (14, "f64")];
 
 /// The error for a file of another known format, judging by its first bytes.
@@ -46,7 +46,7 @@ pub(super) fn sniff(file: &str, bytes: &[u8]) -> Option<DataError> {
     Some(DataError::Foreign { at: file.into(), what, todo: todo.into() })
 }
 
-/// An IDX file, of numbers of another type or in another number of dimensions.
+/// The description of, and the advice for, an IDX file of another element type or number of dimensions.
 fn idx(kind: u8, dims: u8) -> Option<(String, &'static str)> {
     let (_, name) = TYPES.iter().find(|(known, _)| *known == kind)?;
     let (what, todo) = match (name, dims) {

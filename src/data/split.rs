@@ -12,15 +12,14 @@ pub struct Split<L = Vectors> {
 }
 
 impl<L: Layout> Split<L> {
-    /// Two halves that were made elsewhere, such as a benchmark's official ones. [`Dataset::split`] makes them from one
-    /// table.
+    /// A split of given halves, such as a benchmark's official ones. [`Dataset::split`] makes a split from one table.
     ///
-    /// A class that has no test example is allowed: the test half then says nothing of it. [`Dataset::class_counts`]
-    /// shows what either half has.
+    /// A class without test examples is allowed; the test scores then do not cover it. [`Dataset::class_counts`] shows
+    /// the classes of each half.
     ///
     /// # Errors
-    /// [`DataError::Halves`] when dimensions or classes differ; [`DataError::Unseen`] for a class with test examples
-    /// and none to learn from, as in a table sorted by class and cut in two.
+    /// [`DataError::Halves`] if dimensions or classes differ; [`DataError::Unseen`] for a class with test examples and
+    /// no training examples, as in a table sorted by class and cut in two.
     pub fn new(train: Dataset<L>, test: Dataset<L>) -> Result<Self, DataError> {
         if train.dims() != test.dims() || train.classes() != test.classes() {
             return Err(DataError::Halves {
@@ -40,17 +39,17 @@ impl<L: Layout> Split<L> {
         Ok(Self { train, test })
     }
 
-    /// Halves of one data set.
+    /// A split of two parts of one data set.
     pub(super) fn of_parts(train: Dataset<L>, test: Dataset<L>) -> Self {
         Self { train, test }
     }
 
-    /// What to learn from.
+    /// The training half.
     pub fn train(&self) -> &Dataset<L> {
         &self.train
     }
 
-    /// What to be judged on.
+    /// The test half.
     pub fn test(&self) -> &Dataset<L> {
         &self.test
     }
@@ -60,7 +59,7 @@ impl<L: Layout> Split<L> {
         (self.train, self.test)
     }
 
-    /// A random subset of either half, each class in proportion: a smaller, quicker problem.
+    /// A random subset of each half, stratified by class: a smaller, quicker problem.
     ///
     /// # Errors
     /// As [`Dataset::take`].
@@ -68,8 +67,8 @@ impl<L: Layout> Split<L> {
         Self::new(self.train.take(train, seed)?, self.test.take(test, seed)?)
     }
 
-    /// The training half split again: `n` of its examples, or a fraction, take the place of the test half. For choosing
-    /// settings; the test half itself is then used once, at the end.
+    /// Splits the training half again: `n` of its examples, or a fraction, become the test half. Use it to choose
+    /// settings; the original test half is then used once, at the end.
     ///
     /// # Errors
     /// As [`Dataset::split`].
@@ -77,7 +76,7 @@ impl<L: Layout> Split<L> {
         self.train.split(n, seed)
     }
 
-    /// For convolutional networks: every example with its channels, height and width.
+    /// The same data for convolutional networks: every example with its channels, height and width.
     ///
     /// ```
     /// # use sparsevd::prelude::*;
@@ -91,7 +90,7 @@ impl<L: Layout> Split<L> {
         Split { train: self.train.images(), test: self.test.images() }
     }
 
-    /// For dense networks: every example as one vector.
+    /// The same data for dense networks: every example as one vector.
     pub fn vectors(self) -> Split<Vectors> {
         Split { train: self.train.vectors(), test: self.test.vectors() }
     }
@@ -101,7 +100,7 @@ impl<L: Layout> Split<L> {
     /// ```text
     /// x_ij <- x_ij - m_j,    m_j = (1/N) sum_{i in train} x_ij        j: one pixel
     /// ```
-    /// The test half plays no part in the mean. Pixels then lie in `[-1, 1]`.
+    /// The test half does not enter the mean. Pixels then lie in `[-1, 1]`.
     pub fn centred(mut self) -> Self {
         let mean = self.train.mean_image();
         self.train.subtract(&mean);
@@ -109,13 +108,15 @@ impl<L: Layout> Split<L> {
         self
     }
 
-    /// Brings each channel to mean 0 and variance 1 over the **training** half, and the test half by the same numbers.
+    /// Brings each channel to mean 0 and variance 1 over the **training** half, and transforms the test half by the
+    /// same numbers.
     ///
     /// ```text
     /// x_c <- (x_c - m_c) / s_c       m_c, s_c: mean and standard deviation of channel c, all positions, training half
     /// ```
-    /// A channel that is constant in the training half is only centred. The features of a table share nothing if it is
-    /// laid out as `[features, 1, 1]`; as `[1, 1, features]` it is one channel, with one mean for all.
+    /// A channel that is constant in the training half is only centred. The features of a table are standardised
+    /// separately if its dimensions are `[features, 1, 1]`; with `[1, 1, features]` they are one channel, with one mean
+    /// for all.
     pub fn standardised(mut self) -> Self {
         let moments = self.train.channel_moments();
         self.train.standardise(&moments);

@@ -1,17 +1,17 @@
-//! Draws of examples by index, in proportion to groups, of which classes are one kind.
+//! Stratified draws of examples by index, from groups such as classes.
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-/// Groups of examples to draw from in proportion, in random order. One group makes plain random draws.
+/// Groups of examples to draw from in proportion, in random order. A single group gives plain random draws.
 pub(super) struct Strata {
     groups: Vec<Vec<usize>>,
     random: StdRng,
 }
 
 impl Strata {
-    /// The same seed gives the same draws.
+    /// Shuffles the groups; the same seed gives the same draws.
     pub(super) fn new(groups: impl IntoIterator<Item = Vec<usize>>, seed: u64) -> Self {
         let (mut groups, mut random) = (Vec::from_iter(groups), StdRng::seed_from_u64(seed));
         groups.iter_mut().for_each(|group| group.shuffle(&mut random));
@@ -19,7 +19,7 @@ impl Strata {
         Self { groups, random }
     }
 
-    /// `n` examples, of each group as [`apportion`] says, and all others.
+    /// Draws `n` examples, from each group as many as [`apportion`] gives; returns them and all others.
     pub(super) fn draw(mut self, n: usize, left: usize) -> [Vec<usize>; 2] {
         let sizes: Vec<usize> = self.groups.iter().map(Vec::len).collect();
         let (mut drawn, mut rest) = (Vec::new(), Vec::new());
@@ -32,8 +32,8 @@ impl Strata {
         [drawn, rest]
     }
 
-    /// All examples in `k` parts. The sizes of two parts, and of their shares of one group, differ by at most one:
-    /// the groups are dealt out like cards, one after another.
+    /// Divides all examples into `k` parts. The sizes of two parts, and of their shares of one group, differ by at most
+    /// one: the groups are dealt out like cards, one after another.
     pub(super) fn deal(mut self, k: usize) -> Vec<Vec<usize>> {
         let mut parts = vec![Vec::new(); k];
         for (at, example) in self.groups.iter().flatten().enumerate() {
@@ -44,13 +44,14 @@ impl Strata {
     }
 }
 
-/// Largest remainders: how many of `n` each group gives, at least one and all but `left` at most.
+/// The number of the `n` examples that each group gives, by the method of largest remainders: at least one, and at most
+/// all but `left`.
 ///
 /// ```text
 /// exact share   n s / N       s: the group's size, N: the sum of all
 /// count         the exact share rounded down; the groups of the largest remainders give one more, until it is n
 /// ```
-/// Where the bounds bind, the groups that are furthest from their exact share make up for it, one by one. Of equal
+/// If a bound applies, the groups that are furthest from their exact share compensate, one example at a time. Of equal
 /// remainders the last is rounded up. The sum is `n` if the bounds allow it: from one for each group to all but `left`
 /// of each.
 fn apportion(sizes: &[usize], n: usize, left: usize) -> Vec<usize> {

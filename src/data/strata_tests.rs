@@ -58,7 +58,7 @@ fn ties_are_broken_at_random() {
     assert!(up.iter().all(|n| (n - 300).abs() <= 61), "{up:?}");
 }
 
-/// A change of these is a change of everybody's splits: value-breaking.
+/// A change of these numbers changes the splits of all users: it is value-breaking.
 #[test]
 fn draws_are_those_of_every_version() {
     assert_eq!(Strata::new(groups(&[4, 4, 2]), 7).draw(4, 1), [vec![9, 4, 1, 2], vec![0, 6, 3, 7, 8, 5]]);

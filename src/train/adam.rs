@@ -10,8 +10,8 @@ use crate::compute::{Backend, Elem, Taped};
 use crate::error::{Error, place, setting, split_name};
 use crate::model::tensors;
 
-/// Adam (Kingma and Ba 2015), without weight decay: a prior is the better place for that, and log sigma^2 must never
-/// decay. Its moments cannot be saved: a training that is to be resumed is a [`Trainer`](crate::Trainer)'s.
+/// Adam (Kingma and Ba 2015), without weight decay: a prior takes its place, and log σ² must never decay. Its moments
+/// cannot be saved: for a training run that can be resumed use [`Trainer`](crate::Trainer).
 ///
 /// ```
 /// use sparsevd::prelude::*;
@@ -30,18 +30,18 @@ use crate::model::tensors;
 /// # Ok(()) }
 /// ```
 pub struct Adam<E: Elem = f32, D: Backend<E> = Cpu> {
-    /// The learning rate; change it between steps as you like.
+    /// The learning rate; it may be changed between steps.
     pub learning_rate: f64,
-    /// The decay rates of the two moments; 0.9 and 0.999.
+    /// The decay rates of the two moments, β₁ and β₂; 0.9 and 0.999 by default.
     pub betas: [f64; 2],
-    /// Added to the denominator; 1e-8.
+    /// ε, which is added to the denominator; 1e-8 by default.
     pub eps: f64,
     pub(super) steps: i32,
-    /// How many of them there were before the moments were zero.
+    /// The number of steps taken before the moments were last zero.
     pub(super) begun: i32,
     pub(super) moments: Option<[Gradients<E, D>; 2]>,
     pub(super) gradients: Option<Gradients<E, D>>,
-    /// The tensors that the memory of the gradients is for.
+    /// The ids of the tensors to which the gradients belong.
     pub(super) trained: Vec<UniqueId>,
 }
 
@@ -60,14 +60,14 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         }
     }
 
-    /// One step: the gradient of `objective`, then the update of every trained tensor of `network`. Where a tensor was
-    /// put in the place of another since the last step, Adam begins anew, with moments of zero for all. (On CUDA,
-    /// `set_theta` and loading put new ones in place.)
+    /// One step: the gradient of `objective`, then the update of every trained tensor of `network`. If a tensor was
+    /// replaced by another since the last step, Adam restarts, with moments of zero for all tensors. (On CUDA,
+    /// `set_theta` and loading replace tensors.)
     ///
     /// # Errors
-    /// [`Error::NotFinite`] for a gradient that is NaN or infinite, [`Error::Setting`] for such a learning rate or a
-    /// negative one: all weights and moments are then as before the step. [`Error::Input`] at the first step, or the
-    /// first with another tensor, if some tensor gets no gradient; the device's.
+    /// [`Error::NotFinite`] for a gradient that is NaN or infinite, [`Error::Setting`] for a learning rate that is NaN,
+    /// infinite or negative: all weights and moments are then as before the step. [`Error::Input`] at the first step,
+    /// or the first with another tensor, if some tensor gets no gradient; the device's.
     pub fn step<N: TensorCollection<E, D>>(
         &mut self,
         network: &mut N,
@@ -102,7 +102,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         Ok(())
     }
 
-    /// Refuses a gradient that is not finite, before it spoils a weight.
+    /// Rejects a gradient that is not finite, before it changes a weight.
     fn all_finite<N: TensorCollection<E, D>>(&self, network: &N, gradients: &mut Gradients<E, D>) -> Result<(), Error> {
         let mut bad = NotFinite { gradients, found: None };
         tricks::visit(network, &mut bad).map_err(Error::device)?;
@@ -111,7 +111,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         Err(Error::not_finite(format!("the gradient of {name}"), value, place(path)))
     }
 
-    /// Begins anew where a tensor was put in the place of another.
+    /// Restarts if a tensor was replaced by another.
     pub(super) fn follow<N: TensorCollection<E, D>>(&mut self, network: &N) -> Result<(), Error> {
         let trained: Vec<UniqueId> = tensors::trained(network)?.into_iter().map(|(id, _)| id).collect();
         if trained != self.trained {
@@ -123,7 +123,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         Ok(())
     }
 
-    /// The two moments of every trained tensor, zero at first. They are kept as gradients are: dfdx has no other memory
+    /// The two moments of every trained tensor, zero at first. They are stored as gradients: dfdx has no other memory
     /// that belongs to a tensor, can be updated on any device, and can be read and written from here.
     pub(super) fn moments<N: TensorCollection<E, D>>(
         &mut self,
@@ -144,7 +144,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
     }
 }
 
-/// Every parameter must have a gradient.
+/// `Ok` if every parameter has a gradient.
 fn every_tensor_has_one<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     network: &mut N,
     gradients: &Gradients<E, D>,
@@ -207,7 +207,7 @@ mod tests {
         assert!(matches!(Adam::new(0.01).step(&mut layer, kl), Err(Error::Input(_))), "the KL does not see the bias");
     }
 
-    /// Ours is held against dfdx's over a few steps of the same network; both are single precision.
+    /// Checked against dfdx's Adam over a few steps of the same network, both in single precision.
     #[test]
     fn takes_the_steps_that_dfdx_takes() {
         let device = Cpu::seed_from_u64(1);

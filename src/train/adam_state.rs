@@ -1,4 +1,4 @@
-//! The moments of Adam, by name: out for a checkpoint, and back.
+//! The moments of Adam by name, saved to and restored from a checkpoint.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use crate::error::Error;
 use crate::model::tensors::Named;
 
 impl<E: Elem, D: Backend<E>> Adam<E, D> {
-    /// Steps taken, and how many of them before the moments were zero.
+    /// The number of steps taken, and of those before the moments were last zero.
     pub(crate) fn steps(&self) -> [i32; 2] {
         [self.steps, self.begun]
     }
 
-    /// The moments by name: `adam.m.0.weight`, `adam.v.0.weight`, .., as the next step would find them.
+    /// The moments by name: `adam.m.0.weight`, `adam.v.0.weight`, .., as the next step would use them.
     pub(crate) fn state<N: TensorCollection<E, D>>(&mut self, network: &N) -> Result<Vec<Named<E>>, Error> {
         self.follow(network)?;
         let mut reader = Reader { moments: self.moments(network)?, found: Vec::new() };
@@ -25,7 +25,7 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         Ok(reader.found)
     }
 
-    /// Goes on after these [`steps`](Adam::steps), with these moments.
+    /// Restores these numbers of [`steps`](Adam::steps) and these moments.
     pub(crate) fn restore<N: TensorCollection<E, D>>(
         &mut self,
         network: &N,

@@ -8,7 +8,7 @@ use crate::data::{Augment, Dataset, Layout};
 use crate::error::{Error, setting};
 use crate::model::tensors;
 
-/// How many of these data get another class than their label.
+/// The number of misclassified examples.
 pub(super) fn misclassified<const C: usize, E: Elem, D: Backend<E>>(
     logits: &Taped<(usize, Const<C>), E, D>,
     labels: &[usize],
@@ -25,7 +25,7 @@ pub(super) fn entropy(class_counts: &[usize]) -> f64 {
     shares.map(|share| -share * share.ln()).sum()
 }
 
-/// Refuses batches of one in a network with a batch norm, to which a single number has no variance.
+/// Rejects batches of one example in a network with a batch norm: a single number has no variance.
 pub(super) fn norm_of_one<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     network: &N,
     batch: usize,
@@ -34,7 +34,7 @@ pub(super) fn norm_of_one<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
     setting(!has_norm, "batch", 1.0, "at least 2, because a batch norm takes the variance of the batch")
 }
 
-/// Refuses augmentation of data that are no images, and settings out of range.
+/// Rejects augmentation of data that are not images, and settings out of range.
 pub(super) fn augmentation<L: Layout>(augment: &Augment, data: &Dataset<L>) -> Result<(), Error> {
     let ([_, height, width], pad) = (data.dims(), augment.crop_pad);
     if !augment.is_off() && L::dims(data.dims()).len() == 1 {

@@ -20,20 +20,20 @@ use crate::model::describe::{DFDX, Description, differences, other_kinds};
 use crate::model::tensors::{self, Named, all_fit, by_name, entries, fit, parameters};
 use crate::model::{ByPath, Network, kinds};
 
-/// How far a training is.
+/// The progress of a training run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Progress {
-    /// The epoch under way.
+    /// The current epoch.
     pub(crate) epoch: usize,
-    /// The steps done in it.
+    /// The number of steps done in it.
     pub(crate) step: usize,
-    /// Their summed negative log-likelihoods.
+    /// The summed negative log-likelihoods of these steps.
     pub(crate) nll: f64,
-    /// The KL at the last of them.
+    /// The KL at the last of these steps.
     pub(crate) kl: f64,
-    /// How many of their data were misclassified.
+    /// The number of misclassified examples in these steps.
     pub(crate) wrong: usize,
-    /// The time that they took.
+    /// The time that these steps took.
     pub(crate) seconds: f64,
     pub(crate) history: History,
 }
@@ -46,7 +46,7 @@ impl Progress {
         *self = Progress { epoch: self.epoch + 1, history, ..Progress::default() };
     }
 
-    /// Whether a training of this many epochs and steps can be there.
+    /// `Ok` if it is a possible progress of a training run of this length.
     fn check(&self, trainer: &Trainer, per_epoch: usize, steps: i32) -> Result<(), FileError> {
         let Progress { epoch, step, nll, kl, wrong, seconds, history } = self;
         let consistent = history.epochs.len() == *epoch
@@ -56,8 +56,8 @@ impl Progress {
             return Err(FileError::structure(
                 "progress",
                 format!(
-                    "epoch {epoch}, step {step}, after {steps} steps and {} epochs of history; this training has {} epochs of \
-                     {per_epoch} steps",
+                    "epoch {epoch}, step {step}, after {steps} steps and {} epochs of history; this training run \
+                     has {} epochs of {per_epoch} steps",
                     history.epochs.len(),
                     trainer.epochs
                 ),
@@ -71,26 +71,26 @@ impl Progress {
     }
 }
 
-/// What the file says besides its tensors.
+/// The metadata of the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct About {
     dfdx: String,
     trainer: Trainer,
     data: Fingerprint,
     layers: ByPath<Description>,
-    /// The parts without parameters, and the numbers that are not tensors; none in files from before they were kept.
+    /// The parts without parameters, and the scalars; `None` in older files, which do not store them.
     #[serde(default)]
     kinds: Option<ByPath<String>>,
     #[serde(default)]
     scalars: Option<Scalars>,
     steps: i32,
-    /// How many of the steps there were when Adam last began anew.
+    /// The number of steps before Adam last restarted.
     #[serde(default)]
     begun: i32,
     progress: Progress,
 }
 
-/// Tells data sets apart.
+/// A fingerprint by which data sets are distinguished.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fingerprint {
     name: String,
@@ -119,7 +119,7 @@ impl Fingerprint {
     }
 }
 
-/// Puts a training into a file, and takes it out.
+/// Packs a training run into a file, and unpacks it.
 pub(crate) struct Codec<'a> {
     pub(crate) trainer: &'a Trainer,
     pub(crate) data: Fingerprint,
@@ -127,7 +127,7 @@ pub(crate) struct Codec<'a> {
 }
 
 impl Codec<'_> {
-    /// Everything that goes on from here.
+    /// The file of a training run at this point.
     pub(crate) fn pack<N, E: Elem, D: Backend<E>>(
         &self,
         network: &N,
@@ -154,14 +154,14 @@ impl Codec<'_> {
             progress: progress.clone(),
         };
         let file = Container::new(entries(&tensors), &about)?;
-        // JSON has no infinity: what would not be read again is not written over what can be.
+        // JSON has no infinity: a file that could not be read again must not replace one that can.
         if file.about::<About>().is_ok_and(|read| read.layers == about.layers && read.progress == about.progress) {
             return Ok(file);
         }
         Err(FileError::structure("about", "the history or a layer's settings hold a number that is not finite").into())
     }
 
-    /// The reverse; nothing is changed where something does not fit.
+    /// Restores a training run from a file. If anything does not fit, nothing is changed.
     pub(crate) fn unpack<N, E: Elem, D: Backend<E>>(
         &self,
         file: &Container,
@@ -174,7 +174,7 @@ impl Codec<'_> {
         let about: About = file.about()?;
         if about.layers.iter().any(|(_, layer)| layer.is_text()) {
             let problem = "it is a checkpoint of format 1, whose layers this version cannot compare; finish the training run \
-                           with the version that began it, or begin anew without `resume`";
+                           with the version that began it, or start again without `resume`";
             return Err(FileError::Mismatch(vec![problem.into()]).into());
         }
         let here = Trainer { progress: about.trainer.progress, ..self.trainer.clone() };
@@ -190,7 +190,7 @@ impl Codec<'_> {
         sound::tensors(network, &by_name(&values))?;
         about.progress.check(self.trainer, self.per_epoch, about.steps)?;
         if !(0..=about.steps).contains(&about.begun) {
-            let problem = format!("Adam has begun anew after {} steps of {}", about.begun, about.steps);
+            let problem = format!("Adam restarted after {} steps of {}", about.begun, about.steps);
             return Err(FileError::structure("begun", problem).into());
         }
         tensors::write(network, |name| values.remove(name))?;
@@ -200,12 +200,12 @@ impl Codec<'_> {
     }
 }
 
-/// Writes a packed training.
+/// Writes a packed training run.
 pub(crate) fn write(path: &Path, packed: &Container) -> Result<(), FileError> {
     packed.write(path, KIND, VERSION)
 }
 
-/// Reads one from memory.
+/// Reads a packed training run from memory.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Container, FileError> {
     Container::parse(KIND, VERSION, bytes)
 }

@@ -1,4 +1,4 @@
-//! The objective: the negative ELBO per datum.
+//! The objective: the negative ELBO per example.
 
 use dfdx::nn::tensor_collection::TensorCollection;
 use dfdx::prelude::*;
@@ -9,11 +9,11 @@ use crate::error::{Error, setting};
 use crate::model::Network;
 use crate::model::tensors;
 
-/// The evidence lower bound, which owns the two numbers that are so easily got wrong: how many data there are, and how
-/// much the KL counts.
+/// The evidence lower bound (ELBO), with the two numbers that weight its KL: the number of training examples, N, and
+/// the KL weight, β.
 ///
 /// ```text
-/// objective = NLL per datum + beta KL / N                        nats per datum; minimise it
+/// objective = NLL per example + β KL / N                        nats per example; minimise it
 /// ```
 ///
 /// The KL is the sum over all weights, never an average. With the improper log-uniform prior this is a regularised
@@ -26,7 +26,7 @@ pub struct Elbo {
     warm_up: (f64, f64),
 }
 
-/// As in a file, not yet checked.
+/// The fields of [`Elbo`] as read from a file, not yet checked.
 #[derive(serde::Deserialize)]
 struct Parts {
     n: usize,
@@ -44,28 +44,28 @@ impl TryFrom<Parts> for Elbo {
 
 /// An objective with its parts.
 pub struct Loss<E: Elem = f32, D: Backend<E> = Cpu> {
-    /// What to call `backward` on.
+    /// The objective, to be minimised.
     pub objective: Taped<Rank0, E, D>,
-    /// Nats per datum.
+    /// The negative log-likelihood, in nats per example.
     pub nll: f64,
-    /// Nats, summed over all weights, without beta.
+    /// The KL, in nats, summed over all weights, without β.
     pub kl: f64,
     /// The KL weight that was used.
     pub beta: f64,
 }
 
 impl Elbo {
-    /// The objective for `n` training data, with beta = 1 from the start.
+    /// The objective for `n` training examples, with β = 1 from the start.
     ///
     /// # Errors
     /// [`Error::Setting`] if `n` is 0.
     pub fn new(n: usize) -> Result<Self, Error> {
-        setting(n > 0, "number of training data", 0.0, "at least 1")?;
+        setting(n > 0, "number of training examples", 0.0, "at least 1")?;
         Ok(Elbo { n, beta: 1.0, warm_up: (0.0, 0.0) })
     }
 
-    /// Weighs the KL by `beta` (after the warm-up): below 1 more weights are kept, above 1 fewer. Only `beta = 1` makes
-    /// the objective the bound.
+    /// Sets the KL weight after the warm-up: below 1 more weights are kept, above 1 fewer. Only with `beta = 1` is the
+    /// objective the bound.
     ///
     /// # Errors
     /// [`Error::Setting`] unless `beta` is finite and `>= 0`.
@@ -93,12 +93,12 @@ impl Elbo {
         self.beta * risen
     }
 
-    /// Puts together the objective of a batch: its negative log-likelihood per datum, and the KL of the network.
+    /// The objective of a batch, from its negative log-likelihood per example and the KL of the network.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] where the objective is NaN or infinite, naming the layer; [`Error::NoLayer`];
-    /// [`Error::Input`] where `visit` of a module of yours does not come to each of its layers once; [`Error::Setting`]
-    /// for a trained-in threshold that is NaN; the device's.
+    /// [`Error::NotFinite`] if the objective is NaN or infinite, naming the layer; [`Error::NoLayer`]; [`Error::Input`]
+    /// if `visit` of a module of your own does not reach each of its layers exactly once; [`Error::Setting`] for a
+    /// masking threshold that is NaN; the device's.
     pub fn loss<N: Network<E, D> + TensorCollection<E, D>, E: Elem, D: Backend<E>>(
         &self,
         network: &N,

@@ -1,10 +1,10 @@
-//! Numbers that are none: found before they spoil the weights, and named.
+//! Checks for NaN and infinity in the objective, before they reach the weights.
 
 use crate::compute::{Backend, Elem};
 use crate::error::{Error, THE_KL, place};
 use crate::model::Network;
 
-/// Refuses an objective that is not finite, and says where that came from.
+/// Rejects an objective that is not finite, and names its first term or layer that is not.
 pub(crate) fn objective<E: Elem, D: Backend<E>>(
     network: &impl Network<E, D>,
     nll: f64,
@@ -28,7 +28,7 @@ pub(crate) fn objective<E: Elem, D: Backend<E>>(
     })
 }
 
-/// Refuses a weight that is not finite.
+/// Rejects a weight that is not finite.
 fn weights<E: Elem, D: Backend<E>>(network: &impl Network<E, D>) -> Result<(), Error> {
     let layers = network.layers();
     let bad = layers.iter().find_map(|(path, layer)| Some((path, layer.not_finite()?)));

@@ -1,4 +1,4 @@
-//! Training a classifier: `Trainer::fit` and its kin.
+//! Training a classifier: `Trainer::fit` and its variants.
 
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
@@ -14,8 +14,8 @@ use crate::data::{Dataset, Layout};
 use crate::error::{Error, setting};
 use crate::evaluate::{Classifier, fits};
 
-/// A network that [`Trainer::fit`] can train on data laid out as `L`: every [`Classifier`]. The compiler finds `K`, which
-/// stands for its widths, its numbers and its device.
+/// A network that [`Trainer::fit`] can train on data laid out as `L`: every [`Classifier`]. The compiler infers `K`,
+/// which stands for the network's widths, element type and device.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be trained as a classifier",
     note = "each part must read as many numbers as the one before it gives, and the last gives `(batch, classes)` scores",
@@ -32,12 +32,12 @@ pub trait Trainable<L: Layout, K>: Sized {
         after_epoch: impl FnMut(&mut Self, &mut Epoch) -> Result<ControlFlow<()>, Error>,
     ) -> Result<History, Error>;
 
-    /// Takes this network from a checkpoint.
+    /// Restores this network from a checkpoint.
     #[doc(hidden)]
     fn restore(&mut self, trainer: &Trainer, data: &Dataset<L>, bytes: &[u8]) -> Result<History, Error>;
 }
 
-/// The widths, the numbers and the device of a classifier.
+/// The widths, element type and device of a classifier.
 pub struct Kind<const I: usize, const C: usize, E, D>(PhantomData<(E, D)>);
 
 impl<N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout> Trainable<L, Kind<I, C, E, D>> for N
@@ -62,7 +62,7 @@ where
             setting(threshold.is_finite(), "threshold of masking", threshold, "finite")?;
         }
         if L::dims(data.dims()).len() == 1 {
-            norm_of_one(self, trainer.batch)?; // in images a norm has all positions
+            norm_of_one(self, trainer.batch)?; // in images a norm averages over positions, too
         }
         let mut run = Run::new(self, trainer, data, elbo)?;
         checkpoints.map_or(Ok(()), |checkpoints| run.keep(checkpoints))?;
@@ -81,12 +81,12 @@ where
 }
 
 impl Trainer {
-    /// Trains `network` on `data`. One training run at a time on a device: two that share a `Cpu` would share its cache. A
-    /// clone of the device is the same device, another `Cpu::seed_from_u64` is not.
+    /// Trains `network` on `data`. A device can have one training run at a time: two that share a `Cpu` would share its
+    /// cache. A clone of a device is the same device; another `Cpu::seed_from_u64` is a different one.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a setting out of range; [`Error::Input`] or [`Error::Shape`] for data the network cannot
-    /// take; [`Error::NotFinite`] as soon as the objective is NaN or infinite, naming layer, epoch and step.
+    /// [`Error::Setting`] for a setting out of range; [`Error::Input`] or [`Error::Shape`] for data that the network
+    /// cannot read; [`Error::NotFinite`] as soon as the objective is NaN or infinite, naming layer, epoch and step.
     pub fn fit<L: Layout, K>(&self, network: &mut impl Trainable<L, K>, data: &Dataset<L>) -> Result<History, Error> {
         network.train(self, data, None, |_, _| Ok(ControlFlow::Continue(())))
     }
@@ -122,8 +122,8 @@ impl Trainer {
         network.train(self, data, None, after_epoch)
     }
 
-    /// As [`fit`](Trainer::fit), writing [`Checkpoints`]. Resuming a run that was stopped or killed is bit-identical to an
-    /// uninterrupted one. A run that is over already gives its network and history back.
+    /// As [`fit`](Trainer::fit), writing [`Checkpoints`]. Resuming a run that was stopped or killed is bit-identical to
+    /// an uninterrupted one. A run that has already ended returns its network and history.
     ///
     /// ```
     /// use sparsevd::prelude::*;
@@ -139,10 +139,10 @@ impl Trainer {
     /// ```
     ///
     /// # Errors
-    /// As [`fit`](Trainer::fit); [`Error::File`] with [`FileError::Mismatch`](crate::FileError::Mismatch) naming all
-    /// that differs where the checkpoint is of other settings, another network or other data, or with what is wrong
-    /// with the file; the network is then unchanged. [`Error::Checkpoint`] if none can be written; the last one of this
-    /// run is then still there. Without `resume` a file of an earlier run is deleted at the start.
+    /// As [`fit`](Trainer::fit); [`Error::File`] with [`FileError::Mismatch`](crate::FileError::Mismatch) listing every
+    /// difference if the checkpoint is of other settings, another network or other data, or with the error of a damaged
+    /// file; the network is then unchanged. [`Error::Checkpoint`] if a checkpoint cannot be written; the previous one
+    /// of this run is then intact. Without `resume` a file of an earlier run is deleted at the start.
     pub fn fit_resumable<L: Layout, K>(
         &self,
         network: &mut impl Trainable<L, K>,
@@ -167,7 +167,7 @@ impl Trainer {
         network.train(self, data, Some(checkpoints), after_epoch)
     }
 
-    /// The history of a checkpoint of this training run, whose network takes the place of `network`.
+    /// Restores `network` from a checkpoint of this training run, and returns its history.
     ///
     /// # Errors
     /// As [`fit_resumable`](Trainer::fit_resumable), without the name of a file.

@@ -8,14 +8,14 @@ use crate::compute::{Backend, Elem, Taped};
 use crate::error::Error;
 use crate::model::{ByPath, Network, fill};
 
-/// The Gaussian likelihood of regression, with a noise variance that is trained along.
+/// The Gaussian likelihood of regression, with a noise variance that is trained, too.
 ///
 /// ```text
-/// -ln p = (y - f)^2 / (2 s^2) + ln s + ln(2 pi) / 2,   log_noise = ln s^2        nats, one output of one datum
+/// -ln p = (y - f)² / (2 s²) + ln s + ln(2π) / 2,   log_noise = ln s²        nats, one output of one example
 /// ```
 #[derive(Clone, Debug)]
 pub struct GaussianLikelihood<E: Dtype = f32, D: Storage<E> = Cpu> {
-    /// `ln s^2`; starts at 0.
+    /// ln s²; 0 in a new likelihood.
     pub log_noise: Tensor<Rank0, E, D>,
 }
 
@@ -30,14 +30,14 @@ impl<E: Elem, D: Device<E>> TensorCollection<E, D> for GaussianLikelihood<E, D> 
 }
 
 impl<E: Elem, D: Backend<E>> Network<E, D> for GaussianLikelihood<E, D> {
-    /// Nothing: outputs are means.
+    /// Adds nothing: the outputs are the means.
     fn plain(&self, _path: &str, _threshold: f64, _found: &mut ByPath<Op>) -> Result<(), Error> {
         Ok(())
     }
 }
 
 impl<E: Elem, D: Backend<E>> GaussianLikelihood<E, D> {
-    /// The negative log-likelihood in nats, averaged over the batch and summed over the outputs of a datum.
+    /// The negative log-likelihood in nats, averaged over the batch and summed over the outputs of an example.
     ///
     /// # Shapes
     /// outputs and targets `(batch, O)`.
@@ -51,7 +51,9 @@ impl<E: Elem, D: Backend<E>> GaussianLikelihood<E, D> {
     ) -> Result<Taped<Rank0, E, D>, Error> {
         let (batch, given) = (outputs.shape().0.size(), targets.shape().0.size());
         if batch == 0 || given != batch {
-            return Err(Error::Input(format!("a batch of {batch} outputs with {given} targets")));
+            return Err(Error::Input(format!(
+                "a batch of {batch} outputs with {given} targets; give at least one output, and a target for each"
+            )));
         }
         let run = || {
             let log_noise = self.log_noise.retaped::<OwnedTape<E, D>>();

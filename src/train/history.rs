@@ -13,25 +13,25 @@ use crate::prune::Sparsity;
 /// The metrics of one epoch of training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// From 0.
+    /// The number of the epoch, from 0.
     pub epoch: usize,
     /// Adam's learning rate.
     pub learning_rate: f64,
     /// The KL weight.
     pub beta: f64,
-    /// The mean negative log-likelihood while training, in nats per datum.
+    /// The mean negative log-likelihood during training, in nats per example.
     pub nll: f64,
     /// The summed KL in nats, at the last step.
     pub kl: f64,
-    /// The fraction misclassified while training, noise included.
+    /// The fraction of examples misclassified during training, with noise.
     pub train_error: f64,
-    /// For the caller to fill in: scores on data not trained on.
+    /// Scores on test data, for the caller to fill in.
     pub test: Option<Metrics>,
-    /// What pruning at log alpha = 3 would keep, layer by layer.
+    /// The sparsity that pruning at log α = 3 would give, layer by layer.
     pub sparsity: Sparsity,
-    /// Time taken.
+    /// The time taken, in seconds.
     pub seconds: f64,
-    /// A sign that the training is not learning.
+    /// A sign that the training run is not learning.
     #[serde(default)]
     pub warning: Option<Warning>,
 }
@@ -40,13 +40,13 @@ pub struct Epoch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Warning {
-    /// All weights have a log alpha of 3 or more, or a mean of zero.
+    /// All weights have a log α of 3 or more, or a mean of zero.
     AllPruned,
     /// From the second epoch on: the NLL is no better than that of predicting every class as often as it occurs.
     NothingLearned,
-    /// The KL is below zero by 0.01 nats a weight or more: no proper prior's is.
+    /// The KL is below zero by more than 0.01 nats per weight, which no proper prior's can be.
     NegativeKl,
-    /// Fewer than 5 steps an epoch and 1,000 in all, as with a large batch of few data.
+    /// Fewer than 5 steps per epoch and 1,000 in all, as with a large batch and few examples.
     FewSteps,
 }
 
@@ -54,16 +54,16 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Warning::AllPruned => {
-                "every weight would be pruned: the KL outweighs the likelihood; give it a longer warm_up, a smaller beta, or more data"
+                "every weight would be pruned: the KL outweighs the likelihood; set a longer warm_up or a smaller beta, or train on more data"
             }
             Warning::NegativeKl => {
-                "the KL is negative, which that of a probability density never is; check the prior with `Laws::of(prior).check()`"
+                "the KL is negative, which it cannot be if the prior is a probability density; check it with `Laws::of(prior).check()`"
             }
             Warning::FewSteps => {
-                "there are few steps in which to learn; make batch smaller, or epochs more"
+                "there are too few steps to learn; set a smaller batch, or more epochs"
             }
             Warning::NothingLearned => {
-                "nothing is learned but how frequent each class is; check inputs and labels, or change learning_rate, warm_up or beta"
+                "the network has learned only the class frequencies; check inputs and labels, or change learning_rate, warm_up or beta"
             }
         })
     }
@@ -72,11 +72,12 @@ impl fmt::Display for Warning {
 /// Per-epoch metrics of a training run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
-    /// In order.
+    /// The epochs, in order.
     pub epochs: Vec<Epoch>,
-    /// Sparsity before the first step: a wide initial log sigma^2 or small means already count as noise.
+    /// The sparsity before the first step: with a large initial log σ² or small means, some weights count as noise
+    /// already.
     pub sparsity_at_start: f64,
-    /// Whether it was stopped before the last epoch was over.
+    /// True if the training run was stopped before the end of the last epoch.
     pub stopped: bool,
 }
 
@@ -86,10 +87,10 @@ impl History {
         self.epochs.last().and_then(|epoch| epoch.warning)
     }
 
-    /// Whether these can be epochs, one after the other.
+    /// `Ok` if the epochs are valid and in order.
     ///
     /// # Errors
-    /// [`FileError::Structure`] naming the first number that cannot be.
+    /// [`FileError::Structure`] naming the first number out of range.
     pub(crate) fn check(&self) -> Result<(), FileError> {
         in_range("history", "sparsity_at_start", self.sparsity_at_start, 0.0..=1.0)?;
         self.epochs.iter().enumerate().try_for_each(|(i, epoch)| epoch.check(i))
@@ -97,7 +98,7 @@ impl History {
 }
 
 impl Epoch {
-    /// Whether it can be the epoch of this number.
+    /// `Ok` if it is a valid epoch with this number.
     fn check(&self, number: usize) -> Result<(), FileError> {
         let what = format!("history, epoch {number}");
         let finite = f64::MIN..=f64::MAX;
@@ -115,7 +116,7 @@ impl Epoch {
     }
 }
 
-/// Refuses a number outside its range, and NaN.
+/// Rejects a number outside its range, and NaN.
 pub(crate) fn in_range(what: &str, name: &str, value: f64, range: RangeInclusive<f64>) -> Result<(), FileError> {
     let (least, most) = (range.start(), range.end());
     let must_be = match (*least == f64::MIN, *most == f64::MAX) {

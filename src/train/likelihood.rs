@@ -1,4 +1,4 @@
-//! Likelihoods: the negative log-likelihood of a batch, in nats per datum.
+//! Likelihoods: the negative log-likelihood of a batch, in nats per example.
 
 use dfdx::nn::modules::*;
 use dfdx::prelude::*;
@@ -20,13 +20,16 @@ pub fn categorical<const C: usize, B: Dim, E: Elem, D: Backend<E>>(
 ) -> Result<Taped<Rank0, E, D>, Error> {
     let batch = logits.shape().0.size();
     if batch == 0 || labels.len() != batch {
-        return Err(Error::Input(format!("a batch of {batch} outputs with {} labels", labels.len())));
+        return Err(Error::Input(format!(
+            "a batch of {batch} outputs with {} labels; give at least one output, and a label for each",
+            labels.len()
+        )));
     }
     let mut one_hot = vec![E::default(); batch * C];
     for (i, &label) in labels.iter().enumerate() {
         if label >= C {
             return Err(Error::Input(format!(
-                "label {label} of datum {i}; the network has {C} outputs, 0 to {}",
+                "label {label} of example {i}; the network has {C} outputs, 0 to {}",
                 C - 1
             )));
         }
@@ -40,7 +43,7 @@ pub fn categorical<const C: usize, B: Dim, E: Elem, D: Backend<E>>(
     run().map_err(|e: D::Err| Error::device(e))
 }
 
-/// The Gaussian likelihood of regression, with a noise variance that is trained along; its formula is that of
+/// The Gaussian likelihood of regression, with a noise variance that is trained, too; its formula is that of
 /// [`modules::GaussianLikelihood`](crate::modules::GaussianLikelihood). Regression with a training loop of your own:
 ///
 /// ```
@@ -48,7 +51,7 @@ pub fn categorical<const C: usize, B: Dim, E: Elem, D: Backend<E>>(
 /// # use sparsevd::prelude::*;
 /// # fn main() -> Result<(), Error> {
 /// let dev = Cpu::seed_from_u64(0);
-/// let mut net = dev.build_module::<(SparseVdLinear<3, 1>, GaussianLikelihood), f32>(); // the second part is no layer
+/// let mut net = dev.build_module::<(SparseVdLinear<3, 1>, GaussianLikelihood), f32>(); // the second part has no weights
 /// let x: Tensor<(usize, Const<3>), f32, Cpu> = dev.sample_normal_like(&(100, Const));
 /// let y: Tensor<(usize, Const<1>), f32, Cpu> = dev.sample_normal_like(&(100, Const));
 /// let (elbo, mut adam) = (Elbo::new(100)?.warm_up(0.0, 5.0)?, Adam::new(1e-2));

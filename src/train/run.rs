@@ -1,4 +1,4 @@
-//! A training run under way.
+//! The training loop.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -23,7 +23,7 @@ use crate::error::{Error, LastCheckpoint};
 use crate::evaluate::{Classifier, batch, inputs};
 use crate::prune::{Prune, Sparsity, THRESHOLD};
 
-/// A network in training, and all that is needed between two steps.
+/// A network in training, with the state between two steps.
 pub(super) struct Run<'a, N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L> {
     network: &'a mut N,
     trainer: &'a Trainer,
@@ -32,7 +32,7 @@ pub(super) struct Run<'a, N, const I: usize, const C: usize, E: Elem, D: Backend
     pub(super) device: D,
     adam: Adam<E, D>,
     progress: Progress,
-    /// When the time that `progress` knows of ended.
+    /// The time up to which `progress` has counted.
     clock: Instant,
     bar: ProgressBar,
     checkpoints: Option<(&'a Checkpoints<'a>, Codec<'a>)>,
@@ -43,7 +43,7 @@ impl<'a, N, const I: usize, const C: usize, E: Elem, D: Backend<E>, L: Layout> R
 where
     N: Classifier<I, C, E, D, L>,
 {
-    /// At the start.
+    /// A training run at its start.
     pub(super) fn new(
         network: &'a mut N,
         trainer: &'a Trainer,
@@ -67,7 +67,7 @@ where
         })
     }
 
-    /// With checkpoints, from where the last one is.
+    /// Turns on checkpoints, and resumes from the last one.
     pub(super) fn keep(&mut self, checkpoints: &'a Checkpoints<'a>) -> Result<(), Error> {
         checkpoints.prepare()?;
         if let Some(file) = checkpoints.read()? {
@@ -78,7 +78,7 @@ where
         Ok(())
     }
 
-    /// Goes on from what a file holds.
+    /// Resumes from a file.
     pub(super) fn resume(&mut self, file: &Container) -> Result<(), Error> {
         self.progress = self.codec().unpack(file, self.network, &mut self.adam)?;
         self.bar.set_position(self.steps_done() as u64);
@@ -89,7 +89,7 @@ where
         Codec { trainer: self.trainer, data: Fingerprint::of(self.data), per_epoch: self.per_epoch() }
     }
 
-    /// To the end of the last epoch, or until it is stopped.
+    /// Trains to the end of the last epoch, or until it is stopped.
     pub(super) fn run(
         mut self,
         mut after_epoch: impl FnMut(&mut N, &mut Epoch) -> Result<ControlFlow<()>, Error>,
@@ -115,12 +115,12 @@ where
         Ok(self.history())
     }
 
-    /// The epochs that are over.
+    /// The history of the epochs that have ended.
     pub(super) fn history(self) -> History {
         History { stopped: self.progress.epoch < self.trainer.epochs, ..self.progress.history }
     }
 
-    /// The steps of an epoch that are left; breaks off between two of them if it is stopped.
+    /// Takes the remaining steps of an epoch; ends between two steps if it is stopped.
     fn steps(&mut self) -> Result<ControlFlow<()>, Error> {
         let (epoch, per_epoch) = (self.progress.epoch, self.per_epoch());
         self.adam.learning_rate = self.trainer.learning_rate * self.trainer.schedule.factor(epoch, self.trainer.epochs);
@@ -165,12 +165,12 @@ where
         Ok(())
     }
 
-    /// An error of this step, with the last good checkpoint where numbers ceased to be numbers.
+    /// An error of this step, with the last good checkpoint if a number was not finite.
     fn failed(&self, error: Error, epoch: usize, step: usize) -> Error {
         error.while_training(epoch, step).after(self.last.as_ref())
     }
 
-    /// Some of the data, augmented as the step's seed decides.
+    /// Some examples as a batch, augmented by the step's seed.
     fn inputs(&self, which: &[usize], seed: Seed) -> Result<Tensor<L::Shape<I>, E, D>, Error> {
         let augment = &self.trainer.augment;
         if augment.is_off() {
@@ -228,7 +228,7 @@ where
         Ok(())
     }
 
-    /// Takes note of the time that has passed.
+    /// Counts the time that has passed.
     fn tick(&mut self) {
         self.progress.seconds += self.clock.elapsed().as_secs_f64();
         self.clock = Instant::now();

@@ -4,22 +4,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, setting};
 
-/// How the learning rate changes over the epochs. Much of the sparsity comes when it decays to zero.
+/// The schedule of the learning rate over the epochs. Much of the sparsity develops while it decays to zero.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
-    /// It does not.
+    /// A constant learning rate.
     Constant,
     /// Constant for this fraction of the epochs, then linearly to zero at the end.
     LinearToZero {
-        /// From 0 (at once) to 1 (never).
+        /// The fraction, from 0 (it decays from the start) to 1 (it never decays).
         from: f64,
     },
     /// Multiplied by `factor` at each of these epochs.
     Steps {
-        /// Epochs, from 0.
+        /// The epochs, from 0.
         at: Vec<usize>,
-        /// At most 1.
+        /// The factor, positive and at most 1.
         factor: f64,
     },
     /// `LinearToZero` from one half: the authors' schedule for LeNet-300-100, and the default.
@@ -28,7 +28,7 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// What the learning rate is multiplied by in epoch `epoch` of `epochs`.
+    /// The factor of the learning rate in epoch `epoch` of `epochs`.
     pub fn factor(&self, epoch: usize, epochs: usize) -> f64 {
         let linear = |from: f64| {
             let (done, start) = (epoch as f64 / epochs.max(1) as f64, from.clamp(0.0, 1.0));
@@ -55,16 +55,16 @@ impl Schedule {
     }
 }
 
-/// The part of a training over which the KL weight rises from 0, linearly. Epochs count from 0, and each has one
-/// weight: 0 at the first of the two and before, the full one from the second on.
+/// The epochs over which the KL weight rises linearly from 0. Epochs count from 0, and each has one weight: 0 up to the
+/// first of the two epochs, the full weight from the second on.
 ///
 /// Without a warm-up the KL outweighs the likelihood while the network has learned nothing, and prunes all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarmUp {
-    /// From the first to the second share of the epochs; a training run of one epoch has the whole KL.
+    /// From the first to the second fraction of the epochs; a training run of one epoch has the full weight.
     Share(f64, f64),
-    /// The whole KL from the start.
+    /// The full weight from the start.
     Off,
     /// From the first to the second epoch; in files a plain pair.
     #[serde(untagged)]
@@ -79,7 +79,7 @@ impl Default for WarmUp {
 }
 
 impl WarmUp {
-    /// The two epochs, in a training of so many.
+    /// The two epochs, in a training run of `epochs` epochs.
     pub fn between(&self, epochs: usize) -> (f64, f64) {
         match *self {
             WarmUp::Share(..) if epochs < 2 => (0.0, 0.0), // there is no second epoch to rise to

@@ -12,14 +12,14 @@ use crate::error::{Error, setting};
 /// library's experiments: 100 epochs in batches of 100 at 1e-3, which falls to zero over the second half, while the KL
 /// weight rises to 1 over the first ([`WarmUp`]).
 ///
-/// The same seed and network give the same result, whatever the number of threads; [`on_threads`](crate::on_threads)
-/// chooses it, and makes training of small networks faster.
+/// The same seed and network give the same result with any number of threads; [`on_threads`](crate::on_threads) sets
+/// that number, and makes training of small networks faster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trainer {
-    /// Passes over the data.
+    /// The number of passes over the data.
     pub epochs: usize,
-    /// Examples in a mini-batch; what does not fill the last one waits for the next epoch's shuffle.
+    /// The number of examples in a mini-batch. Examples that do not fill the last one are left out of the epoch.
     pub batch: usize,
     /// Adam's learning rate.
     pub learning_rate: f64,
@@ -29,11 +29,11 @@ pub struct Trainer {
     pub beta: f64,
     /// The rise of the KL weight from 0.
     pub warm_up: WarmUp,
-    /// How images are shifted, warped and mirrored, anew each time they are seen; not at all by default.
+    /// The random shifts, warps and mirrorings of images, drawn anew each time an image is used; none by default.
     pub augment: Augment,
-    /// Determines the order of the data, their augmentation and the noise.
+    /// The seed of the order of the data, of their augmentation and of the noise.
     pub seed: u64,
-    /// Whether to show a progress bar.
+    /// True to show a progress bar.
     pub progress: bool,
 }
 
@@ -54,7 +54,7 @@ impl Default for Trainer {
 }
 
 impl Trainer {
-    /// Checks the settings.
+    /// Checks the settings and returns the objective.
     pub(super) fn elbo<L: Layout>(&self, data: &Dataset<L>) -> Result<Elbo, Error> {
         setting(self.batch > 0, "batch", 0.0, "at least 1")?;
         let most = || format!("at most {}, the examples of {}", data.len(), data.name());

@@ -58,7 +58,7 @@ fn the_corpus_has_sound_files() {
     }
     for name in ["format-1", "without-scalars"] {
         let told = resumed(&read("training", name)).unwrap_err().to_string();
-        assert!(told.contains("a checkpoint of format 1") && told.contains("begin anew without `resume`"), "{told}");
+        assert!(told.contains("a checkpoint of format 1") && told.contains("start again without `resume`"), "{told}");
     }
     CompactNet::from_bytes(&fs::read(corpus("compact").join("sound")).unwrap()).unwrap();
     assert!(sparsevd::data::idx::parse_images("", &fs::read(corpus("idx_images").join("sound")).unwrap()).is_ok());

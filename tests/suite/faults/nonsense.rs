@@ -127,9 +127,9 @@ fn descriptions_that_cannot_be() {
         (
             "/progress/epoch",
             json!(3),
-            "epoch 3, step 0, after 6 steps and 2 epochs of history; this training has 2 epochs of 3",
+            "epoch 3, step 0, after 6 steps and 2 epochs of history; this training run has 2 epochs of 3",
         ),
-        ("/progress/epoch", json!(u64::MAX), "this training has 2 epochs"),
+        ("/progress/epoch", json!(u64::MAX), "this training run has 2 epochs"),
         ("/progress/epoch", json!(-1), "about"),
         ("/progress/step", json!(1), "step 1"),
         ("/progress/step", json!(u64::MAX), "step 18446744073709551615"),

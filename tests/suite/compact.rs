@@ -120,7 +120,7 @@ proptest! {
         let again = CompactNet::from_bytes(&small.to_bytes(Precision::Single).unwrap()).unwrap();
         prop_assert_eq!(again.forward(&x.as_vec(), &mut scratch).unwrap(), &found[..]);
         prop_assert_eq!(again.report().unwrap(), small.report().unwrap());
-        // In the posterior's bits, the same structure.
+        // Quantised to posterior precision, the same structure.
         let bytes = small.to_bytes(Precision::Posterior).unwrap();
         prop_assert!(bytes.len() <= small.to_bytes(Precision::Single).unwrap().len() + 200, "the step and the bits");
         let rounded = CompactNet::from_bytes(&bytes).unwrap();

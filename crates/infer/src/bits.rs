@@ -1,10 +1,10 @@
-//! Weights in few bits.
+//! Weights quantised to posterior precision.
 //!
-//! A weight that is only known up to its posterior's standard deviation need not be stored more exactly (Louizos,
-//! Ullrich and Welling 2017, section 3.2 on reducing the bit precision). Here a layer's weights are multiples of a
-//! step, whose half, the largest rounding error, is the layer's sigma.
+//! A weight that is known only up to its posterior's standard deviation need not be stored more precisely (Louizos,
+//! Ullrich and Welling 2017, section 3.2 on reducing the bit precision). A layer's weights are stored as multiples of a
+//! step. Half a step, the largest rounding error, is the layer's σ.
 
-/// Signed whole multiples of a step, in as few bits each as hold the largest.
+/// Weights as signed integer multiples of a step, each in as few bits as the largest needs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Packed {
     pub(crate) step: f32,
@@ -12,11 +12,11 @@ pub(crate) struct Packed {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Beyond this, packing saves nothing worth having.
+/// The number of bits from which packing saves too little to be used.
 const MOST_BITS: u32 = 24;
 
 impl Packed {
-    /// Weights rounded to within `sigma`; `None` where that takes 24 bits or more.
+    /// Packs weights, rounded to within `sigma`; `None` if that takes 24 bits or more.
     pub(crate) fn new(weights: &[f32], sigma: f64) -> Option<Self> {
         let step = (2.0 * sigma) as f32;
         let whole = |w: &f32| (w / step).round();
@@ -40,11 +40,11 @@ impl Packed {
     /// The first `len` weights.
     ///
     /// # Errors
-    /// A sentence, if there are not as many, or they are not what [`new`](Packed::new) makes.
+    /// A message, if there are not as many, or they are not what [`new`](Packed::new) makes.
     pub(crate) fn weights(&self, len: usize) -> Result<Vec<f32>, String> {
         let Packed { step, bits, bytes } = self;
         if !(step.is_normal() && *step > 0.0 && (1..MOST_BITS).contains(bits)) {
-            return Err(format!("{bits} bits and a step of {step}; there are from 1 to 23 bits and a positive step"));
+            return Err(format!("{bits} bits and a step of {step}; there must be 1 to 23 bits and a positive step"));
         }
         let bits = *bits as usize;
         if len.checked_mul(bits).map(|all| all.div_ceil(8)) != Some(bytes.len()) {
@@ -79,7 +79,7 @@ mod tests {
             prop_assert!(packed.bits == 1 || f64::from(largest) >= f64::from(packed.bits - 2).exp2());
         }
 
-        /// Any bytes give weights or a sentence.
+        /// Any bytes give weights or a message.
         #[test]
         fn anything_is_read(bytes in prop::collection::vec(any::<u8>(), 0..20), bits in 0_u32..40, len in any::<usize>()) {
             let packed = Packed { step: 0.5, bits, bytes };

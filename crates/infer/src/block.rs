@@ -1,4 +1,4 @@
-//! A linear map with its activation and its pool, on the way to becoming a layer.
+//! A linear map with its activation and its pool, before it becomes a layer.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::window::Window;
 pub struct ShapeError {
     /// Its number, from 0.
     pub part: usize,
-    /// What is wrong, in words.
+    /// The problem, in words.
     pub problem: String,
 }
 
@@ -20,14 +20,14 @@ pub(crate) fn wrong(part: usize, problem: impl Into<String>) -> ShapeError {
     ShapeError { part, problem: problem.into() }
 }
 
-/// A linear map on the way to becoming a layer.
+/// A linear map with its activation and its pool, before it becomes a layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     /// The part it comes from.
     pub(crate) part: usize,
     /// Channels, height, width.
     pub(crate) input: [usize; 3],
-    /// Which pixels an output reads; the whole input where there is none.
+    /// The window of pixels that an output reads; `None` for the whole input.
     pub(crate) window: Option<Window>,
     pub(crate) rows: Vec<Row>,
     pub(crate) activation: Option<Activation>,
@@ -35,20 +35,20 @@ pub(crate) struct Block {
     /// Channels, height, width, after the pool.
     pub(crate) output: [usize; 3],
     pub(crate) before: Before,
-    /// How far the weights may be rounded.
+    /// The largest rounding error that the weights may have.
     pub(crate) sigma: Option<f64>,
 }
 
-/// What a layer was before anything was removed.
+/// The sizes of a layer before compaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Before {
-    /// Weights.
+    /// Number of weights.
     pub weights: usize,
-    /// Input features, or channels.
+    /// Number of input features or channels.
     pub inputs: usize,
-    /// Outputs, or output channels.
+    /// Number of outputs or output channels.
     pub outputs: usize,
-    /// Multiplications and additions for one datum.
+    /// Number of multiplications and additions per example.
     pub flops: usize,
 }
 
@@ -94,7 +94,7 @@ impl Block {
         Ok(block)
     }
 
-    /// Said of it: it had this many weights, and may be rounded so far.
+    /// The block with its sizes before compaction, from its number of weights, and with its rounding error.
     pub(crate) fn of(mut self, weights: usize, sigma: Option<f64>) -> Self {
         let [outputs, h, w] = self.output;
         let inputs = if self.window.is_some() { self.input[0] } else { self.input.iter().product() };
@@ -103,17 +103,17 @@ impl Block {
         self
     }
 
-    /// Numbers of one channel that a row may read.
+    /// Number of values of one channel that a row may read.
     pub(crate) fn area(&self) -> usize {
         self.window.map_or(self.input[1] * self.input[2], |w| w.kernel * w.kernel)
     }
 
-    /// Whether it reads zeros around its input.
+    /// True if it reads zeros around its input.
     pub(crate) fn pads(&self) -> bool {
         self.window.is_some_and(|w| w.pad > 0)
     }
 
-    /// What all outputs of a row are, where it has no weights and they are all the same.
+    /// The value of all outputs of a row; `None` if the row has weights, or its outputs differ.
     pub(crate) fn constant(&self, row: &Row) -> Option<f64> {
         let value = self.activation.map_or(row.bias, |f| f64::from(f.of(row.bias as f32)));
         let borders = self.pool.is_some_and(|p| p.kind == PoolKind::Mean && p.window.pad > 0);
@@ -121,7 +121,7 @@ impl Block {
     }
 }
 
-/// Lines and columns of what a window makes of an image.
+/// Height and width of a window's output.
 pub(crate) fn outputs(part: usize, window: Window, [_, height, width]: [usize; 3]) -> Result<[usize; 2], ShapeError> {
     let large = || wrong(part, format!("a window of {} pixels on an image of {height} x {width}", window.reach()));
     if sane(&window) { window.outputs([height, width]).ok_or_else(large) } else { Err(large()) }

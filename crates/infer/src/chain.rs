@@ -27,16 +27,16 @@ pub(crate) fn blocks(parts: &[Op], input: [usize; 3]) -> Result<Vec<Block>, Shap
     Ok(chain.blocks)
 }
 
-/// What the next part reads.
+/// The shape that the next part reads.
 #[derive(Clone, Copy)]
 enum Shape {
     /// Channels, height, width; features are channels of one pixel.
     Image([usize; 3]),
-    /// The pixels of such an image, channel by channel, as features; it has more than one a channel.
+    /// The pixels of such an image, channel by channel, as features; it has more than one pixel per channel.
     Pixels([usize; 3]),
 }
 
-/// The blocks so far, and what comes out of them.
+/// The blocks so far, and the shape of their output.
 struct Chain {
     blocks: Vec<Block>,
     next: Shape,
@@ -49,11 +49,11 @@ impl Chain {
         Ok(())
     }
 
-    /// What comes out now, if it is neither nothing nor enormous.
+    /// Sets the shape of the output, unless it is empty or too large.
     fn give(&mut self, part: usize, shape: [usize; 3]) -> Result<(), ShapeError> {
         let numbers = shape.iter().try_fold(1_usize, |n, side| n.checked_mul(*side));
         if !numbers.is_some_and(|n| (1..=MOST).contains(&n)) {
-            return Err(wrong(part, format!("an image of {shape:?}; it has from 1 to {MOST} numbers")));
+            return Err(wrong(part, format!("an image of {shape:?}; it must have from 1 to {MOST} numbers")));
         }
         self.next = Shape::Image(shape);
         Ok(())
@@ -67,7 +67,7 @@ impl Chain {
         }
     }
 
-    /// Channels, height, width of what the next part reads as an image: pixels that are features become channels.
+    /// Channels, height and width of the image that the next part reads; flattened pixels become channels.
     fn image(&mut self, part: usize) -> Result<[usize; 3], ShapeError> {
         if let Shape::Pixels(_) = self.next {
             self.identity(part)?;
@@ -104,7 +104,7 @@ impl Chain {
         self.push(Block::new(part, shape, Some(window), rows)?.of(weights.len(), sigma))
     }
 
-    /// Into the weights before it; as a layer of its own where something has come in between.
+    /// Folds a scale into the weights before it, or into a new layer if an activation or a pool is in between.
     fn scale(&mut self, part: usize, factor: &[f64], shift: &[f64]) -> Result<(), ShapeError> {
         let [channels, ..] = self.image(part)?;
         if factor.len() != channels || shift.len() != channels {
@@ -117,7 +117,8 @@ impl Chain {
             self.identity(part)?;
         }
         let Some(block) = self.blocks.last_mut() else { return Ok(()) };
-        // Weights of a row are as uncertain as they are large: the row that shrinks most is the one to heed.
+        // The factor of a row scales the uncertainty of its weights, too; the smallest factor determines the layer's
+        // sigma.
         let least = factor.iter().map(|f| f.abs()).filter(|f| *f > 0.0).fold(f64::INFINITY, f64::min);
         block.sigma = block.sigma.map(|sigma| sigma * least).filter(|sigma| *sigma > 0.0 && sigma.is_finite());
         for (row, (factor, shift)) in block.rows.iter_mut().zip(factor.iter().zip(shift)) {
@@ -128,7 +129,7 @@ impl Chain {
         Ok(())
     }
 
-    /// An activation here never falls, so it may come before a maximum instead of after it.
+    /// Adds an activation. All activations are monotonic, so that one may be applied before a maximum instead of after.
     fn activation(&mut self, part: usize, f: Activation) -> Result<(), ShapeError> {
         let takes = |b: &Block| b.activation.is_none() && b.pool.is_none_or(|p| p.kind == PoolKind::Max);
         if !self.blocks.last().is_some_and(takes) {
@@ -149,7 +150,7 @@ impl Chain {
         self.give(part, output)
     }
 
-    /// A map that changes nothing, but that pixels become channels where they are features.
+    /// Adds an identity map; it turns flattened pixels into channels.
     fn identity(&mut self, part: usize) -> Result<(), ShapeError> {
         let one = Window { kernel: 1, stride: 1, pad: 0, dilation: 1 };
         let (shape, window, area) = match self.next {
@@ -164,7 +165,7 @@ impl Chain {
     }
 }
 
-/// Whether there are as many weights as rows of columns.
+/// `Ok` if the number of weights is `rows * cols`.
 fn count(part: usize, weights: &[f64], rows: usize, cols: usize) -> Result<(), ShapeError> {
     if rows > 0 && rows.checked_mul(cols) == Some(weights.len()) {
         return Ok(());
@@ -190,7 +191,7 @@ fn rows(
     Ok(bias.iter().enumerate().map(row).collect())
 }
 
-/// Refuses a NaN or an infinity, also where it would go with what is pruned.
+/// Rejects a NaN or an infinity, also one that compaction would remove.
 fn finite(part: usize, what: &str, numbers: &[f64]) -> Result<(), ShapeError> {
     match numbers.iter().position(|x| !x.is_finite()) {
         Some(i) => Err(wrong(part, format!("{what} {i} is {}; every number must be finite", numbers[i]))),

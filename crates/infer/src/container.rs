@@ -1,11 +1,11 @@
-//! This library's files: safetensors, with one entry of metadata that says what they are.
+//! This library's files: safetensors with one metadata entry that describes them.
 //!
 //! ```text
 //! sparsevd = {"format": "posterior", "format_version": 1, "library": "0.1.0", "checksum": "crc32:89abcdef", "about": ..}
 //! ```
-//! `about` is what the kind of file has to say besides its tensors. The checksum is over all the rest: kind, version,
-//! library, the text of `about`, and every tensor's name, type, shape and bytes, in the order of the names. A file
-//! without one, written by hand, is taken as it is. The same contents give the same bytes. In Python:
+//! `about` holds the metadata of this kind of file. The checksum covers everything else: kind, version, library, the
+//! text of `about`, and every tensor's name, type, shape and bytes, in the order of the names. A file without a
+//! checksum, such as one written by hand, is read without this check. The same contents give the same bytes. In Python:
 //!
 //! ```text
 //! from safetensors import safe_open
@@ -25,22 +25,22 @@ use serde_json::value::RawValue;
 
 use crate::{Entry, FileError, file};
 
-/// The largest file that [`read`] takes: 4 GiB.
+/// The largest file that is read: 4 GiB.
 pub const MAX_BYTES: u64 = 4 << 30;
 
-/// The name of our metadata.
+/// The name of this library's metadata entry.
 const KEY: &str = "sparsevd";
 
-/// Tensors, and what there is to say about them.
+/// Tensors and their metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
     /// The tensors; in order of their names once read.
     pub tensors: Vec<Entry>,
-    /// JSON.
+    /// The metadata, as JSON.
     pub about: String,
 }
 
-/// What a file says it is; the rest is read once that is known to be something we can read.
+/// The kind and version of a file, which are checked before the rest is read.
 #[derive(Deserialize)]
 struct Claim {
     format: String,
@@ -59,7 +59,7 @@ struct Header {
 }
 
 impl Container {
-    /// Tensors, and something to say about them.
+    /// A container of these tensors and this metadata.
     ///
     /// # Errors
     /// [`FileError::Structure`] if `about` cannot be JSON.
@@ -68,10 +68,10 @@ impl Container {
         Ok(Container { tensors, about })
     }
 
-    /// What `about` says.
+    /// The metadata, as a value.
     ///
     /// # Errors
-    /// [`FileError::Structure`] if it does not say that.
+    /// [`FileError::Structure`] if they are not a `T`.
     pub fn about<T: DeserializeOwned>(&self) -> Result<T, FileError> {
         serde_json::from_str(&self.about).map_err(|e| FileError::structure("about", e))
     }
@@ -85,13 +85,13 @@ impl Container {
         self.tensors.iter().find(|tensor| tensor.name == name).ok_or_else(missing)
     }
 
-    /// The file of this kind and version.
+    /// The bytes of a file of this kind and version.
     ///
     /// # Errors
     /// [`FileError::Structure`] for two tensors of one name, a tensor whose bytes do not fill its shape, or an `about`
     /// that is not JSON.
     pub fn to_bytes(&self, kind: &str, version: u32) -> Result<Vec<u8>, FileError> {
-        let mut names = BTreeSet::from(["__metadata__"]); // which safetensors keeps for itself
+        let mut names = BTreeSet::from(["__metadata__"]); // which safetensors reserves
         if let Some(twice) = self.tensors.iter().find(|tensor| !names.insert(&tensor.name)) {
             return Err(FileError::structure(format!("tensor `{}`", twice.name), "the name is taken"));
         }
@@ -109,7 +109,7 @@ impl Container {
     ///
     /// # Errors
     /// [`FileError::NotSafetensors`], [`FileError::Foreign`], [`FileError::Kind`], [`FileError::Version`],
-    /// [`FileError::Checksum`], or [`FileError::Structure`] for metadata that are not ours.
+    /// [`FileError::Checksum`], or [`FileError::Structure`] for metadata that this library does not write.
     pub fn parse(kind: &str, newest: u32, bytes: &[u8]) -> Result<Self, FileError> {
         let (tensors, metadata) = parse_any(bytes)?;
         let text = metadata.ok_or(FileError::Foreign)?;
@@ -132,7 +132,7 @@ impl Container {
         Self::parse(kind, newest, &read(path, MAX_BYTES)?).map_err(|error| error.in_file(path))
     }
 
-    /// Replaces the file at `path` by [`to_bytes`](Container::to_bytes), as a whole or not at all.
+    /// Writes [`to_bytes`](Container::to_bytes) to the file at `path`, atomically.
     ///
     /// # Errors
     /// [`FileError::Write`], and those of [`to_bytes`](Container::to_bytes).
@@ -142,16 +142,16 @@ impl Container {
     }
 }
 
-/// The tensors of any safetensors file, in order of their names, and our metadata if it has them.
+/// The tensors of any safetensors file, in order of their names, and this library's metadata, if it has them.
 ///
 /// # Errors
-/// [`FileError::NotSafetensors`]. Nothing is asked of the memory that the file does not have.
+/// [`FileError::NotSafetensors`]. Memory is allocated only for bytes that the file has.
 pub fn parse_any(bytes: &[u8]) -> Result<(Vec<Entry>, Option<String>), FileError> {
     let not = |why: &dyn ToString| FileError::NotSafetensors(why.to_string());
     let (size, rest) = bytes.split_first_chunk().ok_or_else(|| not(&"too short"))?;
     let size = usize::try_from(u64::from_le_bytes(*size)).map_err(|e| not(&e))?;
     let (header, data) = rest.split_at_checked(size).ok_or_else(|| not(&"its header is longer than the file"))?;
-    // The crate's own way from here adds the sizes up without care for overflow.
+    // From here the safetensors crate's own function would add up sizes without checking for overflow.
     let metadata: Metadata = serde_json::from_slice(header).map_err(|e| not(&e))?;
     if metadata.data_len() != data.len() {
         return Err(not(&format!("{} bytes of data, {} in the header", data.len(), metadata.data_len())));
@@ -175,18 +175,19 @@ pub fn tensors(bytes: &[u8]) -> Result<Vec<Entry>, FileError> {
     Ok(any(bytes)?.0)
 }
 
-/// The tensors of any safetensors file, in order of their names; where the file is ours, whatever its kind, its
-/// checksum is compared, and its `about` is the second, in JSON.
+/// The tensors of any safetensors file, in order of their names. If this library wrote the file, its checksum is
+/// checked, and its `about` is returned as JSON, too.
 ///
 /// # Errors
-/// [`FileError::NotSafetensors`], [`FileError::Checksum`], or [`FileError::Structure`] for metadata that are not ours.
+/// [`FileError::NotSafetensors`], [`FileError::Checksum`], or [`FileError::Structure`] for metadata that this library
+/// does not write.
 pub fn any(bytes: &[u8]) -> Result<(Vec<Entry>, Option<String>), FileError> {
     let (tensors, metadata) = parse_any(bytes)?;
     let header = metadata.map(|text| header(&text, &tensors)).transpose()?;
     Ok((tensors, header.map(|header| header.about.get().to_string())))
 }
 
-/// Our metadata, which must be those of these tensors.
+/// This library's metadata, checked against the tensors.
 fn header(text: &str, tensors: &[Entry]) -> Result<Header, FileError> {
     let header: Header = serde_json::from_str(text).map_err(unreadable)?;
     match (&header.checksum, checksum(&header, tensors)) {

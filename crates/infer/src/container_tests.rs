@@ -79,7 +79,7 @@ fn cut_anywhere_it_is_refused() {
     assert!(matches!(parse(&[&bytes[..], b"x"].concat()), Err(FileError::NotSafetensors(_))));
 }
 
-/// Every bit of the file, one at a time: what is still read says the same.
+/// Every bit of the file, one at a time: a file that is still read has the same contents.
 #[test]
 fn a_flipped_bit_is_found() {
     let (whole, mut bytes, mut refused) = (parse(&bytes()).unwrap(), bytes(), 0);

@@ -11,23 +11,23 @@ use crate::FileError;
 pub struct Entry {
     /// Its name, such as `2.0.weight`.
     pub name: String,
-    /// What it is made of.
+    /// The type of its numbers.
     pub dtype: Dtype,
-    /// Its sides, outermost first; none for a single number.
+    /// Its shape, outermost dimension first; empty for a single number.
     pub shape: Vec<usize>,
     /// Its numbers, row by row, little-endian.
     pub bytes: Vec<u8>,
 }
 
-/// A number that tensors in files are made of.
+/// A number type of tensors in files.
 pub trait Number: Copy + private::Sealed {
-    /// What safetensors calls it.
+    /// Its name in safetensors.
     const DTYPE: Dtype;
 
     /// Numbers as little-endian bytes.
     fn bytes(values: &[Self]) -> Vec<u8>;
 
-    /// The numbers of little-endian bytes; what does not fill the last one is left out.
+    /// The numbers of little-endian bytes; an incomplete last number is left out.
     fn values(bytes: &[u8]) -> Vec<Self>;
 }
 
@@ -63,18 +63,18 @@ impl Entry {
     /// Its numbers, row by row.
     ///
     /// # Errors
-    /// [`FileError::Structure`] if it is not made of `T`.
+    /// [`FileError::Structure`] if its numbers are not `T`.
     pub fn values<T: Number>(&self) -> Result<Vec<T>, FileError> {
         if self.dtype == T::DTYPE {
             return Ok(T::values(&self.bytes));
         }
-        Err(self.wrong(format!("made of {}, not {}", self.dtype, T::DTYPE)))
+        Err(self.wrong(format!("its type is {}, not {}", self.dtype, T::DTYPE)))
     }
 
-    /// Its numbers, where there are `n`.
+    /// Its numbers, if there are `n`.
     ///
     /// # Errors
-    /// [`FileError::Structure`] if it is not made of `T`, or of another number of them.
+    /// [`FileError::Structure`] if its numbers are not `T`, or there are more or fewer.
     pub fn exactly<T: Number>(&self, n: usize) -> Result<Vec<T>, FileError> {
         let values = self.values()?;
         if values.len() == n { Ok(values) } else { Err(self.wrong(format!("{} numbers, not {n}", values.len()))) }
@@ -88,7 +88,7 @@ impl Entry {
         let values = match self.dtype {
             Dtype::F32 => f32::values(&self.bytes).into_iter().map(f64::from).collect(),
             Dtype::F64 => f64::values(&self.bytes),
-            other => return Err(self.wrong(format!("made of {other}; convert it to F32 or F64 first"))),
+            other => return Err(self.wrong(format!("its type is {other}; convert it to F32 or F64 first"))),
         };
         match values.iter().position(|x| !x.is_finite()) {
             Some(index) => Err(FileError::NotFinite { tensor: self.name.clone(), index, value: values[index] }),
@@ -101,7 +101,7 @@ impl Entry {
     }
 }
 
-/// As the safetensors crate wants to see it.
+/// The view that the safetensors crate writes.
 impl View for &Entry {
     fn dtype(&self) -> Dtype {
         self.dtype
@@ -138,11 +138,11 @@ mod tests {
     fn what_is_asked_for_in_vain_is_named() {
         let entry = Entry::new("x", &[2], &[1.0_f32, f32::NAN]);
         let problem = |error: FileError| error.to_string();
-        assert_eq!(problem(entry.values::<f64>().unwrap_err()), "tensor `x`: made of F32, not F64");
+        assert_eq!(problem(entry.values::<f64>().unwrap_err()), "tensor `x`: its type is F32, not F64");
         assert_eq!(problem(entry.exactly::<f32>(3).unwrap_err()), "tensor `x`: 2 numbers, not 3");
         assert!(matches!(entry.floats(), Err(FileError::NotFinite { index: 1, .. })));
         let half = Entry { dtype: Dtype::F16, ..entry };
-        assert_eq!(problem(half.floats().unwrap_err()), "tensor `x`: made of F16; convert it to F32 or F64 first");
+        assert_eq!(problem(half.floats().unwrap_err()), "tensor `x`: its type is F16; convert it to F32 or F64 first");
     }
 
     trait Bits {

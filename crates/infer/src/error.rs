@@ -1,4 +1,4 @@
-//! What can be wrong with a file.
+//! The errors of files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// What is wrong with this file; [`problem`](FileError::problem) takes it out.
+    /// A problem with this file; [`problem`](FileError::problem) returns it alone.
     #[error("{}: {problem}", path.display())]
     In {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The problem.
         problem: Box<FileError>,
     },
     /// The system cannot read it.
@@ -20,28 +20,28 @@ pub enum FileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// The system cannot write it. What was there before still is, or, where only the folder could not be synced, the
-    /// new file as a whole.
-    #[error("cannot write {}: {source}; what is there now is whole", path.display())]
+    /// The system cannot write it. The earlier file is intact; if only the folder could not be synced, the complete new
+    /// file has replaced it.
+    #[error("cannot write {}: {source}; the file that is there now is complete", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// Larger than is ever read.
-    #[error("more than {limit} bytes, so it is not read")]
+    /// A file larger than the limit.
+    #[error("more than {limit} bytes, the most that is read")]
     TooLarge {
-        /// The most that is read.
+        /// The limit, in bytes.
         limit: u64,
     },
     /// Cut short, damaged, or another kind of file altogether.
-    #[error("not a whole safetensors file ({0}); if it was one, it is damaged: take another copy")]
+    #[error("not a complete safetensors file ({0}); if it was one, it is damaged: use another copy")]
     NotSafetensors(String),
-    /// A safetensors file of somebody else's.
+    /// A safetensors file that this library did not write.
     #[error(
         "no metadata `sparsevd`, so this library did not write it; `load_means` takes weights and biases from any safetensors file"
     )]
@@ -49,64 +49,64 @@ pub enum FileError {
     /// A file of this library for another purpose.
     #[error("holds `{found}`, not `{expected}`")]
     Kind {
-        /// What was asked for.
+        /// The kind that was expected.
         expected: String,
-        /// What it is.
+        /// The file's kind.
         found: String,
     },
     /// Written by a later version of this library.
-    #[error("format version {found}; this library reads versions up to {newest}, so use a later one")]
+    #[error("format version {found}; this library reads versions up to {newest}: use a later version of it")]
     Version {
         /// The file's version.
         found: u32,
-        /// The newest that is known.
+        /// The newest version that this library reads.
         newest: u32,
     },
-    /// Its contents are not what was written.
-    #[error("damaged: its checksum is {found}, {expected} was written; take another copy")]
+    /// Contents that differ from what was written.
+    #[error("damaged: its checksum is {found}, {expected} was written; use another copy")]
     Checksum {
-        /// What was written.
+        /// The checksum that was written.
         expected: String,
-        /// What its contents come to.
+        /// The checksum of its contents.
         found: String,
     },
-    /// All that does not fit between a file and what it is read into.
+    /// All differences between a file and what it is read into.
     #[error("does not fit: {}", .0.join("; "))]
     Mismatch(Vec<String>),
-    /// A number that is not one.
+    /// A NaN or an infinity.
     #[error("`{tensor}` holds {value} at index {index}; every number must be finite")]
     NotFinite {
         /// The tensor.
         tensor: String,
-        /// Where, row by row from 0.
+        /// The index, row by row from 0.
         index: usize,
-        /// NaN or an infinity.
+        /// The number: NaN or an infinity.
         value: f64,
     },
-    /// A number that cannot be what its tensor stands for.
+    /// A number out of range.
     #[error("`{tensor}` holds {value:?} at index {index}; it must be {must_be}")]
     Range {
         /// The tensor.
         tensor: String,
-        /// Where, row by row from 0.
+        /// The index, row by row from 0.
         index: usize,
-        /// What it holds there.
+        /// The number.
         value: f64,
-        /// What can be.
+        /// The range, in words.
         must_be: &'static str,
     },
-    /// Contents that contradict themselves.
+    /// Inconsistent contents.
     #[error("{what}: {problem}")]
     Structure {
-        /// Which part.
+        /// The part of the file.
         what: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
 }
 
 impl FileError {
-    /// This error, said of a file.
+    /// This error, naming the file.
     #[must_use]
     pub fn in_file(self, path: impl AsRef<Path>) -> Self {
         match self {
@@ -115,7 +115,7 @@ impl FileError {
         }
     }
 
-    /// What is wrong, whatever the file.
+    /// The problem, without the file's name.
     pub fn problem(&self) -> &FileError {
         match self {
             FileError::In { problem, .. } => problem.problem(),
@@ -123,7 +123,7 @@ impl FileError {
         }
     }
 
-    /// Contents that contradict themselves.
+    /// Inconsistent contents.
     pub fn structure(what: impl Into<String>, problem: impl ToString) -> Self {
         FileError::Structure { what: what.into(), problem: problem.to_string() }
     }

@@ -1,28 +1,28 @@
-//! Files that are replaced as a whole or not at all.
+//! Atomic replacement of files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Writes a new file beside `path`, syncs it, renames it over `path` and syncs the folder, which is made where it is
-/// not there. A process that dies on the way leaves the earlier file, or the new one; [`sweep`] removes what else it
-/// leaves.
+/// Replaces a file atomically: writes a temporary file beside `path`, syncs it, renames it to `path` and syncs the
+/// folder, which is created if it does not exist. A process that is killed meanwhile leaves the earlier file or the new
+/// one; [`sweep`] removes its temporary file.
 ///
 /// # Errors
-/// The system's. The earlier file is then as it was, unless the last step failed: then `path` is the new file, whole,
-/// and only a power cut could bring back the earlier one.
+/// The system's. The earlier file is then as it was, unless only the last step failed: then `path` is the complete new
+/// file, and only a power failure could bring back the earlier one.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (folder, _) = parts(path)?;
     replace_by(path, |file| file.write_all(bytes).and_then(|()| file.sync_all()), |new| fs::rename(new, path))?;
     sync_folder(folder)
 }
 
-/// Removes the temporary files that killed processes left where they would have replaced `path`; returns how many. Not
-/// for a path that another process is writing.
+/// Removes the temporary files that killed processes left beside `path`; returns their number. Do not call it while
+/// another process writes to `path`.
 ///
 /// # Errors
-/// The system's; a folder that is not there has nothing to remove.
+/// The system's; if the folder does not exist, there is nothing to remove.
 pub fn sweep(path: &Path) -> io::Result<usize> {
     let (folder, name) = parts(path)?;
     let entries = match fs::read_dir(folder) {
@@ -40,7 +40,7 @@ pub fn sweep(path: &Path) -> io::Result<usize> {
     Ok(removed)
 }
 
-/// The folder and the name in it.
+/// The folder of a path, and the file's name.
 fn parts(path: &Path) -> io::Result<(&Path, String)> {
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
     let folder = match path.parent() {
@@ -50,7 +50,7 @@ fn parts(path: &Path) -> io::Result<(&Path, String)> {
     Ok((folder, name.to_string_lossy().into_owned()))
 }
 
-/// [`replace`] with its two steps that can fail half-way.
+/// [`replace`] with the two steps that can fail as arguments, for tests.
 fn replace_by(
     path: &Path,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
@@ -67,7 +67,7 @@ fn replace_by(
     written
 }
 
-/// A file that did not exist, under a name that no other process or thread uses.
+/// Creates a new file under a name that no other process or thread uses.
 fn create(folder: &Path, name: &str) -> io::Result<(PathBuf, File)> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     first_free(folder, name, || COUNT.fetch_add(1, Ordering::Relaxed))
@@ -85,7 +85,7 @@ fn first_free(folder: &Path, name: &str, mut next: impl FnMut() -> u32) -> io::R
     }
 }
 
-/// Whether `file` is what [`create`] calls a file that is to replace `name`.
+/// True if `file` is a name that [`create`] gives to a temporary file for `name`.
 fn is_temporary(file: &str, name: &str) -> bool {
     let middle =
         || file.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".tmp")?.split_once('-');
@@ -93,7 +93,8 @@ fn is_temporary(file: &str, name: &str) -> bool {
     middle().is_some_and(|(process, count)| number(process) && number(count))
 }
 
-/// Makes the rename last. Where the system, or the file system, has no such thing, there is nothing to do.
+/// Syncs a folder, so that the rename survives a power failure. Does nothing if the system or the file system cannot
+/// sync folders.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
@@ -104,7 +105,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// What file systems answer that cannot sync folders.
+/// True for the errors of file systems that cannot sync folders.
 fn may_lack(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     matches!(kind, InvalidInput | PermissionDenied | Unsupported)

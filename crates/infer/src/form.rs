@@ -1,4 +1,4 @@
-//! In which form the weights of a layer are fastest.
+//! The forms of a layer's weights, and the choice of the fastest.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,18 +7,18 @@ use crate::matrix::Matrix;
 use crate::net::CompactNet;
 use crate::parts::Parts;
 
-/// How the weights of a layer are stored, and multiplied.
+/// The form in which a layer's weights are stored and multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     /// Compressed sparse rows.
     Csr,
-    /// A dense matrix of the outputs that are left and the columns that any of them reads.
+    /// A dense matrix of the remaining outputs and the columns that any of them reads.
     Dense,
 }
 
 impl Layer {
-    /// The form its weights have.
+    /// The form of its weights.
     pub fn form(&self) -> Form {
         match self.parts().matrix {
             Matrix::Csr(_) => Form::Csr,
@@ -26,7 +26,7 @@ impl Layer {
         }
     }
 
-    /// The form that takes less time for so many data at once.
+    /// The form that is faster for batches of this size.
     pub fn best_form(&self, batch: usize) -> Form {
         let (parts, positions) = (self.parts(), self.positions());
         let [rows, cols] = [parts.bias.len(), parts.matrix.read().len()];
@@ -45,25 +45,26 @@ impl Layer {
 }
 
 impl CompactNet {
-    /// The same network, its layers in the forms that are fastest for so many data at once. [`compact`](crate::compact)
-    /// chooses for batches of 100.
+    /// The same network, with each layer in the form that is fastest for batches of this size.
+    /// [`compact`](crate::compact) chooses for batches of 100.
     #[must_use]
     pub fn tuned(&self, batch: usize) -> Self {
         self.with_forms(|layer| layer.best_form(batch))
     }
 
-    /// The same network, its layers in forms of your choice.
+    /// The same network, with each layer in a form of your choice.
     #[must_use]
     pub fn with_forms(&self, choose: impl Fn(&Layer) -> Form) -> Self {
-        // A layer in another form is as sound as it was; were it not, it would stay as it is.
+        // The conversion of a valid layer cannot fail; if it did, the layer would keep its form.
         let layers = self.layers.iter().map(|l| l.in_form(choose(l)).unwrap_or_else(|_| l.clone())).collect();
         CompactNet { input: self.input, layers }
     }
 }
 
-/// What the time of a layer depends on; the estimates are in nanoseconds.
+/// The sizes that the running time of a layer depends on; the estimates are in nanoseconds.
 ///
-/// The constants are fits to measurements (paper-notes/compact.md and speed.md); what matters is where they cross.
+/// The constants are fitted to measurements (paper-notes/compact.md and speed.md); only the point where the two
+/// estimates are equal matters.
 struct Cost {
     rows: usize,
     cols: usize,
@@ -77,8 +78,8 @@ impl Cost {
         (self.positions * self.batch) as f64
     }
 
-    /// A weight multiplies sixteen neighbours in the time of one. Along the lines of images of several data they come
-    /// from a nearer cache; the lines of a single image are short.
+    /// The time with sparse rows. A weight multiplies sixteen neighbouring numbers in the time of one. In images of
+    /// several examples they come from a nearer cache; the lines of a single image are short.
     fn csr(&self) -> f64 {
         let (each, least) = match (self.positions, self.batch) {
             (1, 1) => (0.33, 0.33),
@@ -89,7 +90,8 @@ impl Cost {
         f64::max(each * self.numbers(), least) * self.kept as f64
     }
 
-    /// Products run at a steady rate once there are enough data; for a single one the weights come from memory.
+    /// The time with a dense matrix. Products run at a constant rate if there are enough examples; for a single one the
+    /// weights come from memory.
     fn dense(&self) -> f64 {
         let each = match self.batch {
             1 => 0.05,

@@ -1,20 +1,20 @@
 //! The inner loops, and the only `unsafe` of this crate.
 //!
-//! Numbers of `T` data lie side by side: number `i` of the data is at `i T .. (i + 1) T`. A weight then multiplies `T`
-//! neighbours, and so do the outputs along a line of an image, which lie side by side too.
+//! The numbers of `T` examples are interleaved: number `i` of all examples is at `i T .. (i + 1) T`. A weight then
+//! multiplies `T` neighbouring numbers, and more for the outputs along a line of an image, which are neighbours, too.
 
 use wide::f32x16;
 
 use crate::Activation;
 
-/// A weight, and which number it multiplies for the first output of a plane.
+/// A weight, and the offset of the number that it multiplies for the first output of a plane.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) offset: u32,
     pub(crate) weight: f32,
 }
 
-/// Sparse rows, ready to multiply.
+/// Sparse rows, prepared for multiplication.
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
     starts: Vec<u32>,
@@ -54,7 +54,7 @@ impl Rows {
         }
     }
 
-    /// The first `16 V` of them; returns how many.
+    /// The first `16 V` outputs; returns their number.
     #[inline(always)]
     fn vectors<const V: usize, const T: usize>(
         &self,
@@ -80,7 +80,7 @@ impl Rows {
         16 * V
     }
 
-    /// The first `N` of them; returns `N`.
+    /// The first `N` outputs; returns `N`.
     #[inline(always)]
     fn numbers<const N: usize, const T: usize>(
         &self,
@@ -106,11 +106,11 @@ impl Rows {
         N
     }
 
-    /// The first of them; returns 1.
+    /// The first output; returns 1.
     #[inline(always)]
     fn number<const T: usize>(&self, i: usize, bias: f32, x: &[f32], y: &mut [f32], f: impl Function) -> usize {
         self.check::<T>(1, x);
-        // A sum waits for the one before it, so four grow side by side.
+        // Each addition waits for the one before it, so four sums are computed side by side.
         let mut sums = [bias, 0.0, 0.0, 0.0];
         let mut add = |sum: usize, e: &Entry| {
             // SAFETY: `e.offset < reach`, so this is at most `(reach - 1) T`, which was compared above.
@@ -182,7 +182,7 @@ impl Function for Activation {
     }
 }
 
-/// `a b + c`, rounded once where the machine can do that without a call.
+/// `a b + c`, rounded once if the machine has an instruction for it.
 #[inline(always)]
 pub(crate) fn mul_add(a: f32, b: f32, c: f32) -> f32 {
     if cfg!(target_feature = "fma") { a.mul_add(b, c) } else { a * b + c }

@@ -1,4 +1,4 @@
-//! One layer of a compact network: its parts, and the plan that they are run by.
+//! One layer of a compact network: its parts, and the plan by which it runs.
 
 use crate::kernel::{Entry, Rows};
 use crate::matrix::Matrix;
@@ -11,14 +11,14 @@ pub struct Layer {
     pub(crate) plan: Plan,
 }
 
-/// What follows from them.
+/// The quantities that follow from the parts.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) weights: Weights,
     /// Outputs before the pool: lines, and their length.
     pub(crate) lines: usize,
     pub(crate) line: usize,
-    /// From the input of an output to that of the one below, and to its right.
+    /// The distances from the input of an output to that of the output below, and to that of the one on the right.
     pub(crate) down: usize,
     pub(crate) right: usize,
     /// Channels, height, width after the pool.
@@ -28,7 +28,7 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) enum Weights {
     Sparse(Rows),
-    /// The offsets of the columns, and whether the input is a column for each of them, one after the other, as it stands.
+    /// The offsets of the columns, and true if the input itself consists of these columns, in order.
     Dense(Vec<u32>, bool),
 }
 
@@ -65,23 +65,19 @@ impl Layer {
     /// The layer of these parts.
     ///
     /// # Errors
-    /// What does not fit, in words.
+    /// The problem, in words.
     pub(crate) fn new(parts: Parts) -> Result<Self, String> {
         let plan = Plan::new(&parts, parts.check()?);
         let layer = Layer { parts, plan };
-        if layer.scratch() > MOST {
-            Err(format!("more than {MOST} numbers of scratch for one datum"))
-        } else {
-            Ok(layer)
-        }
+        if layer.scratch() > MOST { Err(format!("more than {MOST} numbers of scratch per example")) } else { Ok(layer) }
     }
 
-    /// What it is made of.
+    /// The parts.
     pub(crate) fn parts(&self) -> &Parts {
         &self.parts
     }
 
-    /// Outputs before the pool, for each output channel.
+    /// Number of outputs before the pool, per output channel.
     pub(crate) fn positions(&self) -> usize {
         self.plan.lines * self.plan.line
     }
@@ -90,7 +86,7 @@ impl Layer {
         self.parts.window.map_or(0, |w| w.pad)
     }
 
-    /// Numbers of one datum that it reads, padding included.
+    /// Number of values that it reads per example, padding included.
     pub(crate) fn reads(&self) -> usize {
         let [c, h, w] = self.parts.input;
         c * (h + 2 * self.pad()) * (w + 2 * self.pad())
@@ -101,7 +97,7 @@ impl Layer {
         self.plan.output
     }
 
-    /// Numbers of scratch for one datum.
+    /// Number of values of scratch per example.
     pub(crate) fn scratch(&self) -> usize {
         let plane = self.plan.lines * self.plan.line;
         match &self.plan.weights {

@@ -1,7 +1,7 @@
-//! Compact sparse networks out of training: how they are made, how they run, and their files.
+//! Compact sparse networks after training: their construction, inference and files.
 //!
-//! Needs no training library, and asks for no memory once warm. A [`CompactNet`] is read from a file, or made from a trained
-//! network's weights, of which the pruned ones are zero:
+//! The crate needs no training library, and inference is allocation-free after the first call. A [`CompactNet`] is read
+//! from a file, or made from a trained network's weights, of which the pruned ones are zero:
 //!
 //! ```
 //! use sparsevd_infer::{Activation, Op, Scratch, compact};
@@ -12,13 +12,13 @@
 //!     Op::Activation(Activation::Relu),
 //!     Op::Linear { weights: vec![2.0, 4.0], bias: vec![0.0], sigma: None },
 //! ];
-//! let net = compact(&parts, [2, 1, 1])?; // the second neuron is a constant: 4 x 0.25 goes into the last bias
+//! let net = compact(&parts, [2, 1, 1])?; // the second neuron is constant: 4 × 0.25 is folded into the last bias
 //! let mut scratch = Scratch::default();
-//! assert_eq!(net.forward(&[1.0, 9.0, -1.0, 9.0], &mut scratch)?, [4.0, 1.0]); // two data
+//! assert_eq!(net.forward(&[1.0, 9.0, -1.0, 9.0], &mut scratch)?, [4.0, 1.0]); // two examples
 //! assert_eq!(net.report()?.layers[0].outputs, 1);
 //! # Ok(()) }
 //! ```
-//! Kernels are compiled for the machine at hand: set `RUSTFLAGS="-C target-cpu=native"`.
+//! To compile the kernels for your machine set `RUSTFLAGS="-C target-cpu=native"`.
 
 mod bits;
 mod block;

@@ -5,7 +5,7 @@
 pub(crate) enum Matrix {
     /// Compressed sparse rows.
     Csr(Csr),
-    /// A dense matrix of the columns that are read at all.
+    /// A dense matrix of the columns that any row reads.
     Dense(Dense),
 }
 
@@ -28,8 +28,8 @@ impl Csr {
     /// A matrix whose structure has been checked.
     ///
     /// # Errors
-    /// A sentence, unless the starts begin with 0, never fall, and end with the number of values; the columns of each
-    /// row rise; and all values are finite.
+    /// A message, unless the starts begin with 0, never decrease, and end with the number of values; the columns of
+    /// each row increase; and all values are finite.
     pub(crate) fn new(starts: Vec<u32>, columns: Vec<u32>, values: Vec<f32>) -> Result<Self, String> {
         let (Some(0), Some(last)) = (starts.first(), starts.last()) else {
             return Err("the row starts do not begin with 0".into());
@@ -51,7 +51,7 @@ impl Csr {
         Ok(csr)
     }
 
-    /// How many rows there are.
+    /// Number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.starts.len() - 1
     }
@@ -62,7 +62,7 @@ impl Csr {
         (&self.columns[at.clone()], &self.values[at])
     }
 
-    /// Where each row starts, and the end.
+    /// The start of each row, and the end of the last one.
     pub(crate) fn starts(&self) -> &[u32] {
         &self.starts
     }
@@ -77,7 +77,7 @@ impl Csr {
         &self.values
     }
 
-    /// The columns that are read, rising.
+    /// The columns that are read, in increasing order.
     pub(crate) fn read(&self) -> Vec<u32> {
         let mut columns = self.columns.clone();
         columns.sort_unstable();
@@ -110,7 +110,7 @@ impl Dense {
         &self.weights
     }
 
-    /// The same matrix in compressed rows, of which it has `rows`.
+    /// The same matrix in compressed sparse rows; it has `rows` rows.
     pub(crate) fn csr(&self, rows: usize) -> Csr {
         let mut csr = Csr { starts: vec![0], columns: Vec::new(), values: Vec::new() };
         for i in 0..rows {
@@ -127,7 +127,7 @@ impl Dense {
 }
 
 impl Matrix {
-    /// Whether it has so many rows, and columns only up to `cols`.
+    /// `Ok` if it has `rows` rows, and only columns below `cols`.
     pub(crate) fn fits(&self, rows: usize, cols: usize) -> Result<(), String> {
         let (found, columns) = match self {
             Matrix::Csr(csr) => (csr.rows(), &csr.columns),
@@ -144,7 +144,7 @@ impl Matrix {
         }
     }
 
-    /// The columns that are read, rising.
+    /// The columns that are read, in increasing order.
     pub(crate) fn read(&self) -> Vec<u32> {
         match self {
             Matrix::Csr(csr) => csr.read(),
@@ -152,7 +152,7 @@ impl Matrix {
         }
     }
 
-    /// The weights that are not zero.
+    /// Number of weights that are not zero.
     pub(crate) fn kept(&self) -> usize {
         match self {
             Matrix::Csr(csr) => csr.values.iter().filter(|w| **w != 0.0).count(),

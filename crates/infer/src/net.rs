@@ -1,4 +1,4 @@
-//! The compact network, and how it runs.
+//! The compact network and its forward pass.
 
 use wide::f32x16;
 
@@ -6,7 +6,7 @@ use crate::form::Form;
 use crate::layer::Layer;
 use crate::pack;
 
-/// A trained network with nothing left of it but what its output depends on.
+/// A trained network reduced to what its output depends on.
 ///
 /// It is `Send` and `Sync`: threads share one network, each with a [`Scratch`] of its own.
 #[derive(Clone, Debug)]
@@ -15,8 +15,8 @@ pub struct CompactNet {
     pub(crate) layers: Vec<Layer>,
 }
 
-/// The memory that a pass needs. It grows at the first pass and is reused from then on, so that no later pass of as
-/// many data allocates.
+/// The working memory of a forward pass. The first pass allocates it; later passes over at most as many examples are
+/// allocation-free.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
     here: Aligned,
@@ -25,12 +25,12 @@ pub struct Scratch {
     out: Vec<f32>,
 }
 
-/// Numbers that start where a line of the cache does: sixteen of them are read at once, and never from two lines.
+/// Numbers aligned to cache lines: the sixteen that are read at once are never in two lines.
 #[derive(Clone, Debug, Default)]
 struct Aligned(Vec<f32x16>);
 
 impl Aligned {
-    /// The first `len` numbers; there are at least as many afterwards.
+    /// The first `len` numbers; it allocates them if necessary.
     fn first(&mut self, len: usize) -> &mut [f32] {
         if self.0.len() * 16 < len {
             self.0.resize(len.div_ceil(16), f32x16::ZERO);
@@ -39,13 +39,13 @@ impl Aligned {
     }
 }
 
-/// Input that is not a whole number of data.
+/// Input that is not a whole number of examples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found} numbers of input; the network reads {each} for each datum")]
+#[error("{found} numbers of input; the network reads {each} per example")]
 pub struct InputError {
-    /// Numbers given.
+    /// The number of values given.
     pub found: usize,
-    /// Numbers that one datum has.
+    /// The number of values per example.
     pub each: usize,
 }
 
@@ -55,23 +55,23 @@ impl CompactNet {
         &self.layers
     }
 
-    /// Numbers that one datum has.
+    /// Number of input values per example.
     pub fn inputs(&self) -> usize {
         self.input.iter().product()
     }
 
-    /// Numbers that come out for one datum.
+    /// Number of outputs per example.
     pub fn outputs(&self) -> usize {
         self.layers.last().map_or(self.inputs(), |layer| layer.output().iter().product())
     }
 
-    /// The outputs for as many data as `x` holds, one datum after the other.
+    /// The outputs of all examples in `x`, one example after the other.
     ///
     /// # Shapes
-    /// input `(data, inputs)`, images as `(data, channels, height, width)`; output `(data, outputs)`.
+    /// input `(batch, inputs)`, images as `(batch, channels, height, width)`; output `(batch, outputs)`.
     ///
     /// # Errors
-    /// [`InputError`] for a part of a datum.
+    /// [`InputError`] if `x` is not a whole number of examples.
     pub fn forward<'s>(&self, x: &[f32], scratch: &'s mut Scratch) -> Result<&'s [f32], InputError> {
         let (inputs, outputs) = (self.inputs(), self.outputs());
         if !x.len().is_multiple_of(inputs) {
@@ -96,8 +96,8 @@ impl CompactNet {
         Ok(&scratch.out)
     }
 
-    /// How many data at most lie side by side: of very large images one, so that the scratch stays small; where a dense
-    /// layer reads them again for every few rows, as many as stay near.
+    /// The most examples that are interleaved: one if images are very large, so that the scratch stays small; 16 if
+    /// there is a dense layer, which reads them again for every few rows, so that they stay in the cache; otherwise 64.
     fn widest(&self) -> usize {
         let dense = self.layers.iter().any(|layer| layer.form() == Form::Dense);
         match self.most() {
@@ -107,12 +107,12 @@ impl CompactNet {
         }
     }
 
-    /// The most numbers of one datum anywhere.
+    /// The largest number of values per example in any layer.
     fn most(&self) -> usize {
         self.layers.iter().map(|layer| layer.reads().max(layer.scratch())).fold(self.outputs(), usize::max)
     }
 
-    /// As many as `T` data, side by side; returns how many.
+    /// Computes up to `T` examples, interleaved; returns their number.
     fn tile<const T: usize>(&self, x: &[f32], out: &mut [f32], scratch: &mut Scratch) -> usize {
         let Some(first) = self.layers.first() else { return 1 };
         let data = (x.len() / self.inputs()).min(T);

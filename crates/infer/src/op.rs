@@ -1,10 +1,10 @@
-//! The parts of a trained network, in plain numbers: what [`compact`](crate::compact) reads.
+//! The operations of a trained network, which [`compact`](crate::compact) reads.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Window;
 
-/// One part of a trained network, as it evaluates. Weights that are exactly zero count as pruned.
+/// One operation of a trained network at evaluation. Weights that are exactly zero count as pruned.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// `y = W x + b`; reads an image as its pixels, channel by channel.
@@ -13,8 +13,8 @@ pub enum Op {
         weights: Vec<f64>,
         /// One per output.
         bias: Vec<f64>,
-        /// How far weights may be rounded, where that is known: the posterior's standard deviation, whose square is the harmonic
-        /// mean of the variances of the weights that stay.
+        /// The largest rounding error that the weights may have, if it is known: the posterior's standard deviation σ,
+        /// where σ² is the harmonic mean of the variances of the weights that are kept.
         sigma: Option<f64>,
     },
     /// A convolution.
@@ -25,9 +25,9 @@ pub enum Op {
         bias: Vec<f64>,
         /// As in [`Linear`](Op::Linear).
         sigma: Option<f64>,
-        /// Blocks of channels that do not see each other.
+        /// Number of groups of channels, each with its own weights.
         groups: usize,
-        /// Which pixels an output reads.
+        /// The window of pixels that an output reads.
         window: Window,
     },
     /// `y = factor x + shift`, channel by channel: batch norm with its running moments.
@@ -37,9 +37,9 @@ pub enum Op {
         /// One per channel.
         shift: Vec<f64>,
     },
-    /// A function of each number.
+    /// An activation function, applied to each number.
     Activation(Activation),
-    /// One number for each window.
+    /// A pool: one number for each window.
     Pool(Pool),
     /// An image as its pixels, channel by channel.
     Flatten,
@@ -58,7 +58,7 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Its value.
+    /// The function's value.
     #[inline(always)]
     pub fn of(self, x: f32) -> f32 {
         match self {
@@ -78,13 +78,13 @@ impl Activation {
 /// One number for each window of each channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
-    /// Which number.
+    /// The kind of pool.
     pub kind: PoolKind,
     /// The windows.
     pub window: Window,
 }
 
-/// What a pool makes of a window.
+/// The number that a pool computes from a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PoolKind {

@@ -1,10 +1,11 @@
-//! From one datum after the other to `T` data side by side.
+//! Interleaving: from one example after the other to `T` examples side by side.
 
 use wide::f32x8;
 
 use crate::layer::Layer;
 
-/// Number `i` of datum `t` to `y[i T + t]`, within the border that the layer wants; data that are missing are zeros.
+/// Copies number `i` of example `t` to `y[i T + t]`, inside the padding that the layer reads; missing examples are
+/// zeros.
 pub(crate) fn pack<const T: usize>(x: &[f32], data: usize, layer: &Layer, y: &mut [f32]) {
     let ([channels, height, width], pad) = (layer.parts().input, layer.pad());
     let inputs = channels * height * width;
@@ -20,7 +21,7 @@ pub(crate) fn pack<const T: usize>(x: &[f32], data: usize, layer: &Layer, y: &mu
     }
 }
 
-/// Numbers `from..from + len` of each datum of `inputs` numbers.
+/// Copies numbers `from..from + len` of each example, which has `inputs` numbers.
 fn line<const T: usize>(x: &[f32], inputs: usize, from: usize, len: usize, data: usize, y: &mut [f32]) {
     let whole = if T.is_multiple_of(8) { len - len % 8 } else { 0 };
     for t in (0..T).step_by(8) {

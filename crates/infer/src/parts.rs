@@ -1,31 +1,31 @@
-//! What a layer is made of, and what must hold for it.
+//! The parts of a layer, and their checks.
 
 use crate::block::Before;
 use crate::matrix::Matrix;
 use crate::{Activation, Pool, Window};
 
-/// The most numbers that one datum may have anywhere in a network, borders included.
+/// The largest number of values per example anywhere in a network, borders included.
 pub(crate) const MOST: usize = 1 << 24;
 /// The largest side of an image and of a window, so that no product of a few of them overflows.
 const LONGEST: usize = 1 << 15;
 
-/// What a layer is made of.
+/// The parts of a layer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Parts {
-    /// Channels, height and width of what it reads.
+    /// Channels, height and width of its input.
     pub(crate) input: [usize; 3],
-    /// Which pixels an output reads; everything where there is none.
+    /// The window of pixels that an output reads; `None` for the whole input.
     pub(crate) window: Option<Window>,
     pub(crate) matrix: Matrix,
     pub(crate) bias: Vec<f32>,
     pub(crate) activation: Option<Activation>,
     pub(crate) pool: Option<Pool>,
     pub(crate) before: Before,
-    /// How far the weights may be rounded.
+    /// The largest rounding error that the weights may have.
     pub(crate) sigma: Option<f64>,
 }
 
-/// Whether all sizes of a window are such that no product of a few of them overflows.
+/// True if the sizes of a window are so small that no product of a few of them overflows.
 pub(crate) fn sane(w: &Window) -> bool {
     [w.kernel, w.stride, w.dilation].iter().all(|n| (1..LONGEST).contains(n)) && w.pad < LONGEST
 }
@@ -35,29 +35,29 @@ fn larger(what: &str, window: Window, [height, width]: [usize; 2]) -> String {
     format!("a {what} that spans {reach} pixels, on an image of {height} x {width} with a border of {pad}")
 }
 
-/// Lines, and their length.
+/// Heights and widths of the output.
 pub(crate) struct Sizes {
     pub(crate) before_pool: [usize; 2],
     pub(crate) output: [usize; 2],
 }
 
 impl Parts {
-    /// The sizes that follow, if everything fits.
+    /// The sizes that follow from the parts, if these fit each other.
     ///
     /// # Errors
-    /// What does not, in words.
+    /// The problem, in words.
     pub(crate) fn check(&self) -> Result<Sizes, String> {
         let Parts { input, window, matrix, bias, .. } = self;
         let sizes = self.sizes()?;
         if input.contains(&0) || bias.is_empty() {
-            return Err(format!("{} outputs of an input of {input:?}", bias.len()));
+            return Err(format!("{} outputs of an input of {input:?}; no size may be 0", bias.len()));
         }
         let Before { weights, inputs, outputs, flops } = self.before;
         if [weights, inputs, outputs, flops].iter().any(|n| *n > 1 << 48) {
-            return Err(format!("sizes before of {:?}", self.before));
+            return Err(format!("the sizes before compaction are too large: {:?}", self.before));
         }
         if let Some(sigma) = self.sigma.filter(|sigma| !(*sigma > 0.0 && sigma.is_finite())) {
-            return Err(format!("a sigma of {sigma}"));
+            return Err(format!("a sigma of {sigma}; it must be positive and finite"));
         }
         if let Some(i) = bias.iter().position(|b| !b.is_finite()) {
             return Err(format!("bias {i} is {}; every number must be finite", bias[i]));
@@ -67,7 +67,7 @@ impl Parts {
         Ok(sizes)
     }
 
-    /// The sizes, if they are neither nothing nor enormous. No product here can overflow.
+    /// The sizes, if they are neither zero nor too large. No product here can overflow.
     fn sizes(&self) -> Result<Sizes, String> {
         let ([channels, height, width], rows) = (self.input, self.bias.len());
         if !self.window.iter().chain(self.pool.iter().map(|p| &p.window)).all(sane) || height.max(width) > LONGEST {
@@ -92,7 +92,7 @@ impl Parts {
         let pad = 2 * self.window.map_or(0, |w| w.pad);
         let small = |count: usize, [h, w]: [usize; 2]| count.checked_mul(h * w).is_some_and(|n| n <= MOST);
         if !(small(channels, [height + pad, width + pad]) && small(rows, before_pool) && small(rows, output)) {
-            return Err(format!("more than {MOST} numbers for one datum"));
+            return Err(format!("more than {MOST} numbers per example"));
         }
         Ok(Sizes { before_pool, output })
     }

@@ -2,7 +2,7 @@
 
 use crate::{Pool, PoolKind};
 
-/// Pools a plane of `size` (lines, length) for `T` data; line `i` of the result starts at number `at(i)` of `y`.
+/// Pools a plane of `size` (lines, length) for `T` examples; line `i` of the result starts at number `at(i)` of `y`.
 pub(crate) fn plane<const T: usize>(
     pool: Pool,
     x: &[f32],

@@ -1,5 +1,4 @@
-//! Dense products, small ones of few data: without the packed copies of their operands that large ones want, and so
-//! without asking for memory.
+//! Dense products for few examples. They do not pack their operands, as large products do, and so are allocation-free.
 
 use wide::{f32x8, f32x16};
 
@@ -16,7 +15,7 @@ pub(crate) struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// Into `y`, whose row `i` starts at `i stride`.
+    /// Writes the product to `y`, whose row `i` starts at `i stride`.
     pub(crate) fn into(self, y: &mut [f32], stride: usize, f: impl Function) {
         let Product { w, x, bias, inner, cols } = self;
         if cols == 1 {
@@ -35,7 +34,7 @@ impl Product<'_> {
         }
     }
 
-    /// `R` rows from `row` on; returns `R`. The last columns may be computed twice, to fill a vector.
+    /// Computes `R` rows from `row` on; returns `R`. The last columns may be computed twice, to fill a vector.
     #[inline(always)]
     fn some_rows<const R: usize>(&self, row: usize, y: &mut [f32], stride: usize, f: impl Function) -> usize {
         let mut from = 0;
@@ -58,7 +57,7 @@ impl Product<'_> {
         std::array::from_fn(|r| &self.w[(row + r) * self.inner..(row + r + 1) * self.inner])
     }
 
-    /// `16 V` columns; returns where they end.
+    /// Computes `16 V` columns; returns their end.
     #[inline(always)]
     fn vectors<const R: usize, const V: usize>(
         &self,
@@ -84,7 +83,7 @@ impl Product<'_> {
         from + 16 * V
     }
 
-    /// Eight columns; returns where they end.
+    /// Computes eight columns; returns their end.
     #[inline(always)]
     fn eight<const R: usize>(&self, row: usize, from: usize, y: &mut [f32], stride: usize, f: impl Function) -> usize {
         let w = self.weights::<R>(row);
@@ -100,7 +99,7 @@ impl Product<'_> {
         from + 8
     }
 
-    /// A column; returns where it ends.
+    /// Computes a column; returns its end.
     #[inline(always)]
     fn one<const R: usize>(&self, row: usize, from: usize, y: &mut [f32], stride: usize, f: impl Function) -> usize {
         for (r, w) in self.weights::<R>(row).into_iter().enumerate() {

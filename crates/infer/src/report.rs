@@ -1,4 +1,4 @@
-//! What compaction has achieved.
+//! The sizes of a network before and after compaction.
 
 use std::fmt;
 
@@ -11,38 +11,38 @@ use crate::layer::Layer;
 use crate::net::CompactNet;
 use crate::save::Precision;
 
-/// Sizes before and after.
+/// The sizes before and after compaction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Layer by layer.
+    /// The layers, in order.
     pub layers: Vec<LayerReport>,
-    /// Bytes of all weights and biases before, in 32 bits each.
+    /// Bytes of all weights and biases before compaction, at 32 bits each.
     pub dense_bytes: usize,
-    /// Bytes of the file, weights in 32 bits.
+    /// Bytes of the file with weights in 32 bits.
     pub single_bytes: usize,
-    /// Bytes of the file, weights in as many bits as the posterior supports.
+    /// Bytes of the file with weights quantised to posterior precision.
     pub posterior_bytes: usize,
 }
 
-/// Sizes of one layer.
+/// The sizes of one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerReport {
-    /// What it was.
+    /// The sizes before compaction.
     pub before: Before,
-    /// Weights that are not zero.
+    /// Number of weights that are not zero.
     pub kept: usize,
-    /// Input features, or channels, that are read.
+    /// Number of input features or channels that are read.
     pub inputs: usize,
-    /// Outputs, or output channels, that are left.
+    /// Number of outputs or output channels that remain.
     pub outputs: usize,
-    /// Multiplications and additions for one datum, as the layer computes: those with zeros count where it is dense.
+    /// Number of multiplications and additions per example in this form; in the dense form those with zeros count, too.
     pub flops: usize,
-    /// How it computes.
+    /// The form of its weights.
     pub form: Form,
 }
 
 impl CompactNet {
-    /// Sizes before and after.
+    /// The sizes before and after compaction.
     ///
     /// # Errors
     /// Those of [`to_bytes`](CompactNet::to_bytes).
@@ -74,19 +74,19 @@ fn report(layer: &Layer) -> LayerReport {
 }
 
 impl Report {
-    /// `|W| / |W != 0|`; infinite where nothing stays.
+    /// `|W| / |W != 0|`; infinite if no weight is kept.
     pub fn compression(&self) -> f64 {
         let sum = |f: fn(&LayerReport) -> usize| self.layers.iter().map(f).sum::<usize>() as f64;
         sum(|l| l.before.weights) / sum(|l| l.kept)
     }
 
-    /// Multiplications and additions for one datum, before and after.
+    /// Number of multiplications and additions per example, before and after compaction.
     pub fn flops(&self) -> [usize; 2] {
         [self.layers.iter().map(|l| l.before.flops).sum(), self.layers.iter().map(|l| l.flops).sum()]
     }
 }
 
-/// A table, one line a layer.
+/// A table with one line per layer.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = ["layer", "weights", "inputs", "outputs", "FLOPs", "form"];
@@ -103,7 +103,7 @@ impl fmt::Display for Report {
         writeln!(f, "|W|/|W!=0| = {:.1}; FLOPs {before} -> {after}", self.compression())?;
         let bytes = |name: &str, bytes: usize| format!("{bytes} bytes {name} (1/{:.1})", dense / bytes as f64);
         let (single, posterior) =
-            (bytes("as f32", self.single_bytes), bytes("in the posterior's bits", self.posterior_bytes));
+            (bytes("as f32", self.single_bytes), bytes("quantised to posterior precision", self.posterior_bytes));
         write!(f, "{} bytes -> {single}, {posterior}", self.dense_bytes)
     }
 }

@@ -1,4 +1,4 @@
-//! How a layer runs.
+//! The forward pass of a layer.
 
 use crate::kernel::{Function, Identity, Relu, Rows};
 use crate::layer::{Layer, Weights};
@@ -7,7 +7,7 @@ use crate::product::Product;
 use crate::{Activation, pool};
 
 impl Layer {
-    /// From `T` inputs, padded, to `T` outputs inside a border of `pad` zeros.
+    /// Computes `T` interleaved outputs, inside a border of `pad` zeros, from `T` padded inputs.
     pub(crate) fn forward<const T: usize>(&self, x: &[f32], y: &mut [f32], pad: usize, scratch: &mut [f32]) {
         match self.parts().activation {
             None => self.with::<T>(x, y, pad, scratch, Identity),
@@ -105,7 +105,7 @@ impl Layer {
     }
 }
 
-/// Where outputs go: images within a border.
+/// The memory layout of the outputs: images inside a border.
 #[derive(Clone, Copy, Debug)]
 struct Target {
     pad: usize,

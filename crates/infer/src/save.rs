@@ -17,24 +17,24 @@ use crate::{Activation, Entry, FileError, Number, Pool, Window, file};
 const KIND: &str = "compact";
 const VERSION: u32 = 1;
 
-/// How exactly a file holds weights.
+/// The precision of the weights in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// As they are, in 32 bits.
+    /// 32 bits, without rounding.
     #[default]
     Single,
-    /// In as many bits as the posterior supports: multiples of a step, whose half, the largest rounding error, is the
-    /// posterior's standard deviation (after Louizos et al. 2017), its square the harmonic mean of the variances of the
-    /// layer's weights. In 32 bits where no standard deviation is known.
+    /// Quantised to posterior precision: multiples of a step. Half a step, the largest rounding error, is the
+    /// posterior's standard deviation σ (after Louizos et al. 2017), where σ² is the harmonic mean of the variances of
+    /// the layer's weights. 32 bits if no standard deviation is known.
     ///
-    /// Where the posterior is as wide as the likelihood allows, so that a weight moved by d costs `d^2 / (2 sigma_i^2)`
-    /// nats in all, this costs `step^2 / 24 sum_i 1 / sigma_i^2 =` a sixth of a nat a weight on average, shared by all
-    /// data that the network was trained on.
+    /// If the posterior is as wide as the likelihood allows, moving a weight by d costs `d² / (2 σ_i²)` nats, summed
+    /// over all training examples. Quantisation then costs `step² / 24 sum_i 1 / σ_i²` nats, which is a sixth of a nat
+    /// per weight on average.
     Posterior,
 }
 
-/// What a file says besides its tensors.
+/// The metadata of a file.
 #[derive(Serialize, Deserialize)]
 struct About {
     input: [usize; 3],
@@ -51,26 +51,26 @@ struct AboutLayer {
     pool: Option<Pool>,
     form: Form,
     sigma: Option<f64>,
-    /// Where the values are packed.
+    /// If the values are packed.
     step: Option<f32>,
     bits: Option<u32>,
     before: Before,
 }
 
 impl CompactNet {
-    /// Writes the network: one safetensors file, replaced as a whole or not at all.
+    /// Writes the network to one safetensors file, atomically.
     ///
     /// Layer `i` is a matrix in compressed sparse rows, a row per output, and a bias:
     ///
     /// | tensor | what it is | type |
     /// |---|---|---|
-    /// | `i.starts` | where each row begins among the values, and the end | `U32` |
+    /// | `i.starts` | the start of each row among the values, and the end | `U32` |
     /// | `i.columns` | the column of each value: `channel area + place`, where `area` is the kernel's, or the whole image's | `U8`, `U16` or `U32`, as they fit |
     /// | `i.values` | the weights; packed: number `k` is the two's complement in bits `k bits ..` of the bytes, lowest first, times `step` | `F32`, or `U8` |
     /// | `i.bias` | one per output | `F32` |
     ///
-    /// The metadata `sparsevd` is JSON, whose `about` has what each layer is: an output is the bias and the weighted
-    /// sum of what its row reads, then `activation`, then `pool`. Without a window it reads the whole image.
+    /// The metadata `sparsevd` is JSON, whose `about` describes each layer: an output is the bias plus the weighted sum
+    /// of the inputs that its row reads, then `activation`, then `pool`. Without a window it reads the whole image.
     ///
     /// ```text
     /// {"input": [2, 1, 1], "layers": [{
@@ -78,8 +78,8 @@ impl CompactNet {
     ///   "window": null,                               or {"kernel": 5, "stride": 1, "pad": 0, "dilation": 1}
     ///   "activation": "relu",                         or tanh, sigmoid, null
     ///   "pool": null,                                 or {"kind": "max", "window": {..}}; or mean
-    ///   "form": "csr", "sigma": 0.00797,              how it is held in memory; how far weights may be rounded
-    ///   "step": 0.0159, "bits": 7,                    null where values are F32
+    ///   "form": "csr", "sigma": 0.00797,              its form in memory; its largest rounding error
+    ///   "step": 0.0159, "bits": 7,                    null if values are F32
     ///   "before": {"weights": 6, "inputs": 2, "outputs": 3, "flops": 12}}, ..]}
     /// ```
     ///
@@ -93,7 +93,7 @@ impl CompactNet {
     /// The bytes of [`save`](CompactNet::save)'s file.
     ///
     /// # Errors
-    /// [`FileError::Structure`], which a network that could be made does not cause.
+    /// [`FileError::Structure`], which a valid network does not cause.
     pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, FileError> {
         let (mut tensors, mut layers) = (Vec::new(), Vec::new());
         for (i, layer) in self.layers.iter().enumerate() {
@@ -102,11 +102,11 @@ impl CompactNet {
         Container::new(tensors, &About { input: self.input, layers })?.to_bytes(KIND, VERSION)
     }
 
-    /// Reads what [`save`](CompactNet::save) wrote.
+    /// Reads a file of [`save`](CompactNet::save).
     ///
     /// # Errors
     /// Those of [`Container::read`], and [`FileError::Structure`] naming the layer whose rows, columns, weights or
-    /// shapes cannot be; nothing is asked of the memory that the file does not have. All name the file.
+    /// shapes are invalid; memory is allocated only for what the file holds. All errors name the file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
         Self::from_bytes(&read(path, MAX_BYTES)?).map_err(|error| error.in_file(path))
@@ -174,12 +174,12 @@ fn write(i: usize, layer: &Layer, precision: Precision, tensors: &mut Vec<Entry>
     }
 }
 
-/// Whether a dense matrix would be much larger than its file, which it never is where it was worth making.
+/// True if a dense matrix would be much larger than its file. Where the dense form is faster, it never is.
 fn too_few(rows: usize, read: usize, stored: usize) -> bool {
     rows.saturating_mul(read) > 64 * stored.max(1024)
 }
 
-/// In the smallest type that holds them all.
+/// The columns as a tensor of the smallest type that holds them all.
 fn columns(name: String, columns: &[u32]) -> Entry {
     fn narrow<T: Number + TryFrom<u32>>(columns: &[u32]) -> Option<Vec<T>> {
         columns.iter().map(|c| T::try_from(*c).ok()).collect()
@@ -220,7 +220,7 @@ fn read_layer(file: &Container, i: usize, about: AboutLayer) -> Result<Layer, Fi
         return Err(wrong(format!("{} weights by its description, {stored} in the file", about.kept)));
     }
     let bias = tensor("bias")?.exactly::<f32>(about.outputs)?;
-    // The columns are held against the shapes by the layer.
+    // The layer checks the columns against the shapes.
     let matrix = Csr::new(starts, columns, values).map(Matrix::Csr).map_err(wrong)?;
     let parts = Parts {
         input: about.input,

@@ -1,4 +1,4 @@
-//! From a trained network to what its output depends on.
+//! Compaction of a trained network to what its output depends on.
 
 use crate::block::{Block, Row, ShapeError, wrong};
 use crate::chain::blocks;
@@ -10,17 +10,17 @@ use crate::parts::Parts;
 
 /// The compact network of `parts`, for inputs of this shape: channels, height and width, or features, 1, 1.
 ///
-/// What remains computes the same function, up to rounding:
+/// It computes the same function, up to rounding:
 ///
-/// - batch norm goes into the weights before it;
-/// - an output whose weights are all zero is a constant, which goes into the biases of the next layer (but stays where
-///   that layer pads its input with zeros and the constant is not zero: at the border it would be wrong);
-/// - an output that no weight of the next layer reads goes.
+/// - batch norms are folded into the weights before them;
+/// - an output whose weights are all zero is constant: it is folded into the biases of the next layer (unless that
+///   layer pads its input with zeros and the constant is not zero: at the border the result would be wrong);
+/// - an output that no weight of the next layer reads is removed.
 ///
 /// Inputs and outputs of the network keep their order.
 ///
 /// # Errors
-/// [`ShapeError`] for a part that cannot read what it would be given.
+/// [`ShapeError`] for a part that cannot read its input.
 pub fn compact(parts: &[Op], input: [usize; 3]) -> Result<CompactNet, ShapeError> {
     let mut blocks = blocks(parts, input)?;
     fold_constants(&mut blocks);
@@ -30,11 +30,11 @@ pub fn compact(parts: &[Op], input: [usize; 3]) -> Result<CompactNet, ShapeError
     Ok(CompactNet { input, layers: layers? }.tuned(BATCH))
 }
 
-/// How many data at once a network is made for.
+/// The batch size for which the forms of the layers are chosen.
 const BATCH: usize = 100;
 
-/// Rows without weights, into the biases of the layer that reads them; first layers first, so that rows whose last
-/// weights go with it are constants in their turn.
+/// Folds rows without weights into the biases of the layer that reads them; first layers first, so that rows which lose
+/// their last weights are folded in turn.
 fn fold_constants(blocks: &mut [Block]) {
     for b in 1..blocks.len() {
         let (before, after) = blocks.split_at_mut(b);
@@ -53,8 +53,8 @@ fn fold_constants(blocks: &mut [Block]) {
     }
 }
 
-/// Rows that no row of the next layer reads; last layers first, so that rows which only such rows read go too. No row
-/// that stays loses a weight by it, so there are no new constants.
+/// Removes rows that no row of the next layer reads; last layers first, so that rows which only removed rows read are
+/// removed, too. No remaining row loses a weight, so no new constants arise.
 fn drop_unread(blocks: &mut [Block]) {
     for b in (1..blocks.len()).rev() {
         let (before, after) = blocks.split_at_mut(b);
@@ -67,14 +67,14 @@ fn drop_unread(blocks: &mut [Block]) {
     }
 }
 
-/// A layer of which nothing is left keeps one output, which is 0, so that there is a layer.
+/// Keeps one output, which is 0, of a layer of which nothing remains, so that no layer is empty.
 fn keep_one(block: &mut Block) {
     if let (false, Some(row)) = (block.rows.iter().any(|row| row.alive), block.rows.first_mut()) {
         *row = Row { alive: true, bias: 0.0, taps: Vec::new() };
     }
 }
 
-/// Block `b` as a layer that reads the rows left of the block before it.
+/// Block `b` as a layer that reads the remaining rows of the block before it.
 fn layer(blocks: &[Block], b: usize) -> Result<Layer, ShapeError> {
     let (block, mut input) = (&blocks[b], blocks[b].input);
     let mut place: Vec<usize> = (0..input[0]).collect();

@@ -1,10 +1,10 @@
-//! Windows that slide over an image: what convolutions and pools share.
+//! Windows that slide over an image, for convolutions and pools.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// A square window that slides over an image: which pixels each output reads.
+/// A square window that slides over an image. It determines the pixels that each output reads.
 ///
 /// ```text
 /// outputs   o = floor((size + 2 pad - dilation (kernel - 1) - 1) / stride) + 1       in each direction
@@ -12,18 +12,18 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Pixels read in each direction, at least 1.
+    /// Number of pixels read in each direction, at least 1.
     pub kernel: usize,
-    /// Pixels from one window to the next, at least 1.
+    /// Distance in pixels from one window to the next, at least 1.
     pub stride: usize,
-    /// Pixels added on each side.
+    /// Number of pixels added on each side.
     pub pad: usize,
-    /// Pixels from one read to the next within a window, at least 1.
+    /// Distance in pixels between neighbouring taps of a window, at least 1.
     pub dilation: usize,
 }
 
 impl Window {
-    /// How many windows fit along a side of `size` pixels; `None` if not even one does.
+    /// The number of windows that fit along a side of `size` pixels; `None` if none fits.
     pub const fn output(&self, size: usize) -> Option<usize> {
         match size.saturating_add(self.pad.saturating_mul(2)).checked_sub(self.reach()) {
             Some(room) if self.kernel > 0 && self.stride > 0 => Some(room / self.stride + 1),
@@ -31,12 +31,12 @@ impl Window {
         }
     }
 
-    /// The pixels that a window spans, gaps included.
+    /// The number of pixels that a window spans, gaps included.
     pub const fn reach(&self) -> usize {
         self.dilation.saturating_mul(self.kernel.saturating_sub(1)).saturating_add(1)
     }
 
-    /// Outputs in both directions; of an image without pixels none.
+    /// The number of outputs in both directions; `None` for an image that is empty or too small.
     pub fn outputs(&self, [height, width]: [usize; 2]) -> Option<[usize; 2]> {
         if height == 0 || width == 0 {
             return None;
@@ -56,7 +56,8 @@ impl Window {
         start.saturating_sub(self.pad)..(start + self.kernel).saturating_sub(self.pad).min(size)
     }
 
-    /// What tap `(y, x)` of every window reads, row by row of the output: positions in an image of `size`, row by row.
+    /// The pixels that tap `(y, x)` of every window reads, in the order of the outputs, as indices into the image;
+    /// `None` in the padding.
     pub fn sources(
         self,
         [y, x]: [usize; 2],

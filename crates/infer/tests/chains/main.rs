@@ -157,7 +157,7 @@ fn chains_that_cannot_be_are_named() {
     let window = |kernel, pad| Window { kernel, stride: 1, pad, dilation: 1 };
     let pool = |kernel, pad| Op::Pool(Pool { kind: PoolKind::Mean, window: window(kernel, pad) });
     for input in [[0, 1, 1], [1, 0, 3], [usize::MAX, 2, 2], [1 << 30, 1 << 30, 1 << 30]] {
-        assert!(said(&[Op::Activation(Activation::Relu)], input).contains("it has from 1 to 16777216 numbers"));
+        assert!(said(&[Op::Activation(Activation::Relu)], input).contains("it must have from 1 to 16777216 numbers"));
     }
     // Nobody reads the first row.
     let dead = [linear(&[f64::NAN, 1.0], &[0.0, 1.0]), linear(&[0.0, 1.0], &[0.0])];
@@ -174,7 +174,11 @@ fn chains_that_cannot_be_are_named() {
     assert_eq!(said(&[linear(&[1e300], &[1.0])], [1, 1, 1]), "part 0: weight 0 is inf; every number must be finite");
     // Every part alone may be, but each makes the image larger.
     let borders: Vec<Op> = (0..3).flat_map(|_| [pool(20_000, 19_999), Op::Flatten]).collect();
-    assert!(said(&borders, [1, 1, 1]).contains("it has from 1 to 16777216 numbers"), "{}", said(&borders, [1, 1, 1]));
+    assert!(
+        said(&borders, [1, 1, 1]).contains("it must have from 1 to 16777216 numbers"),
+        "{}",
+        said(&borders, [1, 1, 1])
+    );
     assert_eq!(said(&[pool(5, 1)], [1, 2, 2]), "part 0: a window of 5 pixels on an image of 2 x 2");
     let wide = said(&[pool(2, 2)], [1, 2, 2]);
     assert!(wide.contains("a pool of 2 x 2 pixels with a border of 2 and dilation 1"), "{wide}");

@@ -138,7 +138,7 @@ fn same_alpha<const I: usize>(net: &mut Net<I, Additive, LogUniform>, log_alpha:
     net.4.spread.copy_from(&spread(net.4.theta.as_vec()));
 }
 
-/// Of theta, layer by layer, in nats^2 of the negative log-likelihood of an example, averaged over a batch.
+/// Of theta, layer by layer, in nats² of the negative log-likelihood of an example, averaged over a batch.
 fn variance<N, const I: usize>(
     args: &Args,
     split: &Split,

@@ -7,16 +7,15 @@ use crate::normal::Normal;
 use crate::prior::{LearnedScale, Moments, Prior, Shared};
 use crate::real::Real;
 
-/// `p(w) = N(0, s^2)` with `s^2` maximising the evidence bound, per weight or per group of weights.
+/// `p(w) = N(0, s²)` with `s²` maximising the evidence bound, per weight or per group of weights.
 ///
 /// ```text
-/// per weight:  s^2 = theta^2 + sigma^2,        KL = 0.5 ln(1 + theta^2 / sigma^2)                       nats, one weight
-/// per group:   s^2 = mean(theta^2 + sigma^2),  KL = (sigma^2 / s^2 - 1 - ln(sigma^2 / s^2) + theta^2 / s^2) / 2
+/// per weight:  s² = θ² + σ²,        KL = 0.5 ln(1 + θ² / σ²)                       nats, one weight
+/// per group:   s² = mean(θ² + σ²),  KL = (σ² / s² - 1 - ln(σ² / s²) + θ² / s²) / 2
 /// ```
 ///
-/// Exact. The form per weight is invariant under (theta, sigma) -> (c theta, c sigma), and it lies below the
-/// log-uniform KL by at most (gamma + ln 2) / 2 = 0.635 nats. Source: Kharitonov, Molchanov, Vetrov 2018,
-/// "Variational Dropout via Empirical Bayes".
+/// Exact. The form per weight is invariant under (θ, σ) -> (c θ, c σ), and it lies below the log-uniform KL by at most
+/// (γ + ln 2) / 2 = 0.635 nats. Source: Kharitonov, Molchanov, Vetrov 2018, "Variational Dropout via Empirical Bayes".
 ///
 /// "ARD" is always this prior; the log-uniform prior, often published under the same name, is
 /// [`LogUniform`](crate::LogUniform).
@@ -26,7 +25,7 @@ pub struct Ard {
 }
 
 impl Ard {
-    /// A scale of its own for every weight: the usual choice, and the default.
+    /// One scale per weight: the usual choice, and the default.
     pub fn per_weight() -> Self {
         Ard { shared: Shared::None }
     }
@@ -36,7 +35,7 @@ impl Ard {
         Ard { shared: Shared::PerOutput }
     }
 
-    /// One scale for the weights out of each input: inputs that do not matter switch themselves off.
+    /// One scale for the weights out of each input: irrelevant inputs are pruned.
     pub fn per_input() -> Self {
         Ard { shared: Shared::PerInput }
     }

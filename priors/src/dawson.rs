@@ -1,4 +1,4 @@
-//! Dawson's function and its integral, from nothing but the equation it solves.
+//! Dawson's function and its integral, computed from its differential equation.
 
 use std::sync::OnceLock;
 
@@ -6,18 +6,17 @@ use std::sync::OnceLock;
 const H: f64 = 0.25;
 const NODES: usize = 29;
 const DEGREE: usize = 16;
-/// `lim (2 int_0^x F - ln x) = gamma / 2 + ln 2`.
+/// `lim (2 int_0^x F - ln x) = γ / 2 + ln 2`.
 const LIMIT: f64 = 0.981_755_013_010_711_8;
 
-/// `K(m) = 2 int_0^x F(t) dt` with `m = x^2`, and `dK/dm = F(x) / x`; `m >= 0`.
+/// `K(m) = 2 int_0^x F(t) dt` with `m = x²`, and `dK/dm = F(x) / x`; `m >= 0`.
 ///
-/// `m = 1/(2 alpha)` makes this the exact KL of the log-uniform prior. Both within 1e-14
-/// relative (tests/exact_kl.rs).
+/// `m = 1/(2 α)` makes this the exact KL of the log-uniform prior. Both within 1e-14 relative (tests/exact_kl.rs).
 pub(crate) fn kl_of_square(m: f64) -> (f64, f64) {
     let x = m.sqrt();
     let last = H * (NODES - 1) as f64;
     if x < 0.5 * H {
-        // K = m - m^2/3 + 4 m^3/45 - .. ; in m, so that it keeps its relative accuracy down to 0.
+        // K = m - m²/3 + 4 m³/45 - .. ; in m, so that it keeps its relative accuracy down to 0.
         return series_at_zero(m);
     }
     let (k, f) = if x < last { near_node(x) } else { far(x) };
@@ -44,7 +43,7 @@ fn near_node(x: f64) -> (f64, f64) {
         for (i, node) in table.iter_mut().enumerate() {
             let x = H * i as f64;
             *node = Taylor::at(x, k, f);
-            // Quarter steps, so that the series is at its best.
+            // Quarter steps, for the accuracy of the series.
             for j in 0..4 {
                 (k, f) = Taylor::at(x + 0.25 * H * f64::from(j), k, f).step(0.25 * H);
             }
@@ -84,7 +83,7 @@ impl Taylor {
     }
 }
 
-/// `F(x) ~ 1/(2x) sum_n (2n-1)!! / (2 x^2)^n`, integrated term by term.
+/// `F(x) ~ 1/(2x) sum_n (2n-1)!! / (2 x²)^n`, integrated term by term.
 fn far(x: f64) -> (f64, f64) {
     let u = 0.5 / (x * x);
     let (mut term, mut f, mut k) = (1.0, 1.0, 0.0);

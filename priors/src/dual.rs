@@ -74,7 +74,7 @@ impl<T: Lane> Div for Dual<T> {
     #[expect(clippy::suspicious_arithmetic_impl, reason = "one division serves value and gradient")]
     #[inline(always)]
     fn div(self, o: Self) -> Self {
-        // No 1 / o^2, which leaves the range of f32 long before the quotient does.
+        // No 1 / o², which leaves the range of f32 long before the quotient does.
         let recip = o.value.recip();
         let value = self.value * recip;
         let partial = |i: usize| (-value).mul_add(o.grad[i], self.grad[i]) * recip;
@@ -97,7 +97,7 @@ impl<T: Lane> Real for Dual<T> {
     }
     #[inline(always)]
     fn recip(self) -> Self {
-        // One factor at a time, since 1 / x^2 leaves the range of f32 long before the derivative does.
+        // One factor at a time, since 1 / x² leaves the range of f32 long before the derivative does.
         let r = self.value.recip();
         Dual { value: r, grad: self.grad.map(|partial| -(partial * r) * r) }
     }
@@ -198,7 +198,7 @@ mod tests {
         [out.value, out.grad[0], out.grad[1]].map(|part| part.first(1).sum())
     }
 
-    /// Where value and derivative are finite numbers of `f32`, so are the dual's, whatever happens on the way.
+    /// Where value and derivative are finite numbers of `f32`, so are the dual's, whatever the intermediate results.
     #[test]
     fn gradients_are_finite_where_their_limits_are() {
         macro_rules! finite {
@@ -216,7 +216,7 @@ mod tests {
                 }
             }};
         }
-        // 1 / x^2 is not a number of f32, x / x^2 is.
+        // 1 / x² is not a number of f32, x / x² is.
         finite!(1.0, [1e22, -1e22, 0.0], |x| x.scale(1e-22).recip());
         finite!(10.0, [1e-28, -2e-29, 0.0], |x| x.scale(1e13).square().recip());
         finite!(1e-22, [0.5, 2.5e21, 0.0], |x| x / x.shift(1e-22));

@@ -1,22 +1,22 @@
-//! Hyper-parameters that constructors refuse, and files too.
+//! The errors of hyper-parameters, in constructors and in files.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// A hyper-parameter that no prior or posterior can have.
+/// An invalid hyper-parameter of a prior or a posterior.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A scale that is zero, negative, infinite or NaN.
     #[error("{prior}: {name} = {value}; it must be positive and finite")]
     NotPositive {
-        /// The prior that was asked for.
+        /// The prior.
         prior: &'static str,
         /// The hyper-parameter.
         name: &'static str,
-        /// What was given.
+        /// The value given.
         value: f64,
     },
-    /// A number that single precision can't serve.
+    /// A number for which single precision does not suffice.
     #[error(
         "{prior}: {name} = {value:e}; it must lie between {:e} and {:e}, so that the KL and its gradient stay within the \
          range of f32. Measure the weights in another unit",
@@ -24,34 +24,34 @@ pub enum Error {
         range[1]
     )]
     OutOfRange {
-        /// The prior that was asked for.
+        /// The prior.
         prior: &'static str,
         /// The hyper-parameter.
         name: &'static str,
-        /// What was given.
+        /// The value given.
         value: f64,
-        /// The smallest and the largest number that will do.
+        /// The smallest and the largest number allowed.
         range: [f64; 2],
     },
     /// A weight outside the open interval (0, 1), or NaN.
     #[error("{prior}: {name} = {value}; it must lie strictly between 0 and 1")]
     NotAFraction {
-        /// The prior that was asked for.
+        /// The prior.
         prior: &'static str,
         /// The hyper-parameter.
         name: &'static str,
-        /// What was given.
+        /// The value given.
         value: f64,
     },
     /// A dropout rate outside `[0, 1)`, or NaN.
     #[error("dropout rate {rate}; it must be at least 0 and less than 1")]
     NotARate {
-        /// What was given.
+        /// The value given.
         rate: f64,
     },
 }
 
-/// The scales a prior can have, in the units of the weights. With any of them `theta^2 / s^2` and `1 / s^2` stay within
+/// The range of a prior's scale, in the units of the weights. For every scale in it `θ² / s²` and `1 / s²` stay within
 /// the range of `f32` for `|w|` up to 1e4, and so do the KL and its gradient.
 pub(crate) const SCALES: [f64; 2] = [1e-15, 1e15];
 
@@ -80,7 +80,7 @@ pub(crate) fn scale_number<'de, D: Deserializer<'de>>(file: D) -> Result<f64, D:
     scale("prior", "scale", f64::deserialize(file)?).map_err(D::Error::custom)
 }
 
-/// The same where there may be none.
+/// A number from a file that must be a [`scale`], if there is one.
 pub(crate) fn scale_or_none<'de, D: Deserializer<'de>>(file: D) -> Result<Option<f64>, D::Error> {
     let number = Option::deserialize(file)?;
     number.map(|x| scale("prior", "scale", x)).transpose().map_err(D::Error::custom)

@@ -1,4 +1,4 @@
-//! No prior at all: maximum likelihood.
+//! No prior: maximum likelihood.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use crate::normal::Normal;
 use crate::prior::Prior;
 use crate::real::Real;
 
-/// Maximum likelihood: every weight costs nothing, `KL = 0`. (The KL to a prior that is flat would be `-ln sigma` plus a
+/// Maximum likelihood: every weight costs nothing, `KL = 0`. (The KL to a prior that is flat would be `-ln σ` plus a
 /// constant.)
 ///
-/// It belongs to baselines (dense networks, binary dropout) and to Gaussian dropout with a fixed alpha, whose KL does
-/// not depend on anything that is trained. With a trained variance it lets the noise vanish.
+/// It is for baselines (dense networks, binary dropout) and for Gaussian dropout with a fixed α, whose KL does not
+/// depend on anything that is trained. With a trained variance it lets the noise vanish.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Flat;
 

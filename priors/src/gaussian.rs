@@ -7,16 +7,16 @@ use crate::normal::Normal;
 use crate::prior::{LearnedScale, Moments, Prior, Shared};
 use crate::real::Real;
 
-/// `p(w) = N(0, s^2)`. Closed form, exact, for `q = N(theta, sigma^2)`:
+/// `p(w) = N(0, s²)`. Closed form, exact, for `q = N(θ, σ²)`:
 ///
 /// ```text
-/// KL = (e^d - 1 - d + theta^2 / s^2) / 2,    d = ln sigma^2 - ln s^2        nats, one weight
+/// KL = (e^d - 1 - d + θ² / s²) / 2,    d = ln σ² - ln s²        nats, one weight
 /// ```
 ///
-/// Source: textbook. The learned scale is the empirical-Bayes optimum `s^2 = mean(theta^2 + sigma^2)` over the layer.
+/// Source: textbook. The learned scale is the empirical-Bayes optimum `s² = mean(θ² + σ²)` over the layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gaussian {
-    /// `None` where the scale is learned.
+    /// `None` if the scale is learned.
     #[serde(deserialize_with = "scale_or_none")]
     sigma: Option<f64>,
 }

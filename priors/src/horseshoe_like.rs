@@ -7,27 +7,27 @@ use crate::normal::Normal;
 use crate::prior::Prior;
 use crate::real::Real;
 
-/// `p(w) = ln(1 + tau^2 / w^2) / (2 pi tau)`, `tau > 0` in the units of the weights: proper, with a pole at 0 that
-/// pulls small weights to it, and tails like a Cauchy distribution's that leave large ones alone.
+/// `p(w) = ln(1 + tau² / w²) / (2 π tau)`, `tau > 0` in the units of the weights: proper, with a pole at 0, which
+/// shrinks small weights, and tails like a Cauchy distribution's, which hardly shrink large ones.
 ///
 /// It is the horseshoe with the half-Cauchy scale replaced so that the density has a closed form. Unlike the
-/// log-uniform KL, which depends on theta / sigma alone, its KL at theta = 0 has a minimum near sigma = tau, and grows
-/// on either side: by `ln(sigma / tau)` above, by `ln(tau / sigma) - ln ln(tau / sigma)` below.
+/// log-uniform KL, which depends on θ / σ alone, its KL at θ = 0 has a minimum near σ = tau, and grows on either side:
+/// by `ln(σ / tau)` above, by `ln(tau / σ) - ln ln(tau / σ)` below.
 ///
-/// The KL has no closed form. The default is a fit, with `r = theta^2 / sigma^2` and `s = sigma / tau`:
+/// The KL has no closed form. The default is a fit, with `r = θ² / σ²` and `s = σ / tau`:
 ///
 /// ```text
-/// KL ~= ln(2 pi) - 0.5 ln(2 pi e) - ln s - ln l - a x y (1, y, a, a y) C (1, x)^T                   nats, one weight
-/// X = 1 / (r + d),   l = ln(1 + s^-2 X (1 + (1 + d) X + q2 X^2 + q3 X^3)),
+/// KL ~= ln(2 π) - 0.5 ln(2 π e) - ln s - ln l - a x y (1, y, a, a y) C (1, x)^T                   nats, one weight
+/// X = 1 / (r + d),   l = ln(1 + s^-2 X (1 + (1 + d) X + q2 X² + q3 X³)),
 /// x = d X,   a = c / (c + l),   y = 1 / (1 + h s)
 /// ```
 ///
-/// `ln l` is `ln p` at one well-chosen weight, the rest corrects for the width of q. The value is within 0.006 nats of
-/// the integral, `sigma dKL/dtheta` within 0.02 and `dKL/dlog sigma^2` within 0.013. [`exact`](HorseshoeLike::exact) is
-/// the integral.
+/// `ln l` is `ln p` at one well-chosen weight, the other terms correct for the width of q. The value is within 0.006
+/// nats of the integral, `σ dKL/dθ` within 0.02 and `dKL/dlog σ²` within 0.013. [`exact`](HorseshoeLike::exact) is the
+/// integral.
 ///
-/// The fit sees any `s < 1e-12` as 1e-12 (but for `-ln s`), so that it holds where theta or sigma is above 1e-12 tau.
-/// `exact` takes the density as constant where `|w| < 1e-36 tau`.
+/// The fit treats any `s < 1e-12` as 1e-12 (except in `-ln s`), so that it is valid if θ or σ is above 1e-12 tau.
+/// `exact` takes the density as constant for `|w| < 1e-36 tau`.
 ///
 /// Source: Bhadra, Datta, Polson, Willard 2017, arXiv 1702.07400, for the density. The fit is this library's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,8 +55,8 @@ impl HorseshoeLike {
         Ok(HorseshoeLike { tau: error::scale("HorseshoeLike", "tau", tau)?, exact: false })
     }
 
-    /// The same prior with the KL by quadrature, [`Normal::kl_to`]: within 7e-6 and its gradient within 3e-5, times
-    /// `1 + |KL|`, for sigma up to 1000 tau; some 60 times slower in the fused kernel.
+    /// The same prior with the KL by quadrature, [`Normal::kl_to`]: within 7e-6 and its gradient within 3e-5, times `1
+    /// + |KL|`, for σ up to 1000 tau; about 60x slower in the fused kernel.
     ///
     /// # Errors
     /// As [`new`](HorseshoeLike::new).
@@ -77,17 +77,17 @@ fn ln_pdf_of_unit_scale<R: Real>(w: R) -> R {
     w.abs().at_least(CAP).ln().scale(-2.0).softplus().ln().shift(-LN_2_PI)
 }
 
-/// Where the pole is cut off.
+/// The `|w|`, in units of tau, below which the pole is cut off.
 const CAP: f64 = 1e-36;
-/// The smallest log-variance that the fit tells from smaller ones: `s^-3`, the gradient of `s^-2`, is a number of
+/// The log-variance below which the fit is constant (except in `-ln s`): `s^-3`, the gradient of `s^-2`, is a number of
 /// `f32`.
 const LEAST_LOG_VAR: f64 = -55.0;
 const LN_2_PI: f64 = 1.837_877_066_409_345_6;
-/// `ln(2 pi) - 0.5 ln(2 pi e)`.
+/// `ln(2 π) - 0.5 ln(2 π e)`.
 const LN_2_PI_LESS_ENTROPY: f64 = 0.418_938_533_204_672_7;
 
-// A fit to 8,639 values of the integral: the smallest largest error for theta / sigma up to 1000 and ln(sigma / tau) from
-// -41 to 16.
+// A fit to 8,639 values of the integral, with the smallest maximum error for θ / σ up to 1000 and ln(σ / tau) from -41
+// to 16.
 const D: f64 = 3.3886;
 const Q: [f64; 3] = [1.0 + D, 7.6502, 357.1];
 const A: f64 = 2.187;

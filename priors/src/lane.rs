@@ -1,4 +1,4 @@
-//! Numbers a kernel can run on: one at a time here, sixteen in [`Lanes`](crate::Lanes).
+//! Numbers that kernels compute with: one at a time here, sixteen in [`Lanes`](crate::Lanes).
 
 use std::fmt::Debug;
 
@@ -8,7 +8,7 @@ use crate::real::Real;
 pub trait Lane: Real + Copy + Send + Sync + Debug + 'static {
     /// The number that is stored in memory.
     type Elem: Copy + Send + Sync + 'static;
-    /// How many of them one value holds.
+    /// The number of them in one value.
     const WIDTH: usize;
 
     /// The same number in every lane.
@@ -19,15 +19,15 @@ pub trait Lane: Real + Copy + Send + Sync + Debug + 'static {
     fn store(self, to: &mut [Self::Elem]);
     /// The sum of all lanes.
     fn sum(self) -> f64;
-    /// The first `count` lanes, and zeros.
+    /// The first `count` lanes; the others are zero.
     fn first(self, count: usize) -> Self;
     /// `self a + b`.
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// -1, 0 or 1; NaN for NaN.
     fn sign(self) -> Self;
-    /// 1 where the number is greater than `floor`, otherwise 0.
+    /// 1 if the number is greater than `floor`, otherwise 0.
     fn above(self, floor: f64) -> Self;
-    /// The number itself where `x` is greater than `floor`, otherwise 0, whatever the number is.
+    /// The number itself if `x` is greater than `floor`, otherwise 0, even if the number is NaN.
     fn where_above(self, x: Self, floor: f64) -> Self;
     /// [`Real::lift`], keeping the derivative too.
     fn lift_with_slope(self, f: impl Fn(f64) -> (f64, f64)) -> (Self, Self);

@@ -8,9 +8,9 @@ use wide::{f32x16, i32x16};
 use crate::lane::Lane;
 use crate::real::{Real, SQRT_FLOOR};
 
-/// Sixteen `f32` computed together: SSE2, AVX, AVX-512, NEON or plain code, whatever the build targets.
+/// Sixteen `f32` computed together: SSE2, AVX, AVX-512, NEON or plain code, depending on the build's target.
 ///
-/// Every function has the range of `f32`: it overflows to infinity, underflows to 0 and hands NaN on where `f32` does.
+/// Every function has the range of `f32`: it overflows to infinity, underflows to 0 and propagates NaN as `f32` does.
 /// `exp` and `ln` are within 2 units in the last place, `exp` within 20 above 2.4e38. Results below 9e-39 may be
 /// flushed to 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,8 +109,8 @@ const ROUND: f32 = 12_582_912.0;
 /// `(2^n, e^r - 1)` with `x = n ln 2 + r`: a polynomial in `r` (Cephes `expf`).
 #[inline(always)]
 fn exp_parts(x: f32x16) -> (f32x16, f32x16) {
-    // In this operand order the processor's max and min hand a NaN on. Below -88 n is -127, whose power is 0. From 88.38
-    // on n stays 127 and r grows: up to ln 2, where the largest number is, and beyond it the product overflows.
+    // In this operand order the processor's max and min propagate NaN. Below -88 n is -127, whose power is 0. From
+    // 88.38 on n stays 127 and r grows: up to ln 2, where the largest number is, and beyond it the product overflows.
     let x = all(-88.0).fast_max(x);
     let rounded = all(ROUND + 127.0).fast_min(x.mul_add(all(std::f32::consts::LOG2_E), all(ROUND)));
     let n = rounded - all(ROUND);
@@ -146,21 +146,21 @@ fn ln_of_ordinary(x: f32x16) -> f32x16 {
     n.mul_add(all(0.693_359_4), r + r2.mul_add(all(-0.5), y))
 }
 
-/// Whether all lanes are positive, finite and normal.
+/// True if all lanes are positive, finite and normal.
 #[inline(always)]
 fn ordinary(x: f32x16) -> bool {
     (x.simd_ge(all(f32::MIN_POSITIVE)) & x.simd_lt(all(f32::INFINITY))).all()
 }
 
-/// One lane at a time, for the rare vector with a lane that is no [`ordinary`] number: out of line, so that the others
-/// pay for one comparison only.
+/// Applies `f` one lane at a time, for the rare vector with a lane that is not [`ordinary`]; out of line, so that it
+/// costs other vectors only one comparison.
 #[cold]
 #[inline(never)]
 fn one_by_one(x: f32x16, f: fn(f32) -> f32) -> f32x16 {
     f32x16::new(x.to_array().map(f))
 }
 
-/// `ln(1 + e)` for `e` in `[0, 1]`, as `2 atanh(e / (2 + e))`: a series in `z^2 <= 1/9`.
+/// `ln(1 + e)` for `e` in `[0, 1]`, as `2 atanh(e / (2 + e))`: a series in `z² <= 1/9`.
 #[inline(always)]
 fn ln_1p_of_fraction(e: f32x16) -> f32x16 {
     let z = e / (e + all(2.0));
@@ -211,7 +211,7 @@ impl Real for Lanes {
     fn ln(self) -> Self {
         Lanes(if ordinary(self.0) { ln_of_ordinary(self.0) } else { one_by_one(self.0, f32::ln) })
     }
-    /// `ln u + (x - (u - 1)) / u` with `u = 1 + x` gives back what the sum rounded off.
+    /// `ln u + (x - (u - 1)) / u` with `u = 1 + x`; the second term corrects the rounding of the sum.
     #[inline(always)]
     fn ln_1p(self) -> Self {
         let u = self.0 + all(1.0);
@@ -280,7 +280,7 @@ impl Lane for Lanes {
     }
     #[inline(always)]
     fn sign(self) -> Self {
-        // What is neither greater nor less than 0 is 0 or NaN.
+        // A lane that is neither greater nor less than 0 is 0 or NaN.
         let positive = self.0.simd_gt(all(0.0)).select(all(1.0), self.0);
         Lanes(self.0.simd_lt(all(0.0)).select(all(-1.0), positive))
     }

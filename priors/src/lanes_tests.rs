@@ -30,7 +30,7 @@ proptest! {
     }
 }
 
-/// The bit patterns of `f32` with this stride, and what lies around the edges of its range and of the polynomials'.
+/// The bit patterns of `f32` with this stride, and numbers around the edges of its range and of the polynomials'.
 fn whole_range() -> impl Iterator<Item = f32> {
     let edges = [0.0, f32::MIN_POSITIVE, 1e-45, f32::MAX, f32::INFINITY, 1.0, 88.0, 88.376, 88.722_84, 88.73, 104.0]
         .into_iter()
@@ -59,7 +59,7 @@ fn agree_everywhere(
         for (&x, found) in chunk.iter().zip(found) {
             let exact = exact(f64::from(x));
             let within = relative * exact.abs() + FLUSHED;
-            // What rounds to infinity in f32 may do so half a unit earlier or later.
+            // A result that rounds to infinity in f32 may do so half a unit earlier or later.
             let overflow = exact.abs() * (1.0 + relative) >= f64::from(f32::MAX) && exact.is_finite();
             for (found, kind) in [(found, "lanes"), (scalar(x), "f32")] {
                 let found = f64::from(found);

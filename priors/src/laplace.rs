@@ -1,4 +1,4 @@
-//! The Laplace prior: an L1 penalty with its noise.
+//! The Laplace prior, the counterpart of an L1 penalty.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,15 +7,15 @@ use crate::normal::Normal;
 use crate::prior::Prior;
 use crate::real::Real;
 
-/// `p(w) = e^(-|w| / b) / (2b)`, `b > 0` in the units of the weights; its variance is `2 b^2`. Closed form, exact to
+/// `p(w) = e^(-|w| / b) / (2b)`, `b > 0` in the units of the weights; its variance is `2 b²`. Closed form, exact to
 /// rounding:
 ///
 /// ```text
-/// KL    = ln(2b) + E|w| / b - 0.5 ln(2 pi e sigma^2)                                      nats, one weight
-/// E|w|  = sigma sqrt(2/pi) e^(-x^2) + theta erf(x),    x = theta / (sigma sqrt 2)
+/// KL    = ln(2b) + E|w| / b - 0.5 ln(2 π e σ²)                                      nats, one weight
+/// E|w|  = σ sqrt(2/π) e^(-x²) + θ erf(x),    x = θ / (σ sqrt 2)
 /// ```
 ///
-/// Source: textbook (the mean of a folded normal). It does not prune: its KL grows as sigma -> 0 and as sigma -> inf.
+/// Source: textbook (the mean of a folded normal). It does not prune: its KL grows as σ -> 0 and as σ -> inf.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Laplace {
     #[serde(deserialize_with = "scale_number")]
@@ -46,7 +46,7 @@ impl Laplace {
     }
 }
 
-/// `0.5 ln(2 pi e) - ln 2`: what the entropy of a standard normal exceeds `ln 2` by.
+/// `0.5 ln(2 π e) - ln 2`: the entropy of a standard normal, less `ln 2`.
 const ENTROPY_LESS_LN_2: f64 = 0.725_791_352_644_727_4;
 
 impl Prior for Laplace {

@@ -1,4 +1,4 @@
-//! Priors and posterior families for variational layers, each written once as a formula. No engine is needed here.
+//! Priors and posterior families for variational layers, each written once as a formula, without a training engine.
 //!
 //! | you need | reach for |
 //! |---|---|
@@ -12,10 +12,10 @@
 //! | a posterior: Gaussian with its own variance, Gaussian dropout, binary dropout, none | [`Additive`], [`Multiplicative`], [`Bernoulli`], [`Delta`] |
 //! | another posterior | implement [`Posterior`]: one formula, too |
 //!
-//! A prior is a formula over [`Real`]; evaluated with `f64` it is a number, with [`Dual`] its own exact gradient, with
-//! `Dual<Lanes>` a SIMD kernel, and with the graph node of the `sparsevd` crate an autodiff graph.
-//! The property-test kit in `laws` (feature `laws`) holds it to what it claims, in one line of your tests.
-//! For the errors of each approximation see the prior's own page; `paper-notes/kl.md` derives the exact log-uniform KL.
+//! A prior is a formula over [`Real`]. The same function is evaluated in `f64`, differentiated exactly with [`Dual`],
+//! compiled to a SIMD kernel with `Dual<Lanes>`, and recorded on the autodiff tape with the graph node of the
+//! `sparsevd` crate. The property-test kit in `laws` (feature `laws`) checks its claims, in one line of your tests. For
+//! the errors of each approximation see the prior's own page; `paper-notes/kl.md` derives the exact log-uniform KL.
 
 mod ard;
 mod dawson;

@@ -9,37 +9,38 @@ use crate::real::Real;
 
 /// `p(|w|) ~ 1 / |w|`: the prior of Sparse Variational Dropout. Improper, and invariant under scaling.
 ///
-/// Its KL depends on `alpha = sigma^2 / theta^2` alone and tends to 0 as alpha grows, so weights that the data do not
-/// need become pure noise and can be pruned. Being improper it has no normalised posterior (Hron et al. 2018): the
-/// "ELBO" it gives is a regularised objective, not a bound on an evidence.
+/// Its KL depends on `α = σ² / θ²` alone and tends to 0 as α grows, so weights that the data do not need become pure
+/// noise and can be pruned. Being improper it has no normalised posterior (Hron et al. 2018): the "ELBO" it gives is a
+/// regularised objective, not a bound on an evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogUniform {
     /// The paper's fit, and the default:
     ///
     /// ```text
-    /// KL ~= k1 sigmoid(-(k2 + k3 log alpha)) + 0.5 ln(1 + 1/alpha)                        nats, one weight
+    /// KL ~= k1 sigmoid(-(k2 + k3 log α)) + 0.5 ln(1 + 1/α)                        nats, one weight
     /// k1 = 0.63576, k2 = 1.87320, k3 = 1.48695
     /// ```
     ///
-    /// Within 0.0094 nats of the exact form for log alpha in [-10, 10] (worst at -3.5), its derivative in log alpha
-    /// within 0.0137. Source: Molchanov, Ashukha, Vetrov 2017, eq. 14, with the constant kept so that KL -> 0.
+    /// Within 0.0094 nats of the exact form for log α in [-10, 10] (worst at -3.5), its derivative in log α within
+    /// 0.0137. Source: Molchanov, Ashukha, Vetrov 2017, eq. 14, with the constant kept so that KL -> 0.
     #[default]
     Fit,
-    /// Kingma's cubic, meant for alpha <= 1:
+    /// Kingma's cubic, meant for α <= 1:
     ///
     /// ```text
-    /// KL ~= (gamma + ln 2)/2 - 0.5 log alpha - c1 alpha - c2 alpha^2 - c3 alpha^3
+    /// KL ~= (γ + ln 2)/2 - 0.5 log α - c1 α - c2 α² - c3 α³
     /// c1 = 1.16145124, c2 = -1.50204118, c3 = 0.58629921
     /// ```
     ///
-    /// For log alpha <= 0 it is never above the exact form, and at most 0.0404 nats below it (at log alpha = -2.1). Beyond alpha = 1 it is held constant at 0.39 (its
-    /// gradient is zero there), so it cannot prune. Source: Kingma, Salimans, Welling 2015, eq. 14.
+    /// For log α <= 0 it is never above the exact form, and at most 0.0404 nats below it (at log α = -2.1). Beyond α =
+    /// 1 it is constant at 0.39 (its gradient is zero there), so it cannot prune. Source: Kingma, Salimans, Welling
+    /// 2015, eq. 14.
     Cubic,
-    /// No approximation, with x = |theta| / (sigma sqrt 2) and Dawson's function F:
+    /// No approximation, with x = |θ| / (σ sqrt 2) and Dawson's function F:
     ///
     /// ```text
-    /// KL = 2 int_0^x F(t) dt,    dKL / dlog alpha = -x F(x)
+    /// KL = 2 int_0^x F(t) dt,    dKL / dlog α = -x F(x)
     /// ```
     ///
     /// Within 1e-14 relative in `f64`, value and derivative. Source: paper-notes/kl.md, which derives it.
@@ -50,7 +51,7 @@ const K1: f64 = 0.63576;
 const K2: f64 = 1.87320;
 const K3: f64 = 1.48695;
 const C: [f64; 3] = [1.161_451_24, -1.502_041_18, 0.586_299_21];
-/// `(gamma + ln 2) / 2`, with Euler's gamma: what the exact KL exceeds `-0.5 log alpha` by as alpha -> 0.
+/// `(γ + ln 2) / 2`, with Euler's constant γ: the excess of the exact KL over `-0.5 log α` as α -> 0.
 const SMALL_ALPHA_LIMIT: f64 = 0.635_181_422_730_739_1;
 
 impl Prior for LogUniform {

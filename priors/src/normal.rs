@@ -1,26 +1,25 @@
-//! The Gaussian posterior of one weight, and what priors ask of it.
+//! The Gaussian posterior of one weight, and the quantities that priors need of it.
 
 use crate::real::Real;
 
-/// Added to `1/alpha` under the logarithm of [`Normal::log_alpha`]: log alpha is capped at `-ln 1e-30 = 69.08`.
+/// Added to `1/α` under the logarithm of [`Normal::log_alpha`]: log α is capped at `-ln 1e-30 = 69.08`.
 ///
-/// It is an epsilon on the *ratio* theta^2 / sigma^2, so it does not spoil scale invariance, and a weight whose mean is
-/// exactly zero counts as maximally noisy however small its variance is.
+/// It is an epsilon on the *ratio* θ² / σ², so it does not break scale invariance. A weight whose mean is exactly zero
+/// counts as maximally noisy, even if its variance is small.
 pub const INV_ALPHA_FLOOR: f64 = 1e-30;
 
-/// `0.5 ln(2 pi e)`, the entropy in nats of a standard normal.
+/// `0.5 ln(2 π e)`, the entropy in nats of a standard normal.
 const ENTROPY: f64 = 1.418_938_533_204_672_7;
 
 /// The posterior of one weight: `q(w) = N(mean, exp(log_var))`.
 ///
-/// In single precision the ratios below, and every prior of this crate with its gradient, hold while
-/// `|mean| / sigma < 1e19`, `|mean| < 1e4` and log sigma^2 is between -87 and 30; with a scale outside 0.01 to 100,
-/// while sigma is 1e-15 to 1e3.
+/// In single precision the ratios below, and every prior of this crate with its gradient, are valid for `|mean| / σ <
+/// 1e19`, `|mean| < 1e4` and log σ² between -87 and 30; with a scale outside 0.01 to 100, for σ from 1e-15 to 1e3.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normal<R> {
-    /// The mean, theta.
+    /// The mean, θ.
     pub mean: R,
-    /// The logarithm of the variance, log sigma^2.
+    /// The logarithm of the variance, log σ².
     pub log_var: R,
 }
 
@@ -31,32 +30,32 @@ impl<R: Real> Normal<R> {
         Normal { mean, log_var }
     }
 
-    /// The variance, sigma^2.
+    /// The variance, σ².
     #[inline(always)]
     pub fn var(&self) -> R {
         self.log_var.clone().exp()
     }
 
-    /// The standard deviation, sigma.
+    /// The standard deviation, σ.
     #[inline(always)]
     pub fn std(&self) -> R {
         self.log_var.clone().scale(0.5).exp()
     }
 
-    /// The signal-to-noise ratio `theta^2 / sigma^2 = 1 / alpha`. Unlike alpha it is finite at theta = 0.
+    /// The signal-to-noise ratio `θ² / σ² = 1 / α`. Unlike α it is finite at θ = 0.
     #[inline(always)]
     pub fn inv_alpha(&self) -> R {
-        // Squared last: theta^2 and 1 / sigma^2 leave the range of f32 long before their product does.
+        // Squared last: θ² and 1 / σ² leave the range of f32 long before their product does.
         (self.mean.clone() * self.log_var.clone().scale(-0.5).exp()).square()
     }
 
-    /// `log alpha = ln(sigma^2 / theta^2)`, capped at 69.08 (see [`INV_ALPHA_FLOOR`]). Pruning uses this same function.
+    /// `log α = ln(σ² / θ²)`, capped at 69.08 (see [`INV_ALPHA_FLOOR`]). Pruning uses this same function.
     #[inline(always)]
     pub fn log_alpha(&self) -> R {
         -self.inv_alpha().shift(INV_ALPHA_FLOOR).ln()
     }
 
-    /// This posterior seen in units of `scale`: `N(mean / scale, var / scale^2)`.
+    /// This posterior seen in units of `scale`: `N(mean / scale, var / scale²)`.
     #[inline(always)]
     pub fn in_units_of(self, scale: f64) -> Self {
         Normal { mean: self.mean.scale(scale.recip()), log_var: self.log_var.shift(-2.0 * scale.ln()) }
@@ -65,18 +64,18 @@ impl<R: Real> Normal<R> {
     /// KL(q || p) in nats for a prior known only by `ln_pdf(w) = ln p(w)`, by quadrature.
     ///
     /// ```text
-    /// KL(q || p) = -H(q) - E_q[ln p(w)],     E_q[f(w)] = int phi(t) f(theta + sigma t) dt over [-6, 6]
+    /// KL(q || p) = -H(q) - E_q[ln p(w)],     E_q[f(w)] = int phi(t) f(θ + σ t) dt over [-6, 6]
     /// ```
     ///
-    /// The interval is cut at w = 0 (at t = -theta / sigma, held within +-5), and either part gets 22 points that crowd
-    /// towards the cut: Gauss-Legendre in y, with |t - cut| ~ y^2. So 44 evaluations serve densities that are smooth on
-    /// a scale s, for posteriors narrower and much wider than s, and a kink at w = 0 costs nothing. The points move
+    /// The interval is cut at w = 0 (at t = -θ / σ, clamped to ±5), and each part gets 22 points that are concentrated
+    /// at the cut: Gauss-Legendre in y, with |t - cut| ~ y^2. So 44 evaluations suffice for densities that are smooth
+    /// on a scale s, for posteriors narrower and much wider than s, and a kink at w = 0 costs nothing. The points move
     /// with the cut, so that a pole there stays between them, and the gradient is exactly the derivative of the value.
     ///
-    /// Largest errors measured for sigma in [1e-6, 1e3] and theta up to 5 or up to 8 sigma, relative to `1 + |KL|`, of
-    /// the value / of the gradient (sigma dKL/dtheta and dKL/dlog sigma^2), for densities of scale 1:
+    /// Largest errors measured for σ in [1e-6, 1e3] and θ up to 5 or up to 8 σ, relative to `1 + |KL|`, of the value /
+    /// of the gradient (σ dKL/dθ and dKL/dlog σ²), for densities of scale 1:
     ///
-    /// | ln p(w) | sigma <= 1 | 1 to 4 | 4 to 40 | 40 to 1000 |
+    /// | ln p(w) | σ <= 1 | 1 to 4 | 4 to 40 | 40 to 1000 |
     /// |---|---|---|---|---|
     /// | Gaussian | 4e-7 / 2e-6 | 4e-7 / 2e-6 | 4e-7 / 2e-6 | 4e-7 / 2e-6 |
     /// | Laplace (a kink at 0) | 5e-7 / 3e-6 | 5e-7 / 3e-6 | 5e-7 / 3e-6 | 5e-7 / 3e-6 |
@@ -86,12 +85,12 @@ impl<R: Real> Normal<R> {
     /// | Gaussians of 1 and 0.1, half each | 7e-4 / 5e-3 | 1e-3 / 5e-3 | 3e-4 / 1e-3 | 3e-6 / 4e-6 |
     /// | Gaussians of 1 and e^-6, 3/4 in the spike | 6e-3 / 0.03 | 4e-3 / 0.02 | 5e-4 / 6e-4 | 2e-6 / 3e-6 |
     ///
-    /// So it is good for any one scale around w = 0, up to posteriors some ten times as wide, and fair where a spike
-    /// that is much narrower than the posterior gives way to a slab ([`ScaleMixture`](crate::ScaleMixture) cuts there
-    /// too). Two densities it is not made for: one with its kink or peak at `mu` instead of 0 (move both there:
-    /// `Normal::new(q.mean.shift(-mu), q.log_var).kl_to(|v| ln_p(v.shift(mu)))`), and one whose `ln p` falls faster
-    /// than any power of w, as a Gumbel's does: too much of the integral is beyond 6 sigma. `Laws::ln_pdf` of feature
-    /// `laws` measures it for your density.
+    /// It is accurate for densities with a single scale around w = 0, up to posteriors about ten times as wide, and
+    /// less accurate if a spike that is much narrower than the posterior turns into a slab
+    /// ([`ScaleMixture`](crate::ScaleMixture) cuts there, too). It is unsuitable for two kinds of densities: one with
+    /// its kink or peak at `mu` instead of 0 (shift both there: `Normal::new(q.mean.shift(-mu), q.log_var).kl_to(|v|
+    /// ln_p(v.shift(mu)))`), and one whose `ln p` falls faster than any power of w, as a Gumbel's does: too much of the
+    /// integral is beyond 6 σ. `Laws::ln_pdf` of feature `laws` measures the error for your density.
     #[inline(always)]
     pub fn kl_to(&self, ln_pdf: impl Fn(R) -> R) -> R {
         let cut = self.edge(0.0, -CUT, CUT);
@@ -145,9 +144,11 @@ pub(crate) fn integral<R: Real>(from: &Edge<R>, to: &Edge<R>, rule: &[(f64, f64)
     dt * sum
 }
 
-/// 2e-9 of a standard normal lies beyond 6, which `DENSITY` below makes up for.
+/// The end of the quadrature, in standard deviations. 2e-9 of a standard normal lies beyond it, for which `DENSITY`
+/// below compensates.
 pub(crate) const END: f64 = 6.0;
-/// Farther than this from the mean a kink or a peak of `ln p` has no weight worth a cut.
+/// The largest distance of a cut from the mean, in standard deviations: a kink or a peak of `ln p` farther out has too
+/// little weight to matter.
 const CUT: f64 = 5.0;
 
 /// The density of a standard normal at 0, cut off at 6 standard deviations.
@@ -158,7 +159,7 @@ fn bell<R: Real>(t: R) -> R {
     t.square().scale(-0.5).exp()
 }
 
-/// Points and weights on [0, 1]: `x = y^2`, for the points y of the Gauss-Legendre rule.
+/// Points and weights on [0, 1]: `x = y²`, for the points y of the Gauss-Legendre rule.
 const RULE: [(f64, f64); 22] = {
     let (mut rule, mut i) = ([(0.0, 0.0); 22], 0);
     while i < 11 {
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn quadrature_of_a_gaussian_density() {
-        // KL(N(m, s^2) || N(0, 1)) = (s^2 + m^2 - 1) / 2 - ln s
+        // KL(N(m, s²) || N(0, 1)) = (s² + m² - 1) / 2 - ln s
         for (m, s) in [(0.0, 1.0), (0.7, 0.1), (-3.0, 2.5), (1e3, 1e-6)] {
             let kl = Normal::new(m, 2.0 * f64::ln(s)).kl_to(|w| w.square().scale(-0.5).shift(-0.918_938_533_204_672_7));
             let exact = 0.5 * (s * s + m * m - 1.0) - s.ln();

@@ -1,4 +1,4 @@
-//! `Prior`: the one formula that defines a prior.
+//! The trait `Prior`: one formula defines a prior.
 
 use std::fmt::Debug;
 
@@ -9,8 +9,8 @@ use crate::real::Real;
 
 /// A prior over one weight, given by its KL divergence from a Gaussian posterior.
 ///
-/// The KL in nats is all that a prior must say. A prior known only by its log-density says
-/// [`q.kl_to(|w| ln p(w))`](Normal::kl_to). The formula is written once, over any [`Real`]:
+/// The KL in nats is its only required method. For a prior known only by its log-density it is [`q.kl_to(|w| ln
+/// p(w))`](Normal::kl_to). The formula is written once, over any [`Real`]:
 ///
 /// ```
 /// use serde::Serialize;
@@ -47,8 +47,8 @@ pub trait Prior: Clone + Debug + Serialize + Send + Sync + 'static {
     /// KL(q || p) of one weight, in nats.
     fn kl<R: Real>(&self, q: Normal<R>) -> R;
 
-    /// The scale that is learned by empirical Bayes, where there is one; the formula of [`kl`](Prior::kl) is then that
-    /// of scale 1. None by default.
+    /// The scale that is learned by empirical Bayes, if there is one; the formula of [`kl`](Prior::kl) is then that for
+    /// scale 1. `None` by default.
     fn learned_scale(&self) -> Option<&dyn LearnedScale> {
         None
     }
@@ -60,14 +60,15 @@ pub trait Prior: Clone + Debug + Serialize + Send + Sync + 'static {
 /// scale fixed gives the exact gradient. Only a scale whose optimum follows from E w and E w² can be learned so: a
 /// Gaussian's, but not that of a Laplace prior, which needs E |w|. `laws::Laws` checks the fit.
 pub trait LearnedScale {
-    /// Which weights share one scale; never [`Shared::None`].
+    /// The sharing of the scale among weights; never [`Shared::None`].
     fn shared(&self) -> Shared;
 
     /// The scale that minimises the summed KL of weights with these moments.
     fn fit(&self, moments: &Moments) -> f64;
 }
 
-/// Which weights of a layer share one number: a learned scale of a prior, or the second parameter of a posterior.
+/// The sharing of a number among the weights of a layer: a learned scale of a prior, or the second parameter of a
+/// posterior.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shared {
@@ -81,13 +82,13 @@ pub enum Shared {
     PerLayer,
 }
 
-/// What a learned scale is fitted to: posterior moments, averaged over the weights that share it.
+/// The posterior moments that a learned scale is fitted to, averaged over the weights that share it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moments {
-    /// The mean of E w = theta.
+    /// The mean of E w = θ.
     pub first: f64,
-    /// The mean of E w^2 = theta^2 + sigma^2.
+    /// The mean of E w² = θ² + σ².
     pub second: f64,
-    /// How many weights share the scale.
+    /// The number of weights that share the scale.
     pub count: usize,
 }

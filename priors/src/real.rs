@@ -1,4 +1,4 @@
-//! `Real`: what a formula is written over.
+//! The trait `Real`: the number type that formulas are written over.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -9,10 +9,10 @@ pub const SQRT_FLOOR: f64 = 1e-30;
 
 /// A number that a prior's formula can be computed with.
 ///
-/// The same formula then serves as the scalar that tests look at (`f64`), as its own exact gradient
-/// ([`Dual`](crate::Dual)), as a SIMD kernel (a `Dual` of [`Lanes`](crate::Lanes)) and as a node of an autodiff graph.
-/// A graph node is not `Copy`, so use `clone()` where a value is used twice (it costs nothing there); constants enter
-/// as plain `f64` through [`scale`](Real::scale) and [`shift`](Real::shift):
+/// The same formula is then evaluated in `f64`, differentiated exactly ([`Dual`](crate::Dual)), compiled to a SIMD
+/// kernel (a `Dual` of [`Lanes`](crate::Lanes)) and recorded on an autodiff graph. A graph node is not `Copy`, so use
+/// `clone()` if a value is used twice (it is free); constants enter as plain `f64` through [`scale`](Real::scale) and
+/// [`shift`](Real::shift):
 ///
 /// ```
 /// use sparsevd_priors::Real;
@@ -46,7 +46,7 @@ pub trait Real:
     fn scale(self, factor: f64) -> Self;
     /// `x + offset`.
     fn shift(self, offset: f64) -> Self;
-    /// `x^2`.
+    /// `x²`.
     fn square(self) -> Self;
     /// `1 / x`.
     fn recip(self) -> Self;
@@ -58,7 +58,7 @@ pub trait Real:
     fn exp(self) -> Self;
     /// `e^x - 1`, accurate near 0.
     fn exp_m1(self) -> Self;
-    /// `ln x`; `-inf` at 0, so [`shift`](Real::shift) first where zero can occur.
+    /// `ln x`; `-inf` at 0, so [`shift`](Real::shift) first if zero can occur.
     fn ln(self) -> Self;
     /// `ln(1 + x)`, accurate near 0.
     fn ln_1p(self) -> Self;
@@ -71,8 +71,8 @@ pub trait Real:
 
     /// Any other scalar function, given as `f(x) = (value, derivative)` in `f64`.
     ///
-    /// It is evaluated number by number, so it is slower than the operations above in a kernel, and on a GPU it
-    /// travels through the host.
+    /// It is evaluated number by number, so it is slower than the operations above in a kernel, and on a GPU it is
+    /// computed on the host.
     ///
     /// ```
     /// use sparsevd_priors::Real;
@@ -86,7 +86,7 @@ pub trait Real:
         self.lift(|x| (x, 0.0))
     }
 
-    /// The error function, `2/sqrt(pi) int_0^x e^(-t^2) dt`.
+    /// The error function, `2/sqrt(π) int_0^x e^(-t²) dt`.
     fn erf(self) -> Self {
         self.lift(|x| (erf(x), std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp()))
     }
@@ -161,7 +161,7 @@ mod tests {
         assert!(Real::sigmoid(f64::NAN).is_nan() && Real::softplus(f64::NAN).is_nan());
     }
 
-    /// `2 / sqrt(pi) e^(-x^2) sum_n 2^n x^(2n + 1) / (2n + 1)!!`, which has no negative term.
+    /// `2 / sqrt(π) e^(-x²) sum_n 2^n x^(2n + 1) / (2n + 1)!!`, which has no negative term.
     fn erf_by_series(x: f64) -> f64 {
         let (mut term, mut sum) = (x, 0.0);
         for n in 1..200 {

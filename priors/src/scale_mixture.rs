@@ -7,18 +7,18 @@ use crate::normal::{END, Normal, integral};
 use crate::prior::Prior;
 use crate::real::Real;
 
-/// `p(w) = pi N(w; 0, sigma1^2) + (1 - pi) N(w; 0, sigma2^2)`, `0 < pi < 1`, both scales positive, in any order.
+/// `p(w) = pi N(w; 0, sigma1²) + (1 - pi) N(w; 0, sigma2²)`, `0 < pi < 1`, both scales positive, in any order.
 ///
 /// ```text
-/// ln p(w) = ln p_wide(w) + softplus(a - b w^2)                    nats, each p with its weight pi or 1 - pi
-/// KL(q || p) = -H(q) - E_q[ln p_wide(w)] - E_q[softplus(a - b w^2)],     a - b w^2 = ln(p_narrow(w) / p_wide(w))
+/// ln p(w) = ln p_wide(w) + softplus(a - b w²)                    nats, each p with its weight pi or 1 - pi
+/// KL(q || p) = -H(q) - E_q[ln p_wide(w)] - E_q[softplus(a - b w²)],     a - b w² = ln(p_narrow(w) / p_wide(w))
 /// ```
 ///
-/// Far out the softplus goes to 0, near zero it holds the spike; nothing cancels. The first expectation has a closed
-/// form. The second is an integral over the spike only: 48 points, cut where the spike gives way to the slab
-/// (`w^2 = a / b`), so that they resolve it however narrow it is. For every posterior, and scales whose ratio is up to
-/// 1e5, the value is off by at most 1e-6, the gradient by 3e-5, times `1 + |KL|`; by 3e-4 and 5e-4 up to the ratio of
-/// 1e30 that `new` allows.
+/// The softplus tends to 0 for large |w| and holds the spike near zero; nothing cancels. The first expectation has a
+/// closed form. The second is an integral over the spike only: 48 points, cut where the spike turns into the slab (`w²
+/// = a / b`), so that they resolve a spike of any width. For every posterior, and scales whose ratio is up to 1e5, the
+/// value is off by at most 1e-6, the gradient by 3e-5, times `1 + |KL|`; by 3e-4 and 5e-4 up to the ratio of 1e30 that
+/// `new` allows.
 ///
 /// Source: Blundell et al. 2015, "Weight Uncertainty in Neural Networks", eq. 7 (they sample the KL).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl ScaleMixture {
     }
 }
 
-/// `ln p_wide(w) = wide w^2 + ln_wide`, and `ln(p_narrow / p_wide) = a - b w^2`.
+/// `ln p_wide(w) = wide w² + ln_wide`, and `ln(p_narrow / p_wide) = a - b w²`.
 struct Terms {
     wide: f64,
     ln_wide: f64,
@@ -85,16 +85,16 @@ impl Terms {
         square.clone().scale(self.wide).shift(self.ln_wide) + self.spike(square)
     }
 
-    /// `softplus(a - b w^2)`.
+    /// `softplus(a - b w²)`.
     #[inline(always)]
     fn spike<R: Real>(&self, square: R) -> R {
         square.scale(-self.b).shift(self.a).softplus()
     }
 
-    /// `E_q[softplus(a - b w^2)]`.
+    /// `E_q[softplus(a - b w²)]`.
     #[inline(always)]
     fn mean_spike<R: Real>(&self, q: &Normal<R>) -> R {
-        // Two equal scales have no spike, and b = 0: any place far away will do for the cuts.
+        // Two equal scales have no spike, and b = 0: any distant cuts are right.
         let b = self.b.max(1e-32);
         let (bend, end) = ((self.a.max(1.0) / b).sqrt(), ((self.a + NOTHING).max(0.0) / b).sqrt());
         let cuts =
@@ -105,9 +105,9 @@ impl Terms {
     }
 }
 
-/// `softplus(-18)` is 1.5e-8.
+/// The softplus is neglected at arguments below minus this: `softplus(-18)` is 1.5e-8.
 const NOTHING: f64 = 18.0;
-/// Farther than this from the mean, in standard deviations, q has no weight worth a cut.
+/// The largest distance of a cut from the mean, in standard deviations: farther out q has too little weight to matter.
 const BEND: f64 = 4.5;
 
 /// `0.5 ln(2 pi)`.

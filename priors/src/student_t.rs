@@ -1,4 +1,4 @@
-//! Student's t prior: heavy tails of any weight.
+//! Student's t prior: tails of adjustable weight.
 
 use libm::lgamma;
 use serde::{Deserialize, Serialize};
@@ -11,15 +11,15 @@ use crate::real::Real;
 /// Student's t with `nu` degrees of freedom and scale `s > 0`: `nu = 1` is Cauchy, `nu -> inf` a Gaussian.
 ///
 /// ```text
-/// ln p(w) = ln G((nu + 1)/2) - ln G(nu/2) - 0.5 ln(pi nu) - ln s - (nu + 1)/2 ln(1 + w^2 / (nu s^2))        nats
+/// ln p(w) = ln G((nu + 1)/2) - ln G(nu/2) - 0.5 ln(π nu) - ln s - (nu + 1)/2 ln(1 + w² / (nu s²))        nats
 /// ```
 ///
 /// The KL has no closed form; [`Normal::kl_to`] computes it. For nu from 1 to 30 the value is off by at most 6e-7 and
-/// the gradient by 4e-6, times `1 + |KL|`, while sigma <= 4 s; 2e-6 and 4e-6 up to 40 s; 2e-5 and 2e-5 up to 1000 s.
+/// the gradient by 4e-6, times `1 + |KL|`, while σ <= 4 s; 2e-6 and 4e-6 up to 40 s; 2e-5 and 2e-5 up to 1000 s.
 ///
 /// Source: textbook.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-// So that a file cannot hold what `new` refuses.
+// Through `new`, so that parameters which it rejects are rejected in files, too.
 #[serde(try_from = "Parameters", into = "Parameters")]
 pub struct StudentT {
     nu: f64,
@@ -79,7 +79,7 @@ impl Prior for StudentT {
     }
 }
 
-/// What is written to a file; `ln_peak` follows from it.
+/// The parameters in a file; `ln_peak` follows from them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Parameters {
     nu: f64,
@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    /// Where the series takes over, it continues the difference of logarithms; that one is good to 1e-14 there.
+    /// At the switch to the series, the series continues the difference of logarithms; that one is good to 1e-14 there.
     #[test]
     fn the_two_forms_of_the_peak_meet() {
         assert!((ln_peak(40.0_f64.next_down()) - ln_peak(40.0)).abs() < 2e-14);

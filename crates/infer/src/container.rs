@@ -3,9 +3,9 @@
 //! ```text
 //! sparsevd = {"format": "posterior", "format_version": 1, "library": "0.1.0", "checksum": "crc32:89abcdef", "about": ..}
 //! ```
-//! `about` holds the metadata of this kind of file. The checksum covers everything else: kind, version, library, the
-//! text of `about`, and every tensor's name, type, shape and bytes, in the order of the names. A file without a
-//! checksum, such as one written by hand, is read without this check. The same contents give the same bytes. In Python:
+//! `about` holds the metadata of this kind of file. The checksum covers kind, version, library, the text of `about`,
+//! and every tensor's name, type, shape and bytes, in the order of the names. A file without a checksum, such as one
+//! written by hand, is read without this check. The same contents give the same bytes. In Python:
 //!
 //! ```text
 //! from safetensors import safe_open

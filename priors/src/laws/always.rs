@@ -1,4 +1,4 @@
-//! The laws that every prior obeys.
+//! The laws that every prior must obey.
 
 use super::points::{PARTS, Point, evaluate, unit};
 use super::{Law, Laws, Violation};
@@ -6,10 +6,10 @@ use crate::lanes::Lanes;
 use crate::normal::Normal;
 use crate::prior::{LearnedScale, Moments, Prior};
 
-/// The steps of finite differences: their error is `step^4 / 30` times a fifth derivative, and rounding costs 1e-15
-/// over the step.
+/// The steps of finite differences: their error is `step⁴ / 30` times a fifth derivative, and rounding costs 1e-15 over
+/// the step.
 const STEPS: [f64; 3] = [3e-4, 3e-5, 3e-6];
-/// How far a gradient may be from the finite differences of its value, which are good to this where a prior has one
+/// The tolerance of a gradient against finite differences of the value, whose own error is below it if a prior has one
 /// scale.
 const SLOPE: f64 = 1e-6;
 
@@ -42,7 +42,7 @@ impl<P: Prior> Laws<P> {
                 let (numeric, expected) = derivative(f, here, slope, step);
                 at.agree(Law::Gradient, what, slope, expected, SLOPE * (1.0 + here.abs() + numeric.abs()))
             };
-            // Where a quadrature meets a sharp peak only the smaller steps are small enough. A wrong slope fails them all.
+            // For a quadrature over a sharp peak only the smaller steps are small enough. A wrong slope fails them all.
             let coarse = holds(STEPS[0]);
             if coarse.is_err() && !STEPS[1..].iter().any(|step| holds(*step).is_ok()) {
                 return coarse;
@@ -91,7 +91,7 @@ impl<P: Prior> Laws<P> {
     }
 }
 
-/// The derivative of `f` at 0 by finite differences, and what `slope` has to be: the same, or at a kink anything
+/// The derivative of `f` at 0 by finite differences, and the expected `slope`: the same, or at a kink any number
 /// between the two one-sided derivatives.
 fn derivative(f: &dyn Fn(f64) -> f64, here: f64, slope: f64, step: f64) -> (f64, f64) {
     let [two_left, one_left, one_right, two_right] = [-2.0, -1.0, 1.0, 2.0].map(|steps| f(steps * step));

@@ -1,4 +1,4 @@
-//! The laws that a prior claims.
+//! The laws that only some priors claim to obey.
 
 use std::ops::RangeInclusive;
 
@@ -7,15 +7,15 @@ use super::{Law, Laws, Violation, checked, reference};
 use crate::normal::Normal;
 use crate::prior::Prior;
 
-/// What rounding and quadrature may cost where a law is exact.
+/// The tolerance for rounding and quadrature in laws that hold exactly.
 const EXACT: f64 = 1e-7;
 
 impl<P: Prior> Laws<P> {
     /// The prior is a probability density: `KL >= 0`, and the density that the KL implies integrates to one within
     /// 1e-4.
     ///
-    /// For a posterior much narrower than anything in p, `KL = -H(q) - ln p(theta)`: sigma is theta / 1000 here, and |theta|
-    /// goes from e^-90 to e^90.
+    /// For a posterior much narrower than any feature of p, `KL = -H(q) - ln p(θ)`: σ is θ / 1000 here, and
+    /// |θ| goes from e^-90 to e^90.
     pub fn proper(mut self) -> Self {
         self.proper = true;
         self.nonnegative()
@@ -29,7 +29,7 @@ impl<P: Prior> Laws<P> {
         })
     }
 
-    /// The sign of theta does not matter.
+    /// The sign of θ does not matter.
     pub fn even(self) -> Self {
         self.claim(|prior, at| {
             let (kl, mirrored) = (prior.kl(at.posterior()), prior.kl(Normal::new(-at.theta, at.log_var())));
@@ -37,7 +37,7 @@ impl<P: Prior> Laws<P> {
         })
     }
 
-    /// `(theta, sigma) -> (c theta, c sigma)` changes nothing.
+    /// `(θ, σ) -> (c θ, c σ)` changes nothing.
     pub fn scale_invariant(self) -> Self {
         self.claim(|prior, at| {
             let (kl, scaled) = (prior.kl(at.posterior()), prior.kl(at.posterior().in_units_of(at.factor)));
@@ -45,7 +45,7 @@ impl<P: Prior> Laws<P> {
         })
     }
 
-    /// More noise at the same mean never costs more: what makes a prior prune.
+    /// More noise at the same mean never costs more. This property makes a prior prune.
     pub fn decreasing_in_alpha(self) -> Self {
         self.claim(|prior, at| {
             let [kl, _, slope] = evaluate::<f64>(prior, at.theta, at.log_var());
@@ -58,8 +58,8 @@ impl<P: Prior> Laws<P> {
     /// The KL is that of this log-density, within `bound * (1 + |KL|)`; its gradient within
     /// [`gradient_within`](Laws::gradient_within); and the density integrates to one.
     ///
-    /// The kit integrates with some 2,000 points that crowd around w = 0 on every scale down to 1e-9 sigma, out to 9
-    /// sigma; the mass it counts for |w| from e^-90 to e^90.
+    /// The kit integrates up to 9 σ, with about 2,000 points that are concentrated around w = 0 on every scale down to
+    /// 1e-9 σ. It computes the mass for |w| from e^-90 to e^90.
     ///
     /// # Panics
     /// For a bound that is not a positive, finite number.
@@ -79,7 +79,7 @@ impl<P: Prior> Laws<P> {
         })
     }
 
-    /// For priors that see only alpha: the value stays within `bound` nats of `exact` for log alpha in this range.
+    /// For priors that depend only on α: the value stays within `bound` nats of `exact` for log α in this range.
     ///
     /// # Panics
     /// For a bound that is not a positive, finite number, or an empty range.
@@ -88,7 +88,7 @@ impl<P: Prior> Laws<P> {
         self.exceeds(exact, -bound..=bound, log_alpha)
     }
 
-    /// The value exceeds that of `other` by an amount in `nats`, for log alpha in this range.
+    /// The value exceeds that of `other` by an amount in `nats`, for log α in this range.
     ///
     /// # Panics
     /// For an empty range.
@@ -106,7 +106,7 @@ impl<P: Prior> Laws<P> {
         })
     }
 
-    /// The derivative in log alpha stays within `bound` of that of `exact`, for log alpha in this range.
+    /// The derivative in log α stays within `bound` of that of `exact`, for log α in this range.
     ///
     /// # Panics
     /// For a bound that is not a positive, finite number, or an empty range.
@@ -142,13 +142,13 @@ impl<P: Prior> Laws<P> {
     }
 }
 
-/// A density's mass is one.
+/// `Ok` if a density's mass is one.
 pub(super) fn normalised(what: &'static str, mass: f64, within: f64) -> Result<(), Violation> {
     Point::NOWHERE.agree(Law::Normalised, what, mass, 1.0, within)
 }
 
 impl Point {
-    /// The same sigma with a mean of `sigma e^(-log_alpha / 2)`, where the factor picks log alpha from the range.
+    /// The same σ with a mean of `σ e^(-log_alpha / 2)`, where the factor picks log α from the range.
     fn with_log_alpha(&self, range: &RangeInclusive<f64>) -> Point {
         let fraction = (self.factor.log10() + 3.0) / 6.0;
         let log_alpha = range.start() + fraction * (range.end() - range.start());

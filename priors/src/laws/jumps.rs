@@ -17,7 +17,7 @@ impl<P: Prior> Laws<P> {
         self.no_jump(at, |t| (theta, log_var + 2.0 * t), |_, _| [0.0, 2.0])
     }
 
-    /// The same along a path for t from 0 to 1, with the speed of both parameters: of theta in its unit.
+    /// The same along a path for t from 0 to 1, with the speed of both parameters: of θ in its unit.
     fn no_jump(
         &self,
         at: &Point,
@@ -38,7 +38,7 @@ impl<P: Prior> Laws<P> {
         let (start, end) = (value(0.0), value(1.0));
         let within = JUMP * (1.0 + (end - start).abs()) + 1e-9 * start.abs();
         let (mut from, mut to, mut jump) = (0.0, 1.0, unexplained(0.0, 1.0));
-        // What the integral can't resolve vanishes as the interval shrinks around it; a jump stays.
+        // An error of the integral vanishes as the interval shrinks around it; a jump stays.
         for _ in 0..30 {
             if jump.abs() <= within {
                 return Ok(());

@@ -1,7 +1,6 @@
-//! The property-test kit: say what a prior claims, and it is held to it.
+//! The property-test kit, which checks a prior against its claims.
 //!
-//! It is there with the feature `laws` of `sparsevd`, or of `sparsevd-priors` alone, which belongs among your
-//! dev-dependencies. Write one line:
+//! It needs the feature `laws` of `sparsevd`, or of `sparsevd-priors` alone, as a dev-dependency. A test is one line:
 //!
 //! ```
 //! use sparsevd_priors::{Laplace, laws::Laws};
@@ -12,9 +11,9 @@
 //! # Ok::<(), sparsevd_priors::Error>(())
 //! ```
 //!
-//! Points are drawn from a fixed seed, so a run repeats itself. A failure is shrunk to a simple point and told in a
-//! sentence that names the law, the prior and the point, a panic too. Tolerances are relative to `1 + |KL|`, and
-//! gradients are taken in the units that make them comparable: `max(|theta|, sigma) dKL/dtheta` and `dKL/dlog sigma^2`.
+//! Points are drawn from a fixed seed, so that runs are reproducible. A failure, or a panic, is shrunk to a simple
+//! point, and its message names the law, the prior and the point. Tolerances are relative to `1 + |KL|`, and gradients
+//! are taken in the units that make them comparable: `max(|θ|, σ) dKL/dθ` and `dKL/dlog σ²`.
 
 mod always;
 mod claims;
@@ -35,13 +34,13 @@ pub use violation::{Law, Violation};
 
 type Claim<P> = Box<dyn Fn(&Laws<P>, &Point) -> Result<(), Violation>>;
 
-/// A prior and what it is held to.
+/// A prior and the laws that it is checked against.
 ///
-/// Always: value and gradient are finite for theta = 0 and up to 5, sigma from 1e-15 to 1e3, in `f64`, `f32` and
+/// Always checked: value and gradient are finite for θ = 0 and up to 5, σ from 1e-15 to 1e3, in `f64`, `f32` and
 /// [`Lanes`](crate::Lanes); the gradient is that of the value, to 1e-6 of finite differences; the value has no jump of
 /// more than 0.01 nats, relative to the change around it; single precision agrees with double; a learned scale is the
-/// optimum of the summed KL of up to 3,000 weights; and nothing panics. The methods below add what only some priors
-/// claim.
+/// optimum of the summed KL of up to 3,000 weights; and nothing panics. The methods below add claims that only some
+/// priors make.
 pub struct Laws<P> {
     prior: P,
     cases: u32,
@@ -54,7 +53,7 @@ pub struct Laws<P> {
 }
 
 impl<P: Prior> Laws<P> {
-    /// What every prior must obey.
+    /// The laws that every prior must obey.
     pub fn of(prior: P) -> Self {
         Laws {
             prior,
@@ -68,20 +67,20 @@ impl<P: Prior> Laws<P> {
         }
     }
 
-    /// How many points each law is tried at; 256 unless told.
+    /// Sets the number of points at which each law is checked; 256 by default.
     ///
     /// # Panics
-    /// For 0, which would try nothing.
+    /// For 0, which would check nothing.
     pub fn cases(mut self, cases: u32) -> Self {
-        assert!(cases > 0, "cases(0): a law that is tried nowhere holds nowhere");
+        assert!(cases > 0, "cases(0): a law must be checked at one point at least");
         self.cases = cases;
         self
     }
 
-    /// The posteriors whose accuracy is promised; sigma in `1e-6..=1e3` unless told, theta up to 5 or up to 8 sigma.
-    /// The claims made after this line are held to it.
+    /// Sets the posteriors for which accuracy is claimed; σ in `1e-6..=1e3` by default, θ up to 5 or up to 8 σ. It
+    /// applies to claims made after this line.
     ///
-    /// Finiteness, and the agreement of single with double precision, are asked over the whole range all the same.
+    /// Finiteness, and the agreement of single with double precision, are checked over the whole range nevertheless.
     ///
     /// # Panics
     /// For a range that is empty, or not of positive, finite numbers.
@@ -95,9 +94,9 @@ impl<P: Prior> Laws<P> {
         self
     }
 
-    /// How far the gradient may be from that of the log-density given to [`ln_pdf`](Laws::ln_pdf), relative to
-    /// `1 + |KL|`; 1e-6 unless told. Quadrature needs more, see [`kl_to`](crate::Normal::kl_to). That the gradient is
-    /// the derivative of the value is asked to 1e-6 all the same.
+    /// Sets the tolerance of the gradient against that of the log-density given to [`ln_pdf`](Laws::ln_pdf), relative
+    /// to `1 + |KL|`; 1e-6 by default. Quadrature needs more, see [`kl_to`](crate::Normal::kl_to). The gradient is
+    /// checked against the derivative of the value to 1e-6 nevertheless.
     ///
     /// # Panics
     /// For a bound that is not a positive, finite number.
@@ -106,8 +105,9 @@ impl<P: Prior> Laws<P> {
         self
     }
 
-    /// How far `f32` and lanes may be from `f64`, relative to `1 + |KL|` and the derivative itself; 3e-5 unless told.
-    /// Their rounding is 6e-8; the rest is for sums of terms that are some hundred times larger than their result.
+    /// Sets the tolerance of `f32` and lanes against `f64`, relative to `1 + |KL|` and the derivative itself; 3e-5 by
+    /// default. Their rounding is 6e-8; the rest is for sums of terms that are several hundred times larger than their
+    /// result.
     ///
     /// # Panics
     /// For a bound that is not a positive, finite number.
@@ -116,7 +116,7 @@ impl<P: Prior> Laws<P> {
         self
     }
 
-    /// Holds the prior to all its laws.
+    /// Checks the prior against all its laws.
     ///
     /// # Errors
     /// The first law that fails, at the simplest point found.
@@ -145,7 +145,7 @@ impl<P: Prior> Laws<P> {
     /// [`run`](Laws::run) for a test.
     ///
     /// # Panics
-    /// With the law that fails, in a sentence.
+    /// If a law fails, with a message that names it.
     #[track_caller]
     pub fn check(self) {
         if let Err(violation) = self.run() {
@@ -153,7 +153,7 @@ impl<P: Prior> Laws<P> {
         }
     }
 
-    /// Runs one law at many points, and shrinks what fails.
+    /// Checks one law at many points, and shrinks a failure.
     fn hold<S>(&self, points: &S, law: impl Fn(&S::Value) -> Result<(), Violation>) -> Result<(), Violation>
     where
         S: Strategy<Value: Place>,
@@ -168,7 +168,7 @@ impl<P: Prior> Laws<P> {
         }
     }
 
-    /// One law at one point; a panic breaks it, and the violation names the prior.
+    /// Checks one law at one point; a panic violates it, and the violation names the prior.
     fn guarded<A: Place>(&self, at: &A, law: impl Fn(&A) -> Result<(), Violation>) -> Result<(), Violation> {
         let outcome = catch_unwind(AssertUnwindSafe(|| law(at)));
         let outcome = outcome.unwrap_or_else(|panic| Err(at.place().panicked(panic.as_ref())));
@@ -176,7 +176,7 @@ impl<P: Prior> Laws<P> {
     }
 }
 
-/// A tolerance that can be broken.
+/// A tolerance, which must be positive and finite.
 #[track_caller]
 fn checked(bound: f64) -> f64 {
     assert!(bound > 0.0 && bound.is_finite(), "within {bound}: a bound must be positive and finite");

@@ -1,4 +1,4 @@
-//! Where laws are tried, and how a formula is evaluated there.
+//! The points at which laws are checked, and the evaluation of a formula there.
 
 use std::ops::RangeInclusive;
 
@@ -18,7 +18,7 @@ pub(super) struct Point {
     pub factor: f64,
 }
 
-/// Where a law is tried: a point, or the first of a group.
+/// The place at which a law is checked: a point, or the first of a group.
 pub(super) trait Place: std::fmt::Debug {
     fn place(&self) -> Point;
 }
@@ -35,12 +35,12 @@ impl Place for Vec<Point> {
     }
 }
 
-/// sigma from 1e-15 to 1e3, theta from -5 to 5.
+/// σ from 1e-15 to 1e3, θ from -5 to 5.
 pub(super) fn anywhere() -> impl Strategy<Value = Point> {
     up_to(5.0, 1e-15..=1e3)
 }
 
-/// Means of every size: zero, comparable with sigma, and free of it (then from -5 to 5).
+/// Means of every size: zero, comparable with σ, and independent of it (then from -5 to 5).
 pub(super) fn with_sigma(sigma: RangeInclusive<f64>) -> impl Strategy<Value = Point> {
     up_to(f64::INFINITY, sigma)
 }
@@ -81,13 +81,13 @@ impl Point {
         Normal::new(self.theta, self.log_var())
     }
 
-    /// The same point with these numbers rounded to single precision, so that rounding the input is not held
-    /// against a formula.
+    /// The same point with these numbers rounded to single precision, so that rounding the input does not count as an
+    /// error of the formula.
     pub fn rounded(&self) -> (f64, f64) {
         (f64::from(self.theta as f32), f64::from(self.log_var() as f32))
     }
 
-    /// `found = expected` within `within`; anything that is not a number breaks it.
+    /// `Ok` if `found = expected` within `within`; NaN violates it.
     pub fn agree(&self, law: Law, what: &'static str, found: f64, expected: f64, within: f64) -> Result<(), Violation> {
         if (found - expected).abs() <= within {
             return Ok(());
@@ -95,11 +95,11 @@ impl Point {
         Err(Violation { what: what.into(), found, expected, within, ..self.breaks(law) })
     }
 
-    /// What a panic breaks.
+    /// The violation of a panic.
     pub fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> Violation {
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        Violation { what: text.unwrap_or("something without words").to_owned().into(), ..self.breaks(Law::Panic) }
+        Violation { what: text.unwrap_or("a panic without a message").to_owned().into(), ..self.breaks(Law::Panic) }
     }
 
     fn breaks(&self, law: Law) -> Violation {
@@ -111,7 +111,7 @@ impl Point {
 /// Names for the three numbers of [`evaluate`].
 pub(super) const PARTS: [&str; 3] = ["KL", "max(|theta|, sigma) dKL/dtheta", "dKL/dlog_var"];
 
-/// The value and the gradient, the first derivative in units of max(|theta|, sigma).
+/// The value and the gradient, the first derivative in units of max(|θ|, σ).
 pub(super) fn evaluate<L: Lane>(prior: &impl Prior, theta: f64, log_var: f64) -> [f64; 3] {
     let (mean, log_variance) = Dual::inputs(L::splat(theta), L::splat(log_var));
     let kl = prior.kl(Normal::new(mean, log_variance));

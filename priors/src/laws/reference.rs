@@ -1,13 +1,12 @@
-//! Integrals by brute force, in `f64`, with no code in common with the formulas they judge.
+//! Integrals by brute force, in `f64`, with no code in common with the formulas that they check.
 
-/// KL(q || p) by dense quadrature, with `sigma dKL/dtheta` and `dKL/dlog sigma^2`.
+/// KL(q || p) by dense quadrature, with `σ dKL/dθ` and `dKL/dlog σ²`.
 ///
-/// With f = ln p and t = (w - theta) / sigma, the score identities need no derivative of f:
+/// With f = ln p and t = (w - θ) / σ, the score identities need no derivative of f:
 /// ```text
-/// KL = -H(q) - E f,    sigma dKL/dtheta = -E[t (f - f0)],    dKL/dlog sigma^2 = -1/2 - E[(t^2 - 1)(f - f0)] / 2
+/// KL = -H(q) - E f,    σ dKL/dθ = -E[t (f - f0)],    dKL/dlog σ² = -1/2 - E[(t² - 1)(f - f0)] / 2
 /// ```
-/// for any constant f0; f(theta + sigma) keeps the differences small, and is finite where f has a pole at w = 0 =
-/// theta.
+/// for any constant f0; f(θ + σ) keeps the differences small, and is finite where f has a pole at w = 0 = θ.
 pub(super) fn kl(ln_pdf: &impl Fn(f64) -> f64, theta: f64, sigma: f64) -> [f64; 3] {
     let centre = ln_pdf(theta + sigma);
     let [mut mass, mut first, mut slope, mut spread] = [0.0; 4];
@@ -28,7 +27,7 @@ pub(super) fn kl(ln_pdf: &impl Fn(f64) -> f64, theta: f64, sigma: f64) -> [f64; 
     [minus_entropy - centre - first / mass, -slope / mass, -0.5 - 0.5 * spread / mass]
 }
 
-/// Panels over +-9 standard deviations: half-unit ones, and ones that halve towards `origin`, where w = 0.
+/// Panels over ±9 standard deviations: half-unit ones, and ones that halve towards `origin`, where w = 0.
 fn edges(origin: f64) -> Vec<f64> {
     const END: f64 = 9.0;
     let even = (0..=36).map(|i| f64::from(i) * 0.5 - END);

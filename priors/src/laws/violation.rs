@@ -1,4 +1,4 @@
-//! What is told when a prior breaks a law.
+//! The report of a violated law.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,15 +28,15 @@ pub enum Law {
     LnPdf,
     /// The KL's gradient is that of the log-density.
     LnPdfGradient,
-    /// (theta, sigma) -> (c theta, c sigma) changes nothing.
+    /// (θ, σ) -> (c θ, c σ) changes nothing.
     ScaleInvariant,
-    /// The sign of theta does not matter.
+    /// The sign of θ does not matter.
     Even,
     /// More noise at the same mean never costs more.
     DecreasingInAlpha,
-    /// The value lies where another prior's puts it.
+    /// The value is within its bound of another prior's.
     Against,
-    /// The derivative in log alpha lies where another prior's puts it.
+    /// The derivative in log α is within its bound of another prior's.
     SlopeAgainst,
     /// The fitted scale is the optimum.
     Fit,
@@ -59,14 +59,14 @@ impl fmt::Display for Law {
             Law::ScaleInvariant => "scaling theta and sigma together must change nothing",
             Law::Even => "the sign of theta must not matter",
             Law::DecreasingInAlpha => "the KL must not grow with alpha",
-            Law::Against => "the value must keep within its bound of the prior it is held against",
-            Law::SlopeAgainst => "the slope in log alpha must keep within its bound of the prior it is held against",
+            Law::Against => "the value must keep within its bound of the prior it is checked against",
+            Law::SlopeAgainst => "the slope in log alpha must keep within its bound of the prior it is checked against",
             Law::Fit => "the fitted scale must be the optimum of the summed KL",
         })
     }
 }
 
-/// A law that a prior breaks, and where.
+/// A law that a prior violates, and the point.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{prior}: {law}; at theta = {theta:e}, sigma = {sigma:e} {}", self.told())]
 pub struct Violation {
@@ -78,11 +78,11 @@ pub struct Violation {
     pub theta: f64,
     /// The posterior's standard deviation; of the first weight of a group.
     pub sigma: f64,
-    /// The quantity that was looked at; the message of a panic.
+    /// The quantity that was checked, or the message of a panic.
     pub what: Cow<'static, str>,
-    /// What was found; NaN for a panic.
+    /// The value found; NaN for a panic.
     pub found: f64,
-    /// What the law asks for.
+    /// The value that the law requires.
     pub expected: f64,
     /// The tolerance.
     pub within: f64,
@@ -92,7 +92,7 @@ impl Violation {
     fn told(&self) -> String {
         let Violation { what, found, expected, within, .. } = self;
         match self.law {
-            Law::Panic => format!("it said: {what}"),
+            Law::Panic => format!("panicked: {what}"),
             Law::Finite => format!("{what} is {found:e}"),
             _ => format!("{what} is {found:e}, not {expected:e} (within {within:e})"),
         }

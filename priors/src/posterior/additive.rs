@@ -6,11 +6,11 @@ use super::{PerWeight, Posterior};
 use crate::normal::Normal;
 use crate::real::Real;
 
-/// `q(w) = N(theta, σ²)`, with theta and log σ² trained for every weight: `w = theta + σ ε`.
+/// `q(w) = N(θ, σ²)`, with θ and log σ² trained for every weight: `w = θ + σ ε`.
 ///
-/// `dw / dtheta = 1`, whatever the noise. In the older form `w = theta (1 + sqrt(alpha) eps)` it is
-/// `1 + sqrt(alpha) eps`, useless for large alpha; that is what this parameterisation is for (Molchanov et al. 2017, eq. 11).
-/// A new layer starts with log σ² = -10.
+/// `dw / dθ = 1`, independent of the noise. In the older form `w = θ (1 + sqrt(α) ε)` it is `1 + sqrt(α) ε`, which is
+/// too noisy for large α; this parameterisation avoids that (Molchanov et al. 2017, eq. 11). A new layer starts with
+/// log σ² = -10.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Additive;
 

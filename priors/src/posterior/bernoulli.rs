@@ -11,10 +11,10 @@ use crate::real::Real;
 /// Binary dropout on the layer's inputs: each is zeroed with probability `rate` and otherwise scaled by
 /// `1 / (1 - rate)`.
 ///
-/// In training each number of each example is dropped on its own. A draw of weights cannot do that for each pixel: in a
-/// convolution it drops whole input channels, the same for all examples, which is more noise than it was trained with.
+/// During training each number of each example is dropped independently. A draw of weights cannot drop single pixels:
+/// in a convolution it drops whole input channels, the same for all examples, which is more noise than in training.
 ///
-/// Its rate says nothing about single weights: none is pruned by its log alpha.
+/// Its rate says nothing about single weights: no weight is pruned by its log α.
 ///
 /// Its KL to a prior is not defined weight by weight and counts as zero; pair it with [`Flat`](crate::Flat).
 /// Source: Srivastava et al. 2014; Gal and Ghahramani 2016 for sampling it at evaluation.
@@ -63,7 +63,7 @@ impl Posterior for Bernoulli {
         Noise::Dropout(self.rate)
     }
 
-    /// The Gaussian with the same two moments: `alpha = rate / (1 - rate)`, 1e-30 at least.
+    /// The Gaussian with the same two moments: `α = rate / (1 - rate)`, at least 1e-30.
     #[inline(always)]
     fn q<R: Real>(&self, theta: R, _unused: R) -> Normal<R> {
         let alpha = (self.rate / (1.0 - self.rate)).max(INV_ALPHA_FLOOR);

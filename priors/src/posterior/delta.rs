@@ -8,7 +8,7 @@ use crate::real::Real;
 
 /// All mass on theta: the layer is an ordinary deterministic one, so that baselines run the same code.
 ///
-/// Its KL counts as zero, whatever the prior (it is an infinite constant plus `-ln p(theta)`): pair it with
+/// Its KL counts as zero for any prior (it is an infinite constant plus `-ln p(θ)`): pair it with
 /// [`Flat`](crate::Flat). This is maximum likelihood, not the maximum of a posterior.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Delta;
@@ -25,7 +25,7 @@ impl Posterior for Delta {
         Noise::None
     }
 
-    /// A variance of 1e-30, so that alpha is as good as zero for every weight that is not.
+    /// A variance of 1e-30, so that α is practically zero for every weight that is not zero.
     #[inline(always)]
     fn q<R: Real>(&self, theta: R, unused: R) -> Normal<R> {
         Normal::new(theta, unused.scale(0.0).shift(1e-30_f64.ln()))

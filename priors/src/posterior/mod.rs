@@ -1,4 +1,4 @@
-//! Posterior families: what is trained about each weight, as a formula that no engine is needed for.
+//! Posterior families, each a formula that needs no training engine.
 
 mod additive;
 mod bernoulli;
@@ -20,8 +20,8 @@ pub use delta::Delta;
 pub use multiplicative::{AlphaPer, Fixed, Multiplicative};
 pub use sharing::{PerLayer, PerOutput, PerWeight, Sharing};
 
-/// A posterior over weights with two parameters: the mean theta of every weight, and a second one, the `spread`, which
-/// says how uncertain the weight is: log σ², log α. As a prior is one formula, so is a posterior: [`q`](Posterior::q).
+/// A posterior over weights with two parameters: θ, the mean of every weight, and a second parameter for its
+/// uncertainty, log σ² or log α (in code, `spread`). Like a prior, a posterior is one formula: [`q`](Posterior::q).
 ///
 /// ```
 /// use serde::Serialize;
@@ -54,11 +54,11 @@ pub trait Posterior: Clone + Debug + Default + Serialize + Send + Sync + 'static
     const SPREAD: &'static str;
     /// The second parameter that a new layer starts with.
     const INITIAL: f64;
-    /// Which weights share one second parameter: [`PerWeight`], [`PerOutput`] or [`PerLayer`].
+    /// The sharing of the second parameter among weights: [`PerWeight`], [`PerOutput`] or [`PerLayer`].
     type Per: Sharing;
-    /// Whether training changes the second parameter. It does, by default.
+    /// True if the second parameter is trained; it is, by default.
     const TRAINED: bool = true;
-    /// Whether the second parameter means anything; where it does not, files leave it out. It does, by default.
+    /// True if the second parameter is used; it is, by default. Files leave out an unused one.
     const USED: bool = true;
 
     /// The noise that training adds; [`Noise::Gaussian`] by default.
@@ -69,13 +69,13 @@ pub trait Posterior: Clone + Debug + Default + Serialize + Send + Sync + 'static
     /// The marginal of one weight.
     fn q<R: Real>(&self, theta: R, spread: R) -> Normal<R>;
 
-    /// Var w. Equal to `q(theta, spread).var()`, for families where it can be had with less work.
+    /// Var w. Equal to `q(theta, spread).var()`; overridden by families that can compute it with less work.
     fn variance<R: Real>(&self, theta: R, spread: R) -> R {
         self.q(theta, spread).var()
     }
 }
 
-/// Which weights share one second parameter of a family.
+/// The sharing of a family's second parameter among weights.
 pub const fn shared<Q: Posterior>() -> Shared {
     <Q::Per as Sharing>::SHARED
 }

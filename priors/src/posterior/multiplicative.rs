@@ -10,18 +10,17 @@ use super::{PerLayer, PerOutput, PerWeight, Posterior, Sharing};
 use crate::normal::Normal;
 use crate::real::Real;
 
-/// Added to theta^2 under the logarithm, so that a mean of exactly zero has the log-variance `log alpha - 69`.
+/// Added to θ² under the logarithm, so that a mean of exactly zero has the log-variance `log α - 69`.
 const THETA2_FLOOR: f64 = 1e-30;
 
-/// `q(w) = N(theta, alpha theta^2)`: `w = theta (1 + sqrt(alpha) eps)`, with log alpha per weight, per output, per layer,
-/// or [`Fixed`].
+/// `q(w) = N(θ, α θ²)`: `w = θ (1 + sqrt(α) ε)`, with log α per weight, per output, per layer, or [`Fixed`].
 ///
 /// Source: Kingma, Salimans, Welling 2015. `Multiplicative<Fixed>` is the Gaussian dropout of Srivastava et al. 2014; a
-/// dropout rate p corresponds to `alpha = p / (1 - p)`. New layers start with log alpha = -3, fixed ones with 0 (p = 1/2).
+/// dropout rate p corresponds to `α = p / (1 - p)`. New layers start with log α = -3, fixed ones with 0 (p = 1/2).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Multiplicative<A: AlphaPer = PerWeight>(PhantomData<A>);
 
-/// As `{"alpha": "per_weight"}`.
+/// Serialised as `{"alpha": "per_weight"}`.
 impl<A: AlphaPer> Serialize for Multiplicative<A> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut fields = to.serialize_struct("Multiplicative", 1)?;
@@ -30,15 +29,15 @@ impl<A: AlphaPer> Serialize for Multiplicative<A> {
     }
 }
 
-/// How many weights share one alpha, and whether it is trained.
+/// The sharing of α among weights; it may be trained or fixed.
 pub trait AlphaPer: Clone + Copy + Debug + Default + PartialEq + Send + Sync + 'static {
     /// The name in files.
     const ID: &'static str;
-    /// Which weights share it.
+    /// The sharing among weights.
     type Per: Sharing;
-    /// Whether alpha is trained.
+    /// True if α is trained.
     const TRAINED: bool = true;
-    /// The first log alpha.
+    /// The initial log α.
     const INITIAL: f64 = -3.0;
 }
 
@@ -57,7 +56,7 @@ impl AlphaPer for PerLayer {
     type Per = PerLayer;
 }
 
-/// All weights of the layer share an alpha that training leaves alone: Gaussian dropout.
+/// One α for all weights of the layer, which is not trained: Gaussian dropout.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Fixed;
 impl AlphaPer for Fixed {
@@ -85,7 +84,7 @@ impl<A: AlphaPer> Posterior for Multiplicative<A> {
     }
 }
 
-/// The marginal whose log-variance follows from `ln theta^2`.
+/// The marginal whose log-variance follows from `ln θ²`.
 #[inline(always)]
 pub(super) fn proportional<R: Real>(theta: R, log_var: impl FnOnce(R) -> R) -> Normal<R> {
     let log_theta2 = theta.clone().square().shift(THETA2_FLOOR).ln();

@@ -1,11 +1,10 @@
-//! How many weights share one second parameter of a posterior.
+//! The sharing of a posterior's second parameter among weights.
 
 use std::fmt::Debug;
 
 use crate::prior::Shared;
 
-/// How many weights share one second parameter: every weight has its own, the weights into an output have one, or those
-/// of a layer.
+/// The sharing of a posterior's second parameter among weights: one per weight, per output, or per layer.
 pub trait Sharing: Clone + Copy + Debug + Default + Send + Sync + 'static {
     /// The same as a value; never [`Shared::PerInput`].
     const SHARED: Shared;

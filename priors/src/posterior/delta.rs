@@ -6,7 +6,7 @@ use super::{Noise, PerLayer, Posterior};
 use crate::normal::Normal;
 use crate::real::Real;
 
-/// All mass on theta: the layer is an ordinary deterministic one, so that baselines run the same code.
+/// All mass on θ: the layer is an ordinary deterministic one, so that baselines run the same code.
 ///
 /// Its KL counts as zero for any prior (it is an infinite constant plus `-ln p(θ)`): pair it with
 /// [`Flat`](crate::Flat). This is maximum likelihood, not the maximum of a posterior.

@@ -27,7 +27,7 @@ pub use sharing::{PerLayer, PerOutput, PerWeight, Sharing};
 /// use serde::Serialize;
 /// use sparsevd_priors::{Noise, Normal, PerWeight, Posterior, Real};
 ///
-/// /// q(w) = N(theta, softplus(rho)^2), the parameterisation of Blundell et al. 2015.
+/// /// q(w) = N(θ, softplus(rho)²), the parameterisation of Blundell et al. 2015.
 /// #[derive(Clone, Debug, Default, Serialize)]
 /// struct Softplus;
 ///

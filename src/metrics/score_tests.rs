@@ -84,9 +84,9 @@ fn metrics_survive_json() {
 
 /// Labels drawn from the predictions themselves are calibrated; their ECE is only sampling noise.
 ///
-/// With `D_m = sum_{i in B_m} (hit_i - conf_i)`, independent terms of mean 0 and variance at most 1/4,
-/// `E ECE <= sum_m sd(D_m) / n <= sqrt(15 n / 4) / n`, and one label changes ECE by at most 1/n, so by McDiarmid
-/// `P(ECE > E ECE + t) <= exp(-2 n t^2)`. With n = 20,000 and a false-alarm rate of 1e-6 the bound is 0.0323.
+/// With `D_m = sum_{i in B_m} (hit_i - conf_i)`, independent terms of mean 0 and variance at most 1/4, `E ECE <= sum_m
+/// sd(D_m) / n <= sqrt(15 n / 4) / n`, and one label changes ECE by at most 1/n, so by McDiarmid `P(ECE > E ECE + t) <=
+/// exp(-2 n t²)`. With n = 20,000 and a false-alarm rate of 1e-6 the bound is 0.0323.
 #[test]
 fn calibrated_predictions_have_a_small_ece() {
     let (n, classes) = (20_000, 4);

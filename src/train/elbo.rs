@@ -64,7 +64,7 @@ impl Elbo {
         Ok(Elbo { n, beta: 1.0, warm_up: (0.0, 0.0) })
     }
 
-    /// Sets the KL weight after the warm-up: below 1 more weights are kept, above 1 fewer. Only with `beta = 1` is the
+    /// Sets the KL weight after the warm-up: below 1 more weights are kept, above 1 fewer. Only with `β = 1` is the
     /// objective the bound.
     ///
     /// # Errors

@@ -65,7 +65,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// No weight is rounded by more than sigma, and the widths are as small as can be.
+        /// No weight is rounded by more than σ, and the widths are as small as can be.
         #[test]
         fn within_sigma(weights in prop::collection::vec(-3.0_f32..3.0, 0..50), sigma in 1e-4_f64..2.0) {
             let packed = Packed::new(&weights, sigma).unwrap();

@@ -117,8 +117,7 @@ impl Chain {
             self.identity(part)?;
         }
         let Some(block) = self.blocks.last_mut() else { return Ok(()) };
-        // The factor of a row scales the uncertainty of its weights, too; the smallest factor determines the layer's
-        // sigma.
+        // The factor of a row scales the uncertainty of its weights, too; the smallest factor determines the layer's σ.
         let least = factor.iter().map(|f| f.abs()).filter(|f| *f > 0.0).fold(f64::INFINITY, f64::min);
         block.sigma = block.sigma.map(|sigma| sigma * least).filter(|sigma| *sigma > 0.0 && sigma.is_finite());
         for (row, (factor, shift)) in block.rows.iter_mut().zip(factor.iter().zip(shift)) {

@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// A quantity of training is NaN or infinite. If it is the objective or a gradient, the weights are as before the
     /// step, and a training loop of your own can go on. If it is a weight, `place` names its layer.
-    #[error("{what} is {value} in {place}{}; {}{}", when(*at), advice(what), last(checkpoint.as_ref()))]
+    #[error("{what} is {value} in {place}{}; {}{}", when(*at), advice(what == KL), last(checkpoint.as_ref()))]
     NotFinite {
         /// The quantity.
         what: String,
@@ -117,12 +117,6 @@ impl Error {
             Error::NotFinite { what, value, place, checkpoint, .. } => {
                 Error::NotFinite { what, value, place, at, checkpoint }
             }
-            Error::File(FileError::NotFinite { tensor, value, .. } | FileError::Range { tensor, value, .. }) => {
-                let moment = tensor.strip_prefix("adam.m.").or(tensor.strip_prefix("adam.v."));
-                let (path, what) = split_name(moment.unwrap_or(&tensor));
-                let what = if moment.is_some() { format!("Adam's moment of {what}") } else { what.into() };
-                Error::NotFinite { what, value, place: place(path), at, checkpoint: None }
-            }
             other => other,
         }
     }
@@ -138,6 +132,11 @@ impl Error {
     /// A part of a network that cannot read its input.
     pub(crate) fn misfit(path: &str, expected: impl Into<String>, found: &[usize]) -> Self {
         Error::Shape { layer: path.into(), expected: expected.into(), found: found.into() }
+    }
+
+    /// The KL of a layer that is NaN or infinite although its parameters are finite, at a step that is not known.
+    pub(crate) fn kl_not_finite(value: f64, path: &str) -> Self {
+        Error::not_finite(KL, value, place(path))
     }
 
     /// A NaN or an infinity, at a step that is not known.
@@ -168,6 +167,9 @@ impl fmt::Display for LastCheckpoint {
     }
 }
 
+/// The KL, as [`Error::NotFinite`] names it.
+const KL: &str = "the KL";
+
 /// A layer in words, by its path.
 pub(crate) fn place(path: &str) -> String {
     if path.is_empty() { "the network".into() } else { format!("layer {path}") }
@@ -187,17 +189,14 @@ fn when(at: Option<(usize, usize)>) -> String {
     at.map_or(String::new(), |(epoch, step)| format!(", epoch {epoch}, step {step}"))
 }
 
-/// The advice for a quantity that is NaN or infinite.
-fn advice(what: &str) -> &'static str {
-    if what == THE_KL {
+/// The advice for a KL, or another quantity, that is NaN or infinite.
+fn advice(kl: bool) -> &'static str {
+    if kl {
         "lower the learning rate, or check the prior's hyper-parameters (your own prior: `Laws::of(prior).check()`)"
     } else {
-        "lower the learning rate, or look for unusual values in the inputs; `standardised()` or `centred()` can help"
+        "lower the learning rate, or look for unusual values in the inputs; `standardised()` or `centred()` scales them"
     }
 }
-
-/// The quantity that is NaN although all weights are finite, as [`Error::NotFinite`] names it.
-pub(crate) const THE_KL: &str = "the KL";
 
 fn last(checkpoint: Option<&LastCheckpoint>) -> String {
     checkpoint.map_or(String::new(), |last| format!("; the last good checkpoint is {last}"))

@@ -39,6 +39,11 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
     }
 }
 
+/// The tensor whose moment has this name; `None` if it is no moment.
+pub(super) fn tensor_of_moment(name: &str) -> Option<&str> {
+    ["adam.m.", "adam.v."].into_iter().find_map(|start| name.strip_prefix(start))
+}
+
 /// The names of a tensor's moments.
 fn names(tensor: &str) -> [String; 2] {
     ["m", "v"].map(|moment| format!("adam.{moment}.{tensor}"))

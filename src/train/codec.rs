@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use sparsevd_infer::{Container, FileError};
 
 use super::adam::Adam;
+use super::adam_state::tensor_of_moment;
 use super::checkpoint::{KIND, VERSION};
 use super::history::{Epoch, History, in_range};
 use super::trainer::Trainer;
 use crate::compute::{Backend, Elem};
 use crate::data::{Dataset, Layout};
-use crate::error::Error;
+use crate::error::{Error, place, split_name};
 use crate::io::scalars::{self, Scalars};
 use crate::io::sound;
 use crate::model::describe::{DFDX, Description, differences, other_kinds};
@@ -139,7 +140,8 @@ impl Codec<'_> {
     {
         let mut tensors = parameters(network)?;
         tensors.extend(adam.state(network)?);
-        sound::tensors(network, &tensors.iter().map(Named::numbers).collect::<Vec<_>>())?;
+        sound::tensors(network, &tensors.iter().map(Named::numbers).collect::<Vec<_>>())
+            .map_err(|error| diverged(error.into()))?;
         let [steps, begun] = adam.steps();
         progress.check(self.trainer, self.per_epoch, steps)?;
         let about = About {
@@ -148,7 +150,7 @@ impl Codec<'_> {
             data: self.data.clone(),
             layers: network.descriptions(),
             kinds: Some(kinds(network)),
-            scalars: Some(scalars::to_file(network)?),
+            scalars: Some(scalars::to_file(network).map_err(diverged)?),
             steps,
             begun,
             progress: progress.clone(),
@@ -208,6 +210,18 @@ pub(crate) fn write(path: &Path, packed: &Container) -> Result<(), FileError> {
 /// Reads a packed training run from memory.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Container, FileError> {
     Container::parse(KIND, VERSION, bytes)
+}
+
+/// The error of a training run whose numbers cannot be saved: it has diverged.
+fn diverged(error: Error) -> Error {
+    let Error::File(FileError::NotFinite { tensor, value, .. } | FileError::Range { tensor, value, .. }) = &error
+    else {
+        return error;
+    };
+    let moment = tensor_of_moment(tensor);
+    let (path, name) = split_name(moment.unwrap_or(tensor));
+    let what = if moment.is_some() { format!("Adam's moment of {name}") } else { name.into() };
+    Error::not_finite(what, *value, place(path))
 }
 
 /// The fields that differ, in words.

@@ -1,7 +1,7 @@
 //! Checks for NaN and infinity in the objective, before they reach the weights.
 
 use crate::compute::{Backend, Elem};
-use crate::error::{Error, THE_KL, place};
+use crate::error::{Error, place};
 use crate::model::Network;
 
 /// Rejects an objective that is not finite, and names its first term or layer that is not.
@@ -18,7 +18,7 @@ pub(crate) fn objective<E: Elem, D: Backend<E>>(
     for (path, layer) in network.layers() {
         let kl = layer.own_kl()?.as_vec().first().map_or(f64::NAN, |x| x.f64());
         if !kl.is_finite() {
-            return Err(Error::not_finite(THE_KL, kl, place(&path)));
+            return Err(Error::kl_not_finite(kl, &path));
         }
     }
     Err(if nll.is_finite() {

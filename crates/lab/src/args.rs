@@ -1,4 +1,4 @@
-//! The settings of an experiment, as command-line arguments, and the data they name.
+//! The settings of an experiment as command-line arguments, and the data set that they name.
 
 use std::path::{Path, PathBuf};
 
@@ -11,32 +11,31 @@ use sparsevd::{Schedule, WarmUp};
 
 use crate::folder::{Again, Folder, FolderError};
 
-/// The seed of what is held out, and of the little that `--quick` takes: which images these are is part of the problem,
-/// not of a repetition.
+/// The seed of the held-out images, and of the subset that `--quick` takes: these are the same for all repetitions.
 const DRAW: u64 = 0;
 
-/// How to train, and where the results go.
+/// The settings of training runs, and the folder for the results.
 #[derive(Clone, Debug, Args, Serialize)]
 pub struct Runs {
-    /// Folder of the data set, or the one that scripts/get-data.sh put it into
+    /// Folder of the data set, or the folder that was given to scripts/get-data.sh
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub data: Option<PathBuf>,
-    /// Passes over the training data
+    /// Number of passes over the training data
     #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub epochs: usize,
     /// The first seed; it determines the initial weights, the order of the data and the noise
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Repetitions of everything, each with the next seed
+    /// Number of repetitions, each with the next seed
     #[arg(long, default_value_t = 1, value_parser = RangedU64ValueParser::<u64>::new().range(1..))]
     pub seeds: u64,
-    /// Images in a mini-batch
+    /// Number of images in a mini-batch
     #[arg(long, default_value_t = 100)]
     pub batch: usize,
     /// Adam's learning rate
     #[arg(long, default_value_t = 1e-3)]
     pub learning_rate: f64,
-    /// Share of the epochs after which the learning rate falls linearly to zero
+    /// Fraction of the epochs after which the learning rate falls linearly to zero
     #[arg(long, default_value_t = 0.5)]
     pub decay_from: f64,
     /// KL weight after its warm-up; below 1 keeps more weights, above 1 fewer
@@ -45,63 +44,64 @@ pub struct Runs {
     /// Epochs between which the KL weight rises from 0 [default: a twentieth and a half of the epochs]
     #[arg(long, value_name = "FROM,TO", value_parser = epochs_between, conflicts_with = "quick")]
     pub warm_up: Option<(f64, f64)>,
-    /// Weights with log alpha at or above this are pruned
+    /// Threshold on log α: weights at or above it are pruned
     #[arg(long, allow_negative_numbers = true, value_parser = finite, default_value_t = sparsevd::THRESHOLD)]
     pub threshold: f64,
-    /// What of them is masked during training, too
+    /// The part of these weights that is masked during training, too
     #[arg(long, value_enum, value_name = "WHAT", default_value = "means")]
     pub masking: Masked,
-    /// log sigma^2 at the start, of networks that learn it
+    /// Initial log σ² of networks that learn it
     #[arg(long, allow_negative_numbers = true, default_value_t = -10.0)]
     pub log_sigma2: f64,
-    /// Holds out so many of the training images, drawn at random, each class in proportion, the same for all seeds, and
-    /// judges by them instead of the test images: for choosing settings
+    /// Number of training images to hold out and to test on instead of the test images, for choosing settings; they are
+    /// drawn at random, stratified by class, and the same for all seeds
     #[arg(long, value_name = "IMAGES")]
     pub validate: Option<usize>,
-    /// Threads to train with; 0 for all that the machine has
+    /// Number of threads; 0 means all that the machine has
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
-    /// Steps from one checkpoint of a training to the next; checkpoints lie in the folder for the results
+    /// Number of steps between checkpoints of a training run; checkpoints are in the folder for the results
     #[arg(long, value_name = "STEPS", default_value_t = 1000, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub checkpoint_every: usize,
-    /// Go on from the checkpoints, where there are any
+    /// Resume from the checkpoints, if there are any
     #[arg(long)]
     pub resume: bool,
-    /// Replace an earlier run's results in the folder, whatever its settings; with --resume, keep the trainings that
-    /// fit
+    /// Replace an earlier run's results in the folder, even those of other settings; with --resume, keep its training
+    /// runs that fit
     #[arg(long)]
     pub overwrite: bool,
     /// Folder for the results; one with an earlier run's results needs --resume or --overwrite, unless that run was
     /// --quick
     #[arg(long, value_name = "DIR", value_parser = path)]
     pub out: PathBuf,
-    /// An epoch or two on a few images, one seed and little KL, to see that everything works
+    /// One or two epochs on a few images, one seed and a small KL weight, to check that everything works
     #[arg(long)]
     pub quick: bool,
 }
 
-/// How training images are changed, anew in each epoch.
+/// The augmentation of training images, drawn anew in each epoch.
 #[derive(Clone, Debug, Args, Serialize)]
 pub struct Augmentation {
-    /// Shifts training images by up to so many pixels in each direction, anew in each epoch
+    /// Shifts training images by up to this many pixels in each direction, anew in each epoch
     #[arg(long, value_name = "PIXELS", default_value_t = 0)]
     pub shift: usize,
-    /// Stretches, slants and turns them, by up to such a share of a pixel for each pixel from the centre
+    /// Stretches, shears and rotates them, by up to this fraction of a pixel per pixel from the centre
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub warp: f64,
-    /// Mirrors every second one left to right
+    /// Mirrors them left to right with probability one half
     #[arg(long)]
     pub flip: bool,
 }
 
 impl Augmentation {
-    /// For a trainer.
+    /// The augmentation for a trainer.
     pub fn augment(&self) -> Augment {
         Augment { crop_pad: self.shift, warp: self.warp, flip: self.flip }
     }
 }
 
-/// The command line, where these arguments have these defaults; without one for `data` there are the digits.
+/// Parses the command line with these defaults of arguments. Without a default for `data`, it is the digits inside the
+/// crate.
 pub fn parse<A: CommandFactory + FromArgMatches>(defaults: &[(&'static str, &'static str)]) -> A {
     let with = |command: clap::Command, (name, value): &(&'static str, &'static str)| {
         command.mut_arg(name, |arg| arg.default_value(value).required(false))
@@ -116,7 +116,7 @@ pub fn parse<A: CommandFactory + FromArgMatches>(defaults: &[(&'static str, &'st
     A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
-/// `5,60`, or one number for both.
+/// Parses `5,60`, or one number for both.
 fn epochs_between(text: &str) -> Result<(f64, f64), String> {
     let (from, to) = text.split_once(',').unwrap_or((text, text));
     let number = |text: &str| text.trim().parse().map_err(|_| format!("`{text}` is not a number; write FROM,TO"));
@@ -135,10 +135,10 @@ pub fn distinct(numbers: impl IntoIterator<Item = f64>) -> Vec<f64> {
 }
 
 impl Runs {
-    /// As the settings say, with the first seed.
+    /// The trainer with these settings and the first seed.
     pub fn trainer(&self) -> Trainer {
         let warm_up = match self.warm_up {
-            _ if self.quick => WarmUp::Share(0.0, 20.0), // few images, of which a whole KL would leave nothing
+            _ if self.quick => WarmUp::Share(0.0, 20.0), // with few images the full KL would prune everything
             Some((from, to)) => WarmUp::Epochs(from, to),
             None => WarmUp::default(),
         };
@@ -155,7 +155,7 @@ impl Runs {
         }
     }
 
-    /// Takes the folder for the results, for an experiment with these settings, and removes other seeds' networks from
+    /// Locks the folder for the results of an experiment with these settings, and removes other seeds' networks from
     /// it.
     ///
     /// # Errors
@@ -167,10 +167,10 @@ impl Runs {
         Ok(folder)
     }
 
-    /// Sets the initial log sigma^2, and what the threshold masks during training, of a network that is to be pruned.
+    /// Sets the initial log σ², and the masking during training, of a network that is to be pruned.
     ///
     /// # Errors
-    /// For a log sigma^2 that is not finite.
+    /// For a log σ² that is not finite.
     pub fn prepare(&self, net: &mut impl Network<f32, Cpu>) -> Result<(), Error> {
         net.configure(self.masking.settings(self.threshold));
         net.layers_mut().into_iter().try_for_each(|(_, layer)| layer.set_spread(self.log_sigma2))
@@ -181,16 +181,16 @@ impl Runs {
         self.seed..self.seed.saturating_add(self.seeds)
     }
 
-    /// `3823 training and 1797 test images`.
+    /// The sizes in words, such as `3823 training and 1797 test images`.
     pub fn images<L: Layout>(&self, split: &Split<L>) -> String {
         let judges = if self.validate.is_some() { "held-out" } else { "test" };
         format!("{} training and {} {judges} images", split.train().len(), split.test().len())
     }
 
-    /// The data set, in the folder itself or where `get-data.sh` puts it inside; with `--quick`, a little of it.
+    /// The data set, in the folder itself or where `get-data.sh` puts it inside; with `--quick`, a subset of it.
     ///
     /// # Errors
-    /// [`NoData`] where it is not; what [`Split::from_dir`] says.
+    /// [`NoData`] if it is not there; those of [`Split::from_dir`].
     pub fn split(&mut self, needs: Needs, quick: (usize, usize)) -> Result<Split, Box<dyn std::error::Error>> {
         let data = self.data.clone().unwrap_or_default();
         let inside = data.join(needs.folder);
@@ -199,10 +199,10 @@ impl Runs {
         self.little(split, quick)
     }
 
-    /// The data set in the folder, or the digits inside the crate; with `--quick`, a little of it.
+    /// The data set in the folder, or the digits inside the crate; with `--quick`, a subset of it.
     ///
     /// # Errors
-    /// What [`Split::from_dir`] says.
+    /// Those of [`Split::from_dir`].
     pub fn split_or_digits(&mut self, quick: (usize, usize)) -> Result<Split, Box<dyn std::error::Error>> {
         let split = self.data.as_ref().map_or_else(Split::optdigits, Split::from_dir)?;
         self.little(split, quick)
@@ -222,7 +222,7 @@ impl Runs {
     }
 }
 
-/// A number that results can hold: JSON has no infinity.
+/// Parses a number that results can hold: JSON has no infinity.
 ///
 /// # Errors
 /// For anything else.
@@ -231,7 +231,7 @@ pub fn finite(text: &str) -> Result<f64, String> {
     if number.is_finite() { Ok(number) } else { Err("it must be finite".into()) }
 }
 
-/// A path that results can hold: in UTF-8, as clap asks of a text.
+/// Parses a path that results can hold: clap ensures that it is UTF-8.
 ///
 /// # Errors
 /// For an empty one.
@@ -239,20 +239,20 @@ pub fn path(text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() { Err("it must not be empty") } else { Ok(text.into()) }
 }
 
-/// What a threshold masks during training.
+/// The part of a weight that is masked during training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Masked {
-    /// Nothing: pruning comes only afterwards
+    /// Nothing: weights are pruned only after training
     Nothing,
     /// The means of weights, as in the authors' code; their noise stays
     Means,
-    /// Whole weights: they are gone as if pruned, and training gets faster
+    /// Whole weights, as pruning does; training gets faster
     Weights,
 }
 
 impl Masked {
-    /// How a network with this threshold trains.
+    /// The training settings with this threshold.
     pub fn settings(self, threshold: f64) -> Settings {
         let masking = match self {
             Masked::Nothing => Masking::Off,
@@ -263,7 +263,7 @@ impl Masked {
     }
 }
 
-/// The data set of an example, as `get-data.sh` knows it.
+/// The data set of an example, as `get-data.sh` names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Needs {
     /// The example's name.
@@ -274,7 +274,7 @@ pub struct Needs {
     pub folder: &'static str,
 }
 
-/// The data set is not where it was looked for.
+/// A data set that was not found.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{source}\nThis example needs images: `scripts/get-data.sh {dir} {set}` fetches them, \
@@ -288,7 +288,7 @@ pub struct NoData {
 }
 
 impl Needs {
-    /// What to do about missing data; any other error speaks for itself.
+    /// Adds to an error about missing data what to do; returns any other error as it is.
     fn explain(self, dir: &Path, source: DataError) -> Box<dyn std::error::Error> {
         match source {
             DataError::Missing { .. }

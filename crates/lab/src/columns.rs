@@ -1,16 +1,16 @@
-//! The numbers that tables show: how, and what they are.
+//! The columns of tables: their format and meaning.
 
-/// A number of records in a table.
+/// A column of a table, with one number of each record.
 pub(crate) struct Column {
     /// Its name in records.
     pub name: &'static str,
     /// The column's head.
     pub head: &'static str,
-    /// What it is multiplied by.
+    /// The factor that it is multiplied by.
     pub factor: f64,
-    /// Digits after the point.
+    /// The number of digits after the point.
     pub digits: usize,
-    /// What it is, for the legend; blank where the head says it.
+    /// Its meaning, for the legend; empty if the head suffices.
     pub note: &'static str,
 }
 
@@ -34,9 +34,9 @@ pub(crate) const COLUMNS: [Column; 37] = [
         2,
         "the lowest error of all epochs, chosen on the images it is measured on: optimistic",
     ),
-    column("train error", "train error %", 100.0, 2, "while training, with the layers' noise"),
+    column("train error", "train error %", 100.0, 2, "during training, with the layers' noise"),
     column("nll", "NLL", 1.0, 4, NLL),
-    column("train nll", "train NLL", 1.0, 4, "nats per image while training, with the layers' noise"),
+    column("train nll", "train NLL", 1.0, 4, "nats per image during training, with the layers' noise"),
     column("ece", "ECE %", 100.0, 2, "expected calibration error"),
     column("brier", "Brier", 1.0, 4, "squared distance of probabilities from the label, from 0 to 2"),
     column("entropy", "entropy, nats", 1.0, 3, "mean entropy of the predictions"),
@@ -45,7 +45,7 @@ pub(crate) const COLUMNS: [Column; 37] = [
         "mutual information, nats",
         1.0,
         4,
-        "between prediction and weights: the entropy that is due to not knowing the weights",
+        "between prediction and weights: the part of the entropy that is due to uncertain weights",
     ),
     column("sampled error", "error %, 10 samples", 100.0, 2, SAMPLES),
     column("sampled nll", "NLL, 10 samples", 1.0, 4, SAMPLES),
@@ -65,7 +65,7 @@ pub(crate) const COLUMNS: [Column; 37] = [
         "NLL it may cost",
         1.0,
         4,
-        "the sum of 1 / (2 alpha) over what is pruned in addition, per training image, in nats",
+        "the sum of 1 / (2 α) over the weights pruned in addition, per training image, in nats",
     ),
     column("pruned compression", "compression", 1.0, 1, COMPRESSION),
     column("us, batch 1", "us, batch 1", 1.0, 1, "microseconds for one image"),
@@ -82,7 +82,7 @@ pub(crate) const COLUMNS: [Column; 37] = [
         "mean entropy of the predictions, in nats, on out-of-distribution images",
     ),
     column("memorised error", "error % on random labels", 100.0, 2, "on the images and labels it was trained on"),
-    column("commonest error", "error % of the commonest label", 100.0, 2, "of always answering with it"),
+    column("commonest error", "error % of the commonest label", 100.0, 2, "of always predicting it"),
     column(
         "memorised nll",
         "NLL on random labels",

@@ -1,12 +1,13 @@
-//! Figures over seeds: lines with bands, points with error bars, where log alpha lies.
+//! Figures over seeds: lines with bands, points with error bars, histograms of log α.
 
 use sparsevd_report::plots::{Figure, Marker, PlotError, Point, Quantity, Scale, Series, Values, curves, histogram};
 
 use crate::record::{Curve, Record};
 use crate::table::{extent, groups, seeds};
 
-/// The curve of this name of each label, through `f`: its mean over seeds, with the range from the smallest to the
-/// largest. Points that not all seeds have are left out; unfinished trainings are, where there are finished ones.
+/// For each label, the curve of this name with `f` applied: its mean over seeds, with the range from the smallest to
+/// the largest value. Points that not all seeds have are left out, and so are unfinished training runs if there are
+/// finished ones.
 pub fn over_seeds(records: &[Record], curve: &str, f: impl Fn(f64) -> f64) -> Vec<Series> {
     let series = |group: Vec<&Record>| {
         let any = group.iter().any(|record| !record.unfinished);
@@ -30,12 +31,12 @@ fn mean(lines: &[&Curve], f: impl Fn(f64) -> f64) -> Vec<Point> {
     first.iter().enumerate().filter_map(point).collect()
 }
 
-/// For the caption of [`over_seeds`]: whose curves, and what the bands are.
+/// A sentence for the caption of [`over_seeds`]: the seeds, and the meaning of the bands.
 pub fn bands(records: &[Record]) -> String {
     drawn(records, "Lines", "bands")
 }
 
-/// For the caption of [`points`]: of which seeds, and what the bars are.
+/// A sentence for the caption of [`points`]: the seeds, and the meaning of the bars.
 pub fn bars(records: &[Record]) -> String {
     drawn(records, "Marks", "bars")
 }
@@ -61,7 +62,7 @@ pub fn over_epochs(
     curves(&over_seeds(records, curve, f), Quantity::linear("epoch"), y, title)
 }
 
-/// How much of the weights is kept, epoch by epoch; on a logarithmic axis, where 1 % and 0.5 % lie apart.
+/// The percentage of weights kept, epoch by epoch, on a logarithmic axis, which separates 1 % from 0.5 %.
 ///
 /// # Errors
 /// If there is nothing to draw.
@@ -70,7 +71,7 @@ pub fn kept(records: &[Record], threshold: f64) -> Result<Figure, PlotError> {
     over_epochs(records, "sparsity", |sparsity| 100.0 * (1.0 - sparsity), Quantity::log("weights kept [%]"), &title)
 }
 
-/// A point for each label of the records, their means and ranges of `y` against those of `x`, from left to right.
+/// A series with one point per label: mean and range of `y` against mean and range of `x`, from left to right.
 pub fn points(name: &str, records: &[Record], x: &str, y: &str, factors: (f64, f64)) -> Series {
     let range = |factor: f64, [low, high]: [f64; 2]| (low < high).then_some((factor * low, factor * high));
     let point = |group: &Vec<&Record>| {
@@ -83,8 +84,8 @@ pub fn points(name: &str, records: &[Record], x: &str, y: &str, factors: (f64, f
     Series::new(name, points)
 }
 
-/// log alpha of all weights, for each label, its seeds together; shares on a logarithmic axis, or the few weights that
-/// are kept could not be seen.
+/// A histogram of log α of all weights, for each label, with its seeds together. Shares are on a logarithmic axis, so
+/// that the few weights that are kept can be seen.
 ///
 /// # Errors
 /// If there is nothing to draw.

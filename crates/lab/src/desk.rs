@@ -1,4 +1,4 @@
-//! Where trainings are done: one after the other, or side by side; stopped, resumed, shown.
+//! The runner of an experiment's training runs: one after another or in parallel, with stopping, resuming and progress.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::args::Runs;
 use crate::record::Record;
 use crate::stop::stop_on_signal;
 
-/// What all trainings of an experiment share.
+/// The runner of all training runs of an experiment.
 pub struct Desk {
     pub(crate) checkpoint_every: usize,
     pub(crate) resume: bool,
@@ -21,12 +21,12 @@ pub struct Desk {
     pub(crate) out: PathBuf,
     threads: usize,
     stop: &'static AtomicBool,
-    /// Over the epochs of all trainings that run side by side.
+    /// The progress over the epochs of all training runs that run in parallel.
     bar: Option<ProgressBar>,
 }
 
 impl Desk {
-    /// For trainings one after the other, each with its own progress bar.
+    /// A runner for one training run after another, each with its own progress bar.
     ///
     /// # Errors
     /// If signals cannot be caught.
@@ -42,8 +42,8 @@ impl Desk {
         })
     }
 
-    /// For trainings with images of so many pixels and this many epochs in all. Small ones are faster side by side, one
-    /// on each processor, with one progress bar over all.
+    /// A runner for training runs with images of this many pixels and this many epochs in all. Small ones are faster in
+    /// parallel, one on each core, with one progress bar for all.
     ///
     /// # Errors
     /// If signals cannot be caught.
@@ -56,11 +56,11 @@ impl Desk {
         Ok(Desk { bar: Some(bar), ..Desk::new(runs)? })
     }
 
-    /// Works through tasks until they are done, one fails or Ctrl-C is pressed; prints what comes of each in a line,
-    /// and adds it to the records, in the order of the tasks.
+    /// Runs tasks until all are done, one fails or Ctrl-C is pressed. Prints each result in a line, and adds it to the
+    /// records, in the order of the tasks.
     ///
     /// # Errors
-    /// The first of the tasks' own; what the others gave is among the records.
+    /// The first error of a task; the results of the others are among the records.
     pub fn all<T: Send>(
         &self,
         tasks: impl IntoIterator<Item = T>,
@@ -89,7 +89,7 @@ impl Desk {
                             results.push((index, result));
                         }
                         if failed {
-                            // The others end with what they are at, which their checkpoints keep.
+                            // The others end after their current task, whose checkpoints stay.
                             queue.lock().into_iter().for_each(|mut queue| queue.clear());
                         }
                     }
@@ -108,7 +108,7 @@ impl Desk {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Does one task, and prints its result in a line.
+    /// Runs one task, and prints its result in a line.
     ///
     /// # Errors
     /// The task's own.
@@ -118,12 +118,12 @@ impl Desk {
         Ok(record)
     }
 
-    /// Whether Ctrl-C was pressed, or the process asked to end.
+    /// True if Ctrl-C was pressed, or the process was asked to end.
     pub fn stopped(&self) -> bool {
         self.stop.load(Relaxed)
     }
 
-    /// After the last training: takes the bar away.
+    /// Removes the progress bar, after the last training run.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -134,7 +134,7 @@ impl Desk {
         self.stop
     }
 
-    /// Whether each training shows its own progress.
+    /// True if each training run shows its own progress.
     pub(crate) fn shows_trainings(&self) -> bool {
         self.bar.is_none()
     }
@@ -146,7 +146,7 @@ impl Desk {
         bar.set_message(format!("{label}: nll {:.3}, train error {error:.1} %, sparse {sparse:.0} %", epoch.nll));
     }
 
-    /// Prints that a training has not learned what it should.
+    /// Prints the warning of a training run.
     pub(crate) fn warn(&self, label: &str, seed: u64, warning: Warning) {
         let line = format!("warning: {label}, seed {seed}: {warning}");
         match &self.bar {

@@ -1,4 +1,5 @@
-//! The folder of a run: one process at a time writes into it, and no earlier run's results are lost without a word.
+//! The folder of a run: one process at a time writes into it, and an earlier run's results are replaced only on
+//! request.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -12,23 +13,23 @@ use crate::leftovers::{has_results, remove_run, remove_seeds};
 use crate::results::{Results, now};
 use crate::resume::command_line;
 
-/// A folder that this process alone writes into, until it is dropped or the process ends, in whatever way.
+/// A folder that is locked for this process until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     _lock: File,
 }
 
-/// What to do about an earlier run's results in the folder.
+/// The treatment of an earlier run's results in the folder.
 #[derive(Clone, Copy, Debug)]
 pub struct Again {
-    /// Go on from its checkpoints.
+    /// Resume from its checkpoints.
     pub resume: bool,
-    /// Replace its results, whatever their settings.
+    /// Replace its results, even those of other settings.
     pub overwrite: bool,
 }
 
-/// Why a folder was not given to this process.
+/// A folder that this process cannot use.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// Another process writes into it.
@@ -36,42 +37,42 @@ pub enum FolderError {
     Busy {
         /// The folder.
         path: PathBuf,
-        /// Process, machine, since when, and command, as far as known.
+        /// Process, machine, start time and command, as far as known.
         holder: String,
     },
-    /// It has results, and nobody said what to do with them.
+    /// It has results, and neither resuming nor replacing them was asked for.
     #[error(
-        "{} has results of an earlier run{run}. Give another --out, --resume to go on from its checkpoints, or --overwrite \
+        "{} has results of an earlier run{run}. Give another --out, --resume to resume from its checkpoints, or --overwrite \
          to replace it", path.display()
     )]
     Earlier {
         /// The folder.
         path: PathBuf,
-        /// When it was, and how its settings differ.
+        /// Its date, and the settings that differ.
         run: String,
     },
-    /// Results of other settings can't be gone on from.
+    /// It has results of other settings, which cannot be resumed.
     #[error(
-        "{} has results of a run with other settings{run}. --resume goes on with the same settings, or more --seeds; give those, \
-         another --out, or --resume --overwrite to reuse the trainings that fit and to replace the results", path.display()
+        "{} has results of a run with other settings{run}. --resume needs the same settings, or more --seeds; give those, \
+         another --out, or --resume --overwrite to reuse the training runs that fit and to replace the results", path.display()
     )]
     OtherSettings {
         /// The folder.
         path: PathBuf,
-        /// When it was, and how its settings differ.
+        /// Its date, and the settings that differ.
         run: String,
     },
-    /// The system refused.
+    /// The system cannot use it.
     #[error("cannot use {} for results: {source}", path.display())]
     System {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Who uses the folder, or did last: the content of the file that is locked.
+/// The run that uses the folder, or used it last: the content of the locked file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Run {
     pid: u32,
@@ -82,16 +83,16 @@ struct Run {
     configuration: Value,
 }
 
-/// In the folder.
+/// The name of the locked file.
 const FILE: &str = "run.json";
-/// Settings that change no number.
+/// Settings that do not change results.
 const MINOR: [&str; 5] = ["out", "resume", "overwrite", "threads", "checkpoint_every"];
 
 impl Folder {
-    /// Locks the folder, which is made where it is not there, for an experiment with these settings. The lock is the
-    /// system's: it ends with the process, even one that is killed. On a file system without locks there is none.
+    /// Locks the folder, which is created if it does not exist, for an experiment with these settings. The lock is the
+    /// system's: it ends with the process, even if that is killed. On a file system without locks there is no lock.
     ///
-    /// An earlier run's results stay unless `again` says otherwise; those of a run with --quick may always go.
+    /// An earlier run's results stay unless `again` says otherwise; those of a run with --quick are always replaced.
     ///
     /// # Errors
     /// [`FolderError`].
@@ -116,7 +117,7 @@ impl Folder {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&file).map_err(system)?;
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                let holder = Run::read(&mut lock).map_or("by a process not known".into(), |run| run.to_string());
+                let holder = Run::read(&mut lock).map_or("by an unknown process".into(), |run| run.to_string());
                 return Err(FolderError::Busy { path: path.into(), holder });
             }
             Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => return Err(system(error)),
@@ -130,12 +131,12 @@ impl Folder {
         Ok(Folder { path: path.into(), _lock: lock })
     }
 
-    /// Where it is.
+    /// The folder's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Removes what an earlier run left for other seeds, which would look like this one's.
+    /// Removes an earlier run's networks of other seeds, which could be mistaken for this run's.
     pub fn only_seeds(&self, seeds: Range<u64>) {
         remove_seeds(&self.path, |seed| !seeds.contains(&seed));
     }
@@ -148,7 +149,7 @@ impl Run {
         serde_json::from_str(&text).ok()
     }
 
-    /// Of a folder from before there was such a file.
+    /// The run of an older folder, which has no such file.
     fn of_results(path: &Path) -> Option<Self> {
         let Results { date: since, command, configuration, .. } = Results::read(path.join("results.json")).ok()?;
         Some(Run { since, command, configuration, ..Run::default() })
@@ -162,7 +163,7 @@ impl Run {
         file.sync_all()
     }
 
-    /// Makes room in its folder for the results of another run, if that may be.
+    /// Clears its folder for the results of another run, if that is allowed.
     fn make_way(&self, path: &Path, next: &Run, again: Again) -> Result<(), FolderError> {
         let differences = self.differences(next);
         let run = || {
@@ -183,8 +184,8 @@ impl Run {
         Ok(())
     }
 
-    /// The settings that another run has changed, `epochs 60, now 30`; more seeds are no change, and neither is a
-    /// setting that this run did not know.
+    /// The settings that differ in another run, such as `epochs 60, now 30`. More seeds are not a difference, nor is a
+    /// setting that this run did not have.
     fn differences(&self, next: &Run) -> Vec<String> {
         let mut differences = Vec::new();
         if !self.experiment.is_empty() && self.experiment != next.experiment {

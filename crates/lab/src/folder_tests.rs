@@ -10,7 +10,7 @@ fn claim(path: &Path, again: Again, settings: Value) -> Result<Folder, String> {
     Folder::claim(path, "lab", again, &settings).map_err(|error| error.to_string())
 }
 
-/// What a run leaves.
+/// Writes the files of a run.
 fn leave(path: &Path) {
     let results = Results { figures: vec!["error".into()], ..Results::default() };
     results.write(path.join("results.json")).unwrap();

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::results::Results;
 
-/// What experiments call the files of networks, beside those in `trainings`.
+/// The names of the network files of experiments, apart from those in `trainings`.
 const NETWORKS: [&str; 4] =
     ["training.safetensors", "posterior.safetensors", "compact.safetensors", "compact-posterior.safetensors"];
 
-/// Whether there is anything to lose: results or checkpoints.
+/// True if the folder has results or checkpoints.
 pub(crate) fn has_results(path: &Path) -> bool {
     path.join("results.json").exists() || !networks(path).is_empty() || !checkpoints(path).is_empty()
 }

@@ -1,20 +1,20 @@
-//! What the experiments of this repository share.
+//! The frame of experiments: settings, training runs, records, tables, figures and pages.
 //!
 //! | | |
 //! |---|---|
-//! | [`args`] | the settings that all have, and the data they name |
+//! | [`args`] | the settings that all experiments have, and the data set that they name |
 //! | [`size`] | experiments on images of several sizes |
-//! | [`desk`] | trainings one after the other or side by side; Ctrl-C and `--resume` |
+//! | [`desk`] | training runs one after another or in parallel; Ctrl-C and `--resume` |
 //! | [`folder`] | the folder of a run: locked, and no earlier results lost |
-//! | [`train`] | one training, with checkpoints and scores |
-//! | [`record`], [`results`] | what comes of it, and its file |
+//! | [`train`] | one training run, with checkpoints and scores |
+//! | [`record`], [`results`] | the numbers of a run, and the results file |
 //! | [`columns`], [`table`] | tables over seeds, the same in the terminal, on a page and in the notes |
-//! | [`markdown`] | tables in the notes, made anew |
+//! | [`markdown`] | tables in the notes, regenerated |
 //! | [`curves`] | figures over seeds |
 //! | [`page`] | results.json, figures and report.html in the folder of a run |
 //! | [`seeds`] | one network with several seeds, and all of the above |
-//! | [`small`] | what is left of a network after compaction |
-//! | [`lower`] | what would be left at lower thresholds |
+//! | [`small`] | a network after compaction |
+//! | [`lower`] | a network pruned at lower thresholds |
 
 pub mod args;
 pub mod columns;
@@ -39,13 +39,13 @@ use std::process::ExitCode;
 
 use crate::record::Record;
 
-/// What an experiment fails with: what to tell, of whatever kind.
+/// The error of an experiment, of any type.
 pub type Failure = Box<dyn std::error::Error>;
 
-/// Reports what there is, also of an experiment that failed on its way, or was stopped.
+/// Reports the records of an experiment, even if it failed or was stopped.
 ///
 /// # Errors
-/// The experiment's, first of all; those of the report.
+/// The experiment's error, or else the report's.
 pub fn reported(
     outcome: Result<(), Failure>,
     records: Vec<Record>,
@@ -58,8 +58,8 @@ pub fn reported(
     outcome.and(told)
 }
 
-/// What the process ends with: 0, 1 for an error, which is printed, or 130 after Ctrl-C and 143 after SIGTERM; then it
-/// says how to go on.
+/// The exit code of the process: 0, 1 for an error, which is printed, or 130 after Ctrl-C and 143 after SIGTERM, when
+/// it prints how to resume.
 pub fn finish(result: Result<(), Failure>) -> ExitCode {
     match (result, stop::exit_code()) {
         (Err(error), _) => {

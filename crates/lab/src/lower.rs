@@ -1,4 +1,4 @@
-//! A trained network with more pruned than was meant to be: scores and sizes at lower thresholds on log alpha.
+//! Scores and sizes of a trained network at lower thresholds on log α than it was trained for.
 
 use sparsevd::Classifier;
 use sparsevd::data::{Layout, Split};
@@ -10,9 +10,9 @@ const THRESHOLDS: [f64; 8] = [3.0, 2.0, 1.0, 0.0, -0.5, -1.0, -2.0, -3.0];
 
 /// One record for each threshold up to the one that the network was trained for.
 ///
-/// Beside what is measured it has what to expect. If the likelihood is quadratic around the means, and as curved as the
-/// posterior's variance admits, 1 / sigma^2 or less, then a mean set to zero costs no more than
-/// `theta^2 / (2 sigma^2) = 1 / (2 alpha)` nats, shared by the training data.
+/// Beside the measured numbers, a record has a bound on the cost. If the likelihood is quadratic around the means, with
+/// a curvature of at most 1 / σ², then setting a mean to zero costs at most `θ² / (2 σ²) = 1 / (2 α)` nats, summed over
+/// the training examples.
 ///
 /// # Errors
 /// Those of [`predict`].

@@ -1,4 +1,4 @@
-//! Tables in Markdown that are made from results: `<!-- table FILE: COLUMNS -->`, the table, `<!-- end -->`.
+//! Tables in Markdown that are generated from results: `<!-- table FILE: COLUMNS -->`, the table, `<!-- end -->`.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -11,10 +11,10 @@ use crate::table::table;
 const START: &str = "<!-- table ";
 const END: &str = "<!-- end -->";
 
-/// The text with all tables made anew from the results in a folder.
+/// The text with all tables regenerated from the results in a folder.
 ///
 /// # Errors
-/// For a comment that is not understood, results that cannot be read, labels and columns that they do not have.
+/// For a comment that cannot be parsed, results that cannot be read, labels and columns that they do not have.
 pub fn renew(text: &str, results: &Path) -> Result<String, Failure> {
     let (mut renewed, mut rest) = (String::new(), text);
     while let Some(start) = rest.find(START) {
@@ -30,7 +30,7 @@ pub fn renew(text: &str, results: &Path) -> Result<String, Failure> {
     Ok(renewed + rest)
 }
 
-/// A table in Markdown, from what its comment says.
+/// The table in Markdown that a comment describes.
 fn render(wanted: &str, results: &Path) -> Result<String, Failure> {
     let (source, columns) = wanted.rsplit_once(':').ok_or("no colon before the columns")?;
     let (names, labels) = source.split_once(" of ").unwrap_or((source, ""));

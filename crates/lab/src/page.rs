@@ -1,4 +1,4 @@
-//! What an experiment leaves in its folder: results.json, figures, and one page with everything.
+//! The files of an experiment in its folder: results.json, figures, and one page with everything.
 
 use serde_json::Value;
 use sparsevd_report::plots::{self, PlotError};
@@ -10,7 +10,7 @@ use crate::results::Results;
 use crate::resume::command_line;
 use crate::table::{legend, table};
 
-/// A figure: its file's name, what is drawn, and what it shows. One with nothing to draw, as after an early Ctrl-C, is
+/// A figure: its file's name, the drawing, and the caption. A figure with nothing to draw, as after an early Ctrl-C, is
 /// left out.
 #[derive(Debug)]
 pub struct Figure {
@@ -29,7 +29,7 @@ impl Figure {
 /// A table under a heading; the first column names the rows.
 pub type Columns<'a> = (&'a str, &'a [&'a str]);
 
-/// Prints the tables and writes everything into the folder, where it takes the place of an earlier run's.
+/// Prints the tables and writes everything into the folder, replacing an earlier run's files.
 ///
 /// # Errors
 /// For results without records, columns that no record has, and files that cannot be written.
@@ -42,7 +42,7 @@ pub fn publish(
     folder: &Folder,
 ) -> Result<(), Failure> {
     if results.records.is_empty() {
-        return Err("no training was finished; nothing to report".into());
+        return Err("no training run finished; there is nothing to report".into());
     }
     let out = folder.path();
     let file = out.join("results.json");
@@ -83,10 +83,10 @@ pub fn publish(
     Ok(())
 }
 
-/// `optdigits, 3823 training and 1797 test images`.
+/// The data set in words: its name and sizes.
 fn data_set(data: &Value) -> String {
     let name = data["name"].as_str().unwrap_or("unknown");
-    format!("{name}, {} images to train on and {} to judge by", data["train"], data["test"])
+    format!("{name}, {} images to train on and {} to test on", data["train"], data["test"])
 }
 
 /// Every setting that was given or has a default, as it is typed.

@@ -1,4 +1,4 @@
-//! What comes of a training, or of a measurement, in numbers.
+//! The numbers of a training run or of a measurement.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use sparsevd::{Epoch, Grid, History, Sparsity};
 /// Points of a line.
 pub type Curve = Vec<(f64, f64)>;
 
-/// One training or one measurement.
+/// One training run or one measurement.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// What it was, as tables and figures name it.
+    /// Its name in tables and figures.
     pub label: String,
     /// The seed of weights, order and noise.
     pub seed: u64,
-    /// Whether it was stopped before the last epoch was over.
+    /// True if it was stopped before the end of the last epoch.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unfinished: bool,
     /// Single numbers by name.
@@ -27,16 +27,16 @@ pub struct Record {
     /// Lines of figures by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", serialize_with = "rounded_curves")]
     pub curves: BTreeMap<String, Curve>,
-    /// log alpha of every layer's weights.
+    /// log α of every layer's weights.
     #[serde(skip)]
     pub log_alpha: Vec<(String, Vec<f64>)>,
-    /// Which of them are kept.
+    /// The masks of the weights that are kept.
     #[serde(skip)]
     pub masks: Vec<(Grid, Vec<bool>)>,
 }
 
 impl Record {
-    /// Without any number yet.
+    /// A record without numbers.
     pub fn new(label: impl Into<String>, seed: u64) -> Self {
         Record { label: label.into(), seed, ..Record::default() }
     }
@@ -52,7 +52,7 @@ impl Record {
         self.values.insert(name.into(), value);
     }
 
-    /// Adds scores, their names behind `prefix`: `"error"`, or `"mean error"`.
+    /// Adds scores, with names that start with `prefix`: `"error"`, or `"mean error"`.
     pub fn score(&mut self, prefix: &str, m: &Metrics) {
         let information = m.mutual_information.map(|x| ("information", x));
         let scores =
@@ -62,7 +62,7 @@ impl Record {
         }
     }
 
-    /// Adds what is left of the weights.
+    /// Adds the counts of weights and of weights kept, and the sparsity of each layer.
     pub fn sparsity(&mut self, sparsity: &Sparsity) {
         self.set("weights", sparsity.weights() as f64);
         self.set("kept", sparsity.kept() as f64);
@@ -78,14 +78,14 @@ impl Record {
         }
     }
 
-    /// Adds every weight's log alpha, and whether it is kept: for figures, not for the file.
+    /// Adds every weight's log α and the masks of the weights that are kept, for figures; files do not hold them.
     pub fn weights(&mut self, net: &impl Network<f32, Cpu>, threshold: f64) {
         let layers = net.layers();
         self.log_alpha = layers.iter().map(|(path, layer)| (path.clone(), layer.log_alpha())).collect();
         self.masks = layers.iter().map(|(_, layer)| (layer.grid(), layer.kept(threshold))).collect();
     }
 
-    /// Adds the lines of a training: scores, sparsity and objective after each epoch.
+    /// Adds the lines of a training run: scores, sparsity and objective after each epoch.
     pub fn history(&mut self, history: &History) {
         let epochs = &history.epochs;
         let mut curve = |name: &str, value: fn(&Epoch) -> Option<f64>| {
@@ -113,7 +113,7 @@ impl Record {
     }
 }
 
-/// Six digits, of what is no whole number: files stay small, and no table shows more.
+/// Rounds a number that is not whole to six digits: files stay small, and no table shows more.
 fn rounded(x: f64) -> f64 {
     if x.fract() == 0.0 {
         return x;
@@ -121,7 +121,8 @@ fn rounded(x: f64) -> f64 {
     format!("{x:.5e}").parse().unwrap_or(x)
 }
 
-/// What is not finite, such as the compression of a network without weights, is left out: JSON has no word for it.
+/// Writes the values, without those that are not finite, such as the compression of a network without weights: JSON
+/// cannot hold them.
 fn rounded_values<S: Serializer>(values: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
     let finite = values.iter().filter(|(_, x)| x.is_finite());
     serializer.collect_map(finite.map(|(name, x)| (name, rounded(*x))))

@@ -10,21 +10,21 @@ use sparsevd_report::{ReportError, write_json};
 
 use crate::record::Record;
 
-/// All that an experiment found.
+/// The results of an experiment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// Its name, which is also the name of its file among the notes.
     pub experiment: String,
-    /// What was typed.
+    /// The command line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
-    /// Of this library.
+    /// The version of this library.
     #[serde(default)]
     pub version: String,
-    /// Where it ran.
+    /// The machine that it ran on.
     #[serde(default)]
     pub machine: String,
-    /// When it was over, `2026-11-23`.
+    /// The date of its end, such as `2026-11-23`.
     #[serde(default)]
     pub date: String,
     /// Name and sizes of the data set.
@@ -36,33 +36,33 @@ pub struct Results {
     /// The names of the figures beside it, without `.svg`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub figures: Vec<String>,
-    /// One a training or measurement.
+    /// One record per training run or measurement.
     pub records: Vec<Record>,
 }
 
 /// A file of results that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// Not there, or not to be read.
+    /// A file that does not exist or cannot be read.
     #[error("cannot read {path}: {source}", path = path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Not of this format.
+    /// A file of another format.
     #[error("{path} is not a file of results: {source}", path = path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, and its position.
         source: serde_json::Error,
     },
 }
 
 impl Results {
-    /// Of the process that asks, today.
+    /// Results of this process, with today's date.
     pub fn new<L: Layout>(
         experiment: &str,
         configuration: &impl Serialize,
@@ -83,7 +83,7 @@ impl Results {
         }
     }
 
-    /// The same, of an experiment that can be made on several data sets: named after both, `ablation-mnist`.
+    /// The same for an experiment that runs on several data sets: it is named after both, such as `ablation-mnist`.
     pub fn on<L: Layout>(
         experiment: &str,
         configuration: &impl Serialize,
@@ -94,13 +94,14 @@ impl Results {
         Results::new(&format!("{experiment}-{set}"), configuration, split, records)
     }
 
-    /// The names of the figures' files; none that would lie elsewhere, as a file from elsewhere may say.
+    /// The names of the figures' files. Names that lead out of the folder, as in a file of unknown origin, are left
+    /// out.
     pub fn figure_files(&self) -> Vec<String> {
         let plain = |name: &&String| !name.contains(['/', '\\']);
         self.figures.iter().filter(plain).map(|name| format!("{name}.svg")).collect()
     }
 
-    /// From a file.
+    /// Reads results from a file.
     ///
     /// # Errors
     /// [`ResultsError`].
@@ -110,7 +111,7 @@ impl Results {
         serde_json::from_slice(&text).map_err(|source| ResultsError::Parse { path: path.into(), source })
     }
 
-    /// Into a file.
+    /// Writes results into a file.
     ///
     /// # Errors
     /// [`ReportError::Write`].
@@ -124,7 +125,8 @@ pub(crate) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
-/// `2-core AMD EPYC, AVX2`, as far as it can be found out; rounding, and so the last digits, differ with the vectors.
+/// The machine, such as `2-core AMD EPYC, AVX2`, as far as it is known. Rounding, and so the last digits, depend on the
+/// vector instructions.
 fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -132,7 +134,7 @@ fn machine() -> String {
     format!("{cores}-core {}, {VECTORS}", model.map_or(std::env::consts::ARCH, |(_, name)| name.trim()))
 }
 
-/// The widest that this was built for.
+/// The widest vector instructions that this was built for.
 const VECTORS: &str = if cfg!(target_feature = "avx512f") {
     "AVX-512"
 } else if cfg!(target_feature = "avx2") {

@@ -1,13 +1,13 @@
-//! How a training that was stopped goes on.
+//! Instructions for resuming an experiment that was stopped.
 
-/// What to type: the command line of this process with `--resume`.
+/// The message with the command to type: the command line of this process with `--resume`.
 pub fn how_to_resume() -> String {
     let asked = ["--resume", "--overwrite"];
     let words: Vec<String> = std::env::args().filter(|word| !asked.contains(&word.as_str())).collect();
-    format!("Stopped; this goes on from here:\n  {} --resume", command_line(&words))
+    format!("Stopped; to resume:\n  {} --resume", command_line(&words))
 }
 
-/// Words as they are typed into a shell.
+/// Words as a command line for a shell.
 pub fn command_line(words: &[String]) -> String {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }

@@ -21,35 +21,35 @@ use crate::small::small;
 use crate::table::seeds;
 use crate::train::Job;
 
-/// Where the networks of an experiment come from.
+/// The origin of an experiment's networks.
 #[derive(Clone, Debug, Args, Serialize)]
 pub struct Start {
-    /// Goes on from the posteriors that another run left in this folder (seed-0/posterior.safetensors, ...), with the
+    /// Continues from the posteriors of another run in this folder (seed-0/posterior.safetensors, ...), with the
     /// settings given here
     #[arg(long, value_name = "DIR", value_parser = crate::args::path, conflicts_with = "log_sigma2")]
     pub from: Option<PathBuf>,
 }
 
-/// In the folder of each seed.
+/// The posterior's file in the folder of each seed.
 const POSTERIOR: &str = "posterior.safetensors";
 
 /// An experiment with one network.
 pub struct Seeds<'a, L> {
     /// Its name, and that of its file among the notes.
     pub experiment: &'a str,
-    /// For the page.
+    /// The title of the page.
     pub title: String,
     /// The data.
     pub split: &'a Split<L>,
-    /// How to train, with the first seed.
+    /// The trainer, with the first seed.
     pub trainer: Trainer,
-    /// Where to start from.
+    /// The origin of the networks.
     pub start: &'a Start,
 }
 
 impl<L: Layout + Clone> Seeds<'_, L> {
-    /// Trains networks that `build` makes for each seed; what it had to train before them it adds to the records.
-    /// Beside the page it writes, for each seed, the posterior and the compact networks into a folder `seed-0`, ...
+    /// Trains the networks that `build` makes for each seed; `build` adds the records of its own training runs. Beside
+    /// the page it writes, for each seed, the posterior and the compact networks into a folder `seed-0`, ...
     ///
     /// # Errors
     /// Those of training, of files, of a network that cannot be compacted.
@@ -80,7 +80,7 @@ impl<L: Layout + Clone> Seeds<'_, L> {
             let pruned: Vec<Record> = results.records.iter().filter(|r| r.label == label).cloned().collect();
             let figures = figures(&pruned, runs);
             let about = format!(
-                "{}: {}; the last weights, never the best epoch.",
+                "{}: {}; the weights of the last epoch, not of the best one.",
                 self.split.train().name(),
                 runs.images(self.split)
             );
@@ -88,7 +88,7 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         })
     }
 
-    /// Adds to the records what comes of one seed.
+    /// Adds the records of one seed.
     fn one<N, const I: usize>(
         &self,
         seed: u64,
@@ -122,7 +122,7 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         Ok(())
     }
 
-    /// What the networks are, for tables.
+    /// The label of the networks in tables.
     fn label(&self) -> &'static str {
         if self.trainer.augment == Augment::default() { "Sparse VD" } else { "Sparse VD, augmented images" }
     }
@@ -130,11 +130,11 @@ impl<L: Layout + Clone> Seeds<'_, L> {
 
 const TABLES: [page::Columns<'_>; 4] = [
     (
-        "With the means below the threshold on log alpha",
+        "With the means below the threshold on log α",
         &["network", "seed", "error", "nll", "ece", "brier", "layers", "sparsity", "compression", "seconds"],
     ),
     (
-        "With all means, with ten draws from the posterior, and the best epoch, which nobody could have chosen",
+        "With all means, with ten draws from the posterior, and the best epoch, which is chosen on the test set",
         &["network", "seed", "mean error", "sampled error", "sampled nll", "best error"],
     ),
     ("Compact", &["network", "seed", "kept", "neurons", "bytes", "quantised bytes", "quantised error"]),
@@ -144,7 +144,7 @@ const TABLES: [page::Columns<'_>; 4] = [
     ),
 ];
 
-/// Loss and error over seeds, every seed's compression, and log alpha layer by layer.
+/// Loss and error over seeds, every seed's compression, and log α layer by layer.
 fn figures(records: &[Record], runs: &Runs) -> Vec<Figure> {
     let both = |score: &str, f: fn(f64) -> f64| {
         let named = |name: &str, mut all: Vec<Series>| {
@@ -171,15 +171,14 @@ fn figures(records: &[Record], runs: &Runs) -> Vec<Figure> {
     };
     let layers: Vec<Record> = records.iter().flat_map(layers).collect();
     let (bands, seeds) = (bands(records), seeds(records));
-    let modes =
-        format!("log alpha after training, of {seeds}. Where two modes stand apart, the threshold hardly matters.");
+    let modes = format!("log α after training, of {seeds}. If two modes are far apart, the threshold hardly matters.");
     vec![
-        Figure::new("loss", loss, format!("While training, with the layers' noise, and on the test images. {bands}")),
+        Figure::new("loss", loss, format!("During training, with the layers' noise, and on the test images. {bands}")),
         Figure::new("error", error, format!("The share of images misclassified, under the same conditions. {bands}")),
         Figure::new(
             "compression",
             compression,
-            "Each seed by itself. It follows the KL weight, then the learning rate's decay.",
+            "Each seed separately. Compression follows the KL weight, then the decay of the learning rate.",
         ),
         Figure::new("log-alpha", log_alphas(&layers, runs.threshold), modes),
     ]

@@ -1,4 +1,4 @@
-//! Experiments on images of several sizes: the size is part of a network's type, so each is compiled by itself.
+//! Experiments on images of several sizes: the size is part of a network's type, so each size is compiled separately.
 
 use serde::Serialize;
 use sparsevd::prelude::*;
@@ -13,17 +13,18 @@ pub trait OnImages: Serialize {
     /// The experiment's name.
     const NAME: &str;
 
-    /// Settings that all experiments have.
+    /// The settings that all experiments have.
     fn runs(&self) -> &Runs;
 
-    /// Adds what comes of it to the records, with networks of `I` inputs.
+    /// Runs the experiment with networks of `I` inputs, and adds its records.
     ///
     /// # Errors
-    /// The experiment's own; what it gave before it failed is among the records.
+    /// The experiment's own; the results before the failure are among the records.
     fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure>;
 }
 
-/// The experiment with networks of as many inputs as the images have pixels, [`reported`] into its folder.
+/// Runs the experiment with networks of as many inputs as the images have pixels, and reports it into its folder
+/// ([`reported`]).
 ///
 /// # Errors
 /// The experiment's own, those of [`Folder::claim`], and for images of a size that none of the experiments is compiled
@@ -35,7 +36,7 @@ pub fn on_images<X: OnImages>(
 ) -> Result<(), Failure> {
     let (train, test) = (split.train(), split.test());
     println!(
-        "{}: {} images to train on, {} to judge by, of {} pixels",
+        "{}: {} images to train on, {} to test on, of {} pixels",
         train.name(),
         train.len(),
         test.len(),

@@ -1,4 +1,4 @@
-//! What is left of a trained network: its files, its errors, and how fast it is.
+//! The compact form of a trained network: its files, its errors and its speed.
 
 use std::fmt;
 use std::hint::black_box;
@@ -15,18 +15,18 @@ use sparsevd::{Classifier, compact};
 use crate::Failure;
 use crate::record::Record;
 
-/// A compact network beside the one it comes from.
+/// A compact network, compared with the one it comes from.
 #[derive(Clone, Debug, Serialize)]
 pub struct Small {
-    /// Sizes before and after.
+    /// The sizes before and after compaction.
     pub report: Report,
-    /// On the test set, with the pruned means.
+    /// Scores on the test set with the pruned means.
     pub pruned: Metrics,
-    /// By the compact network.
+    /// Scores of the compact network.
     pub compact: Metrics,
-    /// With weights quantised to posterior precision.
+    /// Scores with weights quantised to posterior precision.
     pub rounded: Metrics,
-    /// The median time of a pass through the dense network and the compact one, by the number of data.
+    /// The median time of a pass through the dense network and the compact one, by batch size.
     pub microseconds: Vec<(usize, f64, f64)>,
 }
 
@@ -85,7 +85,7 @@ fn sparse<L: Layout>(net: &CompactNet, test: &Dataset<L>, data: usize) -> Result
     }))
 }
 
-/// Microseconds that a pass takes: the median over 21 rounds of about 10 ms.
+/// The microseconds of a pass: the median over 21 rounds of about 10 ms.
 fn median(mut pass: impl FnMut()) -> f64 {
     let mut round = |passes: u32| {
         let start = Instant::now();
@@ -99,7 +99,8 @@ fn median(mut pass: impl FnMut()) -> f64 {
 }
 
 impl Small {
-    /// Sizes, errors and times, in one record each: the network before, compact, and quantised to posterior precision.
+    /// Sizes, errors and times in one record each for the network before compaction, compact, and quantised to
+    /// posterior precision.
     pub fn records(&self, label: &str, seed: u64) -> [Record; 3] {
         let of = |form: &str, weights: usize, bytes: usize, metrics: &Metrics| {
             let sizes = Record::new(format!("{label}, {form}"), seed);

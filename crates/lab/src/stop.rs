@@ -1,4 +1,4 @@
-//! Ctrl-C and `kill`: once to stop at the next good point, twice to stop at once.
+//! Stopping by Ctrl-C and `kill`: once stops after the current step, twice stops at once.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
@@ -7,7 +7,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
-/// The number of the signal that came; 0 before any.
+/// The number of the signal that arrived; 0 before any.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
 /// The flag that Ctrl-C (SIGINT) and SIGTERM set. With a second one the process ends at once.
@@ -26,7 +26,7 @@ pub fn stop_on_signal() -> std::io::Result<&'static AtomicBool> {
     Ok(&STOP)
 }
 
-/// What a process ends with that a signal has stopped: 128 and the signal's number, so 130 after Ctrl-C and 143 after
+/// The exit code of a process that a signal has stopped: 128 and the signal's number, so 130 after Ctrl-C and 143 after
 /// SIGTERM.
 pub fn exit_code() -> Option<u8> {
     let signal = SIGNAL.load(Relaxed);

@@ -7,7 +7,7 @@ use sparsevd_report::{Align, Table};
 use crate::columns::{Column, by_layer, of};
 use crate::record::Record;
 
-/// A column that is none of the usual ones, and that no record has a number for.
+/// A column that is not predefined, and for which no record has a number.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("no record has `{column}`; there are: {known}")]
 pub struct UnknownColumn {
@@ -15,8 +15,8 @@ pub struct UnknownColumn {
     known: String,
 }
 
-/// A table of these columns. The first one holds the labels, whatever it is called; `seed` among them asks for a row a
-/// record instead of one a label.
+/// A table of these columns. The first one holds the labels, under any name. With a column `seed` there is one row per
+/// record instead of one per label.
 ///
 /// # Errors
 /// [`UnknownColumn`].
@@ -35,7 +35,7 @@ pub fn table(records: &[Record], columns: &[impl AsRef<str>]) -> Result<Table, U
         let unfinished = if group.iter().any(|r| r.unfinished) { " (unfinished)" } else { "" };
         let has = |column: &&str| by_layer(column).is_none() && spread(&group, column).is_some();
         if !columns.iter().any(has) {
-            continue; // of another table
+            continue; // it belongs to another table
         }
         let cells = columns.iter().enumerate().map(|(i, column)| match *column {
             _ if i == 0 => format!("{}{unfinished}", group[0].label),
@@ -59,7 +59,7 @@ pub fn groups(records: &[Record], by_seed: bool) -> Vec<Vec<&Record>> {
     groups
 }
 
-/// A number of a record; some follow from others.
+/// A number of a record; some are computed from others.
 pub fn value(record: &Record, name: &str) -> Option<f64> {
     let of = |name: &str| record.values.get(name).copied();
     match name {
@@ -95,7 +95,7 @@ pub fn seeds(records: &[Record]) -> String {
     }
 }
 
-/// What the signs and the columns of a table mean.
+/// The meaning of a table's signs and columns.
 pub fn legend(records: &[Record], columns: &[impl AsRef<str>]) -> Vec<(String, String)> {
     let columns: Vec<&str> = columns.iter().map(AsRef::as_ref).collect();
     let mut legend = Vec::new();
@@ -105,7 +105,7 @@ pub fn legend(records: &[Record], columns: &[impl AsRef<str>]) -> Vec<(String, S
         legend.push(("±".into(), format!("standard deviation over {most} seeds (with n - 1)")));
     }
     if records.iter().any(|record| record.unfinished) {
-        legend.push(("(unfinished)".into(), "stopped before its last epoch; --resume goes on".into()));
+        legend.push(("(unfinished)".into(), "stopped before its last epoch; --resume continues it".into()));
     }
     let noted = columns[1..].iter().filter_map(|name| by_layer(name).or_else(|| of(name)));
     let noted = noted.filter(|column| !column.note.is_empty());
@@ -145,7 +145,7 @@ fn cell(group: &[&Record], column: &str) -> String {
     }
 }
 
-/// With an exponent where the digits would not show it.
+/// A formatted number, with an exponent if the digits would not show it.
 fn number(x: f64, digits: usize) -> String {
     let x = x + 0.0; // not -0
     if digits == 4 && x != 0.0 && x.abs() < 1e-3 { format!("{x:.1e}") } else { format!("{x:.digits$}") }

@@ -1,4 +1,4 @@
-//! One training: with checkpoints, watched, and scored at its end.
+//! One training run, with checkpoints, progress and final scores.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -11,26 +11,26 @@ use sparsevd::{Classifier, Warning};
 use crate::desk::Desk;
 use crate::record::Record;
 
-/// What to train, apart from the network.
+/// The settings of one training run, apart from the network.
 #[derive(Clone, Debug)]
 pub struct Job<'a, L> {
-    /// What it is, for tables and figures.
+    /// Its name in tables and figures.
     pub label: String,
-    /// What to learn from and to be judged on.
+    /// The training and the test data.
     pub split: &'a Split<L>,
-    /// How to train.
+    /// The trainer.
     pub trainer: Trainer,
-    /// Whether log alpha decides which weights are used in the end.
+    /// True if the network is evaluated with its weights pruned by log α.
     pub prunes: bool,
 }
 
 impl<L: Layout + Clone> Job<'_, L> {
-    /// Trains the network, or takes it up where its checkpoint is, and scores it: as deployed, with all posterior
-    /// means, and with ten draws from the posterior; after each epoch as deployed. Sparsity, too, counts at the desk's
-    /// threshold.
+    /// Trains the network, or resumes it from its checkpoint, and scores it: as deployed, with all posterior means, and
+    /// with ten draws from the posterior; after each epoch as deployed. Sparsity is counted at the runner's threshold,
+    /// too.
     ///
     /// # Errors
-    /// Those of the training, and of the scores.
+    /// Those of training and of the scores.
     pub fn train<N, const I: usize>(&self, desk: &Desk, net: &mut N) -> Result<Record, Error>
     where
         N: Classifier<I, 10, f32, Cpu, L>,
@@ -46,7 +46,7 @@ impl<L: Layout + Clone> Job<'_, L> {
             desk.epoch(&self.label, epoch);
             Ok(ControlFlow::Continue(()))
         })?;
-        // Few steps are what `--quick` is for; a training with a bar of its own has said it.
+        // With `--quick` few steps are intended; a training run with a progress bar of its own has printed the warning.
         let news = |warning: &Warning| *warning != Warning::FewSteps && !desk.shows_trainings();
         if let Some(warning) = history.warning().filter(news) {
             desk.warn(&self.label, self.trainer.seed, warning);
@@ -62,7 +62,7 @@ impl<L: Layout + Clone> Job<'_, L> {
         Ok(record)
     }
 
-    /// Gives the network back that an earlier [`train`](Job::train) of this job has left.
+    /// Restores the network that an earlier [`train`](Job::train) of this job has left.
     ///
     /// # Errors
     /// Those of reading its checkpoint.
@@ -87,8 +87,8 @@ impl<L: Layout + Clone> Job<'_, L> {
         Ok(predict(net, test, how)?.score(test.labels())?)
     }
 
-    /// Keeps what the training begins from, and the threshold of its scores, beside its checkpoint; one that is taken
-    /// up again must have begun from the same.
+    /// Stores a checksum of the initial weights, and the threshold of the scores, beside the checkpoint. A training run
+    /// that is resumed must have the same.
     fn same_beginning(&self, desk: &Desk, net: &impl Network<f32, Cpu>) -> Result<(), Error> {
         let mut weights = crc32fast::Hasher::new();
         for (_, layer) in net.layers() {
@@ -99,7 +99,8 @@ impl<L: Layout + Clone> Job<'_, L> {
         let path = checkpoint.with_extension("began");
         let refused = |source| Error::Input(format!("cannot write {}: {source}", path.display()));
         if !(desk.resume && checkpoint.exists()) {
-            // First, or a crash in between would leave another training's checkpoint with this one's beginning.
+            // First; otherwise a crash in between would leave another training run's checkpoint beside this one's
+            // checksum.
             match std::fs::remove_file(&checkpoint) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(refused(error)),
                 _ => {}
@@ -108,8 +109,8 @@ impl<L: Layout + Clone> Job<'_, L> {
         }
         match std::fs::read_to_string(&path) {
             Ok(earlier) if earlier != began => Err(Error::Input(format!(
-                "{} began from other weights than this training would, or with another threshold: another --log-sigma2, \
-                 --threshold, --from or pre-training. Give what was given then, or another --out; without --resume it begins anew",
+                "{} began from other weights than this training run would, or with another threshold: another --log-sigma2, \
+                 --threshold, --from or pre-training. Give the same as then, or another --out; without --resume it starts again",
                 checkpoint.display()
             ))),
             _ => Ok(()),
@@ -121,8 +122,8 @@ impl<L: Layout + Clone> Job<'_, L> {
         Checkpoints { path: self.path(desk), every, resume, stop }
     }
 
-    /// Where the training is kept: `OUT/trainings/sparse-vd-0.safetensors`. Labels that differ in a sign differ here,
-    /// too.
+    /// The path of the checkpoint, such as `OUT/trainings/sparse-vd-0.safetensors`. Labels that differ in a sign have
+    /// different paths.
     fn path(&self, desk: &Desk) -> PathBuf {
         let letter = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' };
         let name: String = self.label.replace(" -", " minus ").chars().map(letter).collect();

@@ -1,11 +1,12 @@
-//! Plots, tables and one-file HTML pages for the results of experiments. Nothing here knows a network or an engine.
+//! Plots, tables and one-file HTML pages for the results of experiments. This crate depends on neither `sparsevd` nor
+//! dfdx.
 //!
 //! | you need | reach for |
 //! |---|---|
 //! | a figure as SVG text, in light and dark mode | [`plots`] |
 //! | a table for the terminal and for a page | [`Table`] |
 //! | one HTML file with everything inside it | [`Report`] |
-//! | an SVG or JSON file, replaced as a whole or not at all | [`write_svg`], [`write_json`] |
+//! | an SVG or JSON file, written atomically | [`write_svg`], [`write_json`] |
 
 mod page;
 pub mod plots;

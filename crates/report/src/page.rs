@@ -1,7 +1,7 @@
-//! Results on one page.
+//! Results on one HTML page.
 //!
-//! A [`Report`] is a single HTML file with everything inside it: it opens offline, in light and dark, and prints.
-//! A [`Table`] is the same table in the terminal and on the page.
+//! A [`Report`] is a single HTML file with everything inside it. It opens offline, has a light and a dark mode, and can
+//! be printed. A [`Table`] is the same table in the terminal and on the page.
 
 use std::path::{Path, PathBuf};
 
@@ -11,24 +11,24 @@ use crate::plots::Figure;
 use crate::table::Table;
 use crate::text::escape;
 
-/// Why a report could not be written.
+/// An error in writing a report.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// A figure that is not SVG, or that brings a script.
+    /// A figure that is not SVG, or that contains a script.
     #[error("figure `{caption}` is not plain SVG: {reason}; pass the text that a function of `plots` returned")]
     Figure {
         /// The figure's caption.
         caption: String,
-        /// What is wrong.
+        /// The reason.
         reason: &'static str,
     },
-    /// The file could not be written; one that was there before is as it was.
+    /// The file could not be written. An earlier file of that name is intact.
     #[error("cannot write {path}: {source}", path = path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -87,17 +87,17 @@ impl Report {
         self.add(Part::Table(table.clone()))
     }
 
-    /// Adds names and what they mean, or are: the legend of a table, the settings of a run.
+    /// Adds names with their meanings or values: the legend of a table, the settings of a run.
     pub fn terms<K: Into<String>, V: Into<String>>(&mut self, terms: impl IntoIterator<Item = (K, V)>) -> &mut Self {
         self.add(Part::Terms(terms.into_iter().map(|(name, meaning)| (name.into(), meaning.into())).collect()))
     }
 
-    /// Adds a figure: one of [`plots`](crate::plots), or any SVG text, and what it shows.
+    /// Adds a figure with its caption: one of [`plots`](crate::plots), or any SVG text.
     pub fn figure(&mut self, figure: impl Into<Figure>, caption: impl Into<String>) -> &mut Self {
         self.add(Part::Figure { figure: figure.into(), caption: caption.into() })
     }
 
-    /// Adds data, folded away under its name: settings, or every number behind a figure.
+    /// Adds data, collapsed under its name: settings, or all the numbers of a figure.
     pub fn json(&mut self, name: impl Into<String>, value: &serde_json::Value) -> &mut Self {
         self.add(Part::Json { name: name.into(), value: value.clone() })
     }
@@ -110,11 +110,11 @@ impl Report {
     /// The page as HTML text.
     ///
     /// It fits a screen of 360 pixels or more: figures of [`plots`](crate::plots) are in it at both of their widths,
-    /// and wide tables scroll. Everything but the figures is escaped, and the page forbids itself (by a content
-    /// security policy) to load or to run anything.
+    /// and wide tables scroll. Everything but the figures is escaped, and a content security policy forbids the page to
+    /// load or to run anything.
     ///
     /// # Errors
-    /// [`ReportError::Figure`] when a figure is not SVG.
+    /// [`ReportError::Figure`] if a figure is not SVG.
     pub fn html(&self) -> Result<String, ReportError> {
         let title = escape(&self.title);
         let mut html = format!(
@@ -131,10 +131,10 @@ impl Report {
         Ok(html)
     }
 
-    /// Writes the page to one file, making its folder where needed.
+    /// Writes the page to one file, and creates its folder if needed.
     ///
-    /// The text goes to a new file beside it, which then takes the name: a reader never sees half a page, and when
-    /// writing fails, an older page stays.
+    /// The write is atomic, by a new file that is renamed: a reader never sees an incomplete page, and if writing
+    /// fails, an earlier page stays.
     ///
     /// # Errors
     /// [`ReportError::Figure`] or [`ReportError::Write`].
@@ -145,7 +145,7 @@ impl Report {
     }
 }
 
-/// Writes results as JSON, as carefully as [`Report::write`] writes a page.
+/// Writes results as JSON, atomically like [`Report::write`].
 ///
 /// # Errors
 /// [`ReportError::Write`].
@@ -159,7 +159,7 @@ pub fn write_json(path: impl AsRef<Path>, results: &impl serde::Serialize) -> Re
     write().map_err(|source| ReportError::Write { path: path.into(), source })
 }
 
-/// Writes a figure as an SVG file, such as [`Figure::wide`], as carefully as [`Report::write`] writes a page.
+/// Writes a figure, such as [`Figure::wide`], as an SVG file, atomically like [`Report::write`].
 ///
 /// # Errors
 /// [`ReportError::Write`].

@@ -65,7 +65,7 @@ fn a_refused_report_leaves_the_old_file() {
     assert!(matches!(Report::new("x").write(path.join("inside")), Err(ReportError::Write { .. })));
 }
 
-/// A browser at 360 pixels shows the figure that was drawn for it, at no other size.
+/// The page has the figure at both widths, so that a browser at 360 pixels shows the narrow one.
 #[test]
 fn figures_are_there_at_both_widths() {
     let figure = curves(&[Series::new("a", [(0.0, 1.0)])], Quantity::linear("x"), Quantity::linear("y"), "t").unwrap();

@@ -1,15 +1,15 @@
-//! One table, for the terminal and for HTML.
+//! Tables for the terminal, Markdown and HTML.
 
 use crate::text::{escape, one_line, width};
 use std::fmt;
 
-/// The side that a column's cells stand on.
+/// The alignment of a column's cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Align {
-    /// Words.
+    /// Left, for words.
     #[default]
     Left,
-    /// Numbers.
+    /// Right, for numbers.
     Right,
 }
 
@@ -40,14 +40,14 @@ impl Table {
         Self { header, rows: Vec::new() }
     }
 
-    /// Adds a row. Missing cells stay blank, and cells beyond the last column make a column without a name: nothing is
-    /// lost. Line breaks become spaces.
+    /// Adds a row. Missing cells stay blank, and cells beyond the last column get a column without a name. Line breaks
+    /// become spaces.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) -> &mut Self {
         self.rows.push(cells.into_iter().map(|cell| one_line(&cell.into())).collect());
         self
     }
 
-    /// The table in Markdown, `|` escaped.
+    /// The table in Markdown, with `|` escaped.
     ///
     /// ```
     /// # use sparsevd_report::{Align, Table};

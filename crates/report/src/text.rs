@@ -21,17 +21,17 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// Columns that `text` takes in a terminal: 2 for wide characters, 0 for combining ones.
+/// The number of columns of `text` in a terminal: 2 for wide characters, 0 for combining ones.
 pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// One line: line breaks and other control characters become spaces.
+/// `text` in one line: line breaks and other control characters become spaces.
 pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// At most `columns` wide, ended by an ellipsis where something was cut off.
+/// `text` in at most `columns` columns, with an ellipsis at the end if it was cut.
 pub(crate) fn shorten(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_string();
@@ -58,7 +58,7 @@ pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// Digits in groups of three: `235,200`.
+/// A number with its digits in groups of three: `235,200`.
 pub(crate) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let comma =

@@ -1,17 +1,18 @@
 //! Ranges and tick marks.
 
-/// Values beyond this are left out as infinite ones are: no figure shows them, and differences of them overflow.
+/// The largest absolute value that is drawn. Larger ones are left out like infinite ones: differences of them could
+/// overflow.
 pub(super) const LARGEST: f64 = 1e30;
 
-/// Values closer than this are one value: a tenth of their difference might be 0.
+/// The smallest difference of two values. Closer ones count as equal: a tenth of their difference might be 0.
 const SMALLEST: f64 = 1e-290;
 
-/// Whether a value can have a place on a linear axis.
+/// True if a value can be drawn on a linear axis.
 pub(super) fn drawable(x: f64) -> bool {
     x.abs() <= LARGEST // false for NaN
 }
 
-/// An axis: from, to, and the marked places with their labels.
+/// An axis: its two ends, and the ticks with their labels.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Axis {
     pub from: f64,
@@ -20,21 +21,21 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// For values that are all [`drawable`]: their range, widened by the fraction `pad` on both sides.
+    /// The axis for values that are all [`drawable`]: their range, widened by the fraction `pad` on both sides.
     pub fn linear(values: impl Iterator<Item = f64>, pad: f64) -> Self {
         let (from, to) = range(values, pad);
         let ticks = nice(from, to).into_iter().map(|v| (v, label(v, to - from))).collect();
         Self { from, to, ticks }
     }
 
-    /// With every second, third, .. tick only, so that no more than `most` are left.
+    /// Keeps every second, third, ... tick only, so that at most `most` are left.
     pub fn thinned(mut self, most: usize) -> Self {
         let step = self.ticks.len().div_ceil(most.max(1));
         self.ticks = self.ticks.into_iter().step_by(step.max(1)).collect();
         self
     }
 
-    /// For logarithms to base 10, [`drawable`] each; the labels show the values themselves.
+    /// The axis for logarithms to base 10, all [`drawable`]; the labels show the values themselves.
     pub fn log10(exponents: impl Iterator<Item = f64>, pad: f64) -> Self {
         let (from, to) = range(exponents, pad);
         let span = to - from;
@@ -60,7 +61,7 @@ impl Axis {
     }
 }
 
-/// The range of the values; of one value, or values that differ by rounding only, a range around it.
+/// The range of the values. For one value, or values that differ by rounding only, it is a range around them.
 fn range(values: impl Iterator<Item = f64>, pad: f64) -> (f64, f64) {
     let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
     let size = low.abs().max(high.abs());
@@ -72,7 +73,7 @@ fn range(values: impl Iterator<Item = f64>, pad: f64) -> (f64, f64) {
     (low - pad, high + pad)
 }
 
-/// Multiples of 1, 2 or 5 times a power of ten within the range: 4 to 10 of them.
+/// Multiples of 1, 2 or 5 × a power of ten within the range: 4 to 10 of them.
 fn nice(from: f64, to: f64) -> Vec<f64> {
     let raw = (to - from) / 5.0;
     let power = 10_f64.powf(raw.log10().floor());
@@ -90,7 +91,7 @@ fn nice(from: f64, to: f64) -> Vec<f64> {
     (0..=count).map(|k| (first + f64::from(k)) * step + 0.0).collect()
 }
 
-/// As few digits as tell ticks apart that lie within a range of `span`.
+/// The label of a tick, with as few digits as distinguish the ticks of a range of length `span`.
 fn label(v: f64, span: f64) -> String {
     if v == 0.0 {
         return "0".into();

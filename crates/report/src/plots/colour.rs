@@ -1,4 +1,4 @@
-//! Colours of series: no two of a figure the same.
+//! Colours of series, all different within a figure.
 
 /// A colour, 0 to 255 for each of red, green and blue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,7 +11,7 @@ impl Colour {
     }
 }
 
-/// A colour on a light background, and what takes its place on a dark one.
+/// A colour on a light background, and its counterpart on a dark one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pair {
     pub light: Colour,
@@ -25,11 +25,12 @@ const fn pair(light: u32, dark: u32) -> Pair {
     Pair { light: rgb(light), dark: rgb(dark) }
 }
 
-/// Text and axes.
+/// The colour of text and axes.
 pub(super) const INK: Pair = pair(0x3D444D, 0xC9D1D9);
 
-/// The colours of series, in the order in which unknown names get them. Found by a search for the largest distance, as
-/// seen with protanopia, deuteranopia and neither, among colours of these hues that stand out from the background.
+/// The colours of series, in the order in which unknown names get them. A search among colours of these hues found
+/// them: they have the largest distance, as seen with protanopia, with deuteranopia and with neither, and enough
+/// contrast to the background.
 pub(super) const PALETTE: [Pair; 10] = [
     pair(0x0067B0, 0x3F8FE0), // blue
     pair(0xCF4A00, 0xFF7A3D), // vermillion
@@ -53,7 +54,7 @@ const SKY: usize = 7;
 const WINE: usize = 8;
 const OLIVE: usize = 9;
 
-/// Beginnings of method names, letters and digits only; the longest that fits decides.
+/// Prefixes of method names, letters and digits only; the longest match decides.
 const METHODS: [(&str, usize); 19] = [
     ("sparsevd", BLUE),
     ("sparsevariationaldropout", BLUE),
@@ -78,9 +79,9 @@ const METHODS: [(&str, usize); 19] = [
 
 /// The colours of a figure's series on a light background, in the order of their names.
 ///
-/// Up to ten series all differ; more repeat the colours. A known method has the same colour in every figure, unless an
-/// earlier name of the figure has it already; other names get what is left. Only letters and digits count, and not
-/// their case.
+/// Up to ten series have different colours; with more, colours repeat. A known method has the same colour in every
+/// figure, unless an earlier name of the figure has it already; other names get the remaining colours. Names are
+/// compared by their letters and digits only, without regard to case.
 ///
 /// ```
 /// use sparsevd_report::plots::colours;
@@ -93,7 +94,8 @@ pub fn colours<S: AsRef<str>>(names: &[S]) -> Vec<Colour> {
     slots(names).into_iter().map(|slot| PALETTE[slot % PALETTE.len()].light).collect()
 }
 
-/// The place in the palette of each name; `k` times its length more in the `k`-th repetition, so that all differ.
+/// The index into the palette of each name. The `k`-th repetition of a colour adds `k` times the palette's length, so
+/// that all indices differ.
 pub(super) fn slots<S: AsRef<str>>(names: &[S]) -> Vec<usize> {
     let mut slots: Vec<Option<usize>> = vec![None; names.len()];
     for (i, name) in names.iter().enumerate() {
@@ -104,7 +106,7 @@ pub(super) fn slots<S: AsRef<str>>(names: &[S]) -> Vec<usize> {
     slots.into_iter().map(|slot| slot.or_else(|| free.next()).unwrap_or_default()).collect()
 }
 
-/// The place of a known method.
+/// The palette index of a known method.
 fn usual(method: &str) -> Option<usize> {
     let name: String = method.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     let known = METHODS.iter().filter(|(start, _)| name.starts_with(start));
@@ -132,7 +134,7 @@ mod tests {
         (y(a) / y(b)).max(y(b) / y(a))
     }
 
-    /// WCAG 2.1, level AA: 4.5 for text, 3 for graphics.
+    /// Contrast by WCAG 2.1, level AA: 4.5 for text, 3 for graphics.
     #[test]
     fn colours_stand_out_from_their_background() {
         assert!(contrast(INK.light, WHITE) >= 7.0 && contrast(INK.dark, NIGHT) >= 7.0);
@@ -204,7 +206,7 @@ mod tests {
         assert!(a != b && b != c && c != a);
     }
 
-    /// Known methods, their variants, names never heard of, and the same name twice.
+    /// Known methods, their variants, unknown names, and the same name twice.
     fn name() -> impl Strategy<Value = String> {
         let known = prop::sample::select(METHODS.map(|(start, _)| start).to_vec());
         prop_oneof![known.prop_map(String::from), "[a-cA-C]{0,2}", "(ARD|Sparse VD), [a-c]"]

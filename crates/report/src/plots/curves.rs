@@ -1,4 +1,4 @@
-//! Lines through points, and points alone, with their spread.
+//! Lines and single points, with their ranges.
 
 use super::figure::Figure;
 use super::frame::{Chart, Entry, Words, chart};
@@ -7,16 +7,16 @@ use super::pen::{Ink, TEXT_PX, inks};
 use super::{PlotError, Quantity, Scale};
 use crate::text::grouped;
 
-/// A point, and the range in which others like it lie, as those of other seeds.
+/// A point, with the range of others like it, such as those of other seeds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// To the right.
+    /// The horizontal coordinate.
     pub x: f64,
-    /// Upwards.
+    /// The vertical coordinate.
     pub y: f64,
-    /// From where to where x lies.
+    /// The range of x.
     pub x_range: Option<(f64, f64)>,
-    /// From where to where y lies.
+    /// The range of y.
     pub y_range: Option<(f64, f64)>,
 }
 
@@ -27,11 +27,11 @@ impl From<(f64, f64)> for Point {
 }
 
 impl Point {
-    /// Its two coordinates through the axes' scales, ranges included; one without a place there is none.
+    /// The point and its ranges on the axes' scales; `None` if a coordinate cannot be drawn there.
     fn placed(self, x: Scale, y: Scale) -> Option<Self> {
         let range = |scale: Scale, at: f64, range: Option<(f64, f64)>| {
             let (low, high) = range?;
-            // A range may be open where the scale is.
+            // An end of a range may be outside the scale.
             Some((scale.place(low).unwrap_or(at).min(at), scale.place(high).unwrap_or(at).max(at)))
         };
         let (at_x, at_y) = (x.place(self.x)?, y.place(self.y)?);
@@ -50,17 +50,17 @@ impl Point {
     }
 }
 
-/// Points joined by a line, under a name, which decides its [colour](super::colours()).
+/// Points joined by a line. The name decides the [colour](super::colours()).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// What the legend says.
+    /// The name in the legend.
     pub name: String,
     /// The points, joined in this order.
     pub points: Vec<Point>,
 }
 
 impl Series {
-    /// A series of points; `(x, y)` is one without a range.
+    /// A series of points; `(x, y)` is a point without ranges.
     pub fn new<P: Into<Point>>(name: impl Into<String>, points: impl IntoIterator<Item = P>) -> Self {
         Self { name: name.into(), points: points.into_iter().map(Into::into).collect() }
     }
@@ -70,14 +70,14 @@ impl Series {
     }
 }
 
-/// A chart of lines, or of points where each series has one.
+/// A chart of lines, or of points if each series has one.
 ///
-/// Ranges of y are drawn as a band along the line; where x has a range as well, both are drawn as error bars. Where all
-/// series have 40 points or fewer, they get marks, and so do points alone between gaps. Where each series has one
-/// point, its name stands beside it, too, if there is room.
+/// Ranges of y are drawn as a band along the line; if x has a range as well, both are drawn as error bars. If all
+/// series have 40 points or fewer, the points get marks, and so do single points between gaps. If each series has one
+/// point, its name is also written beside it if there is room.
 ///
-/// Points that are not finite, or beyond 1e30 on a [`Scale::Linear`], are left out, on a [`Scale::Log`] those that are
-/// not above 0 too, and the line is broken there; the legend says how many.
+/// Points are left out if a coordinate is not finite, beyond ±1e30 on a [`Scale::Linear`], or not above 0 on a
+/// [`Scale::Log`]. The line is broken there, and the legend says how many points are left out.
 ///
 /// ```
 /// use sparsevd_report::plots::{Quantity, Series, curves};
@@ -89,7 +89,7 @@ impl Series {
 /// ```
 ///
 /// # Errors
-/// [`PlotError::Nothing`] when no point is left.
+/// [`PlotError::Nothing`] if no point is left.
 pub fn curves(series: &[Series], x: Quantity, y: Quantity, title: &str) -> Result<Figure, PlotError> {
     let place = |series: &Series| series.points.iter().map(|point| point.placed(x.scale, y.scale)).collect();
     let placed: Vec<Vec<Option<Point>>> = series.iter().map(place).collect();
@@ -127,7 +127,7 @@ pub fn curves(series: &[Series], x: Quantity, y: Quantity, title: &str) -> Resul
     }))
 }
 
-/// Names beside points, one to a series.
+/// Writes names beside points, one for each series.
 fn names(chart: &mut Chart, series: &[Series], placed: &[Vec<Option<Point>>]) {
     let one = |(series, points): (_, &Vec<Option<Point>>)| Some((series, *points.iter().flatten().next()?));
     let (series, points): (Vec<&Series>, Vec<Point>) = series.iter().zip(placed).filter_map(one).unzip();
@@ -147,7 +147,7 @@ fn names(chart: &mut Chart, series: &[Series], placed: &[Vec<Option<Point>>]) {
     }
 }
 
-/// The stretches between points without a place.
+/// The runs of drawable points.
 fn runs(points: &[Option<Point>]) -> impl Iterator<Item = Vec<Point>> {
     points.split(Option::is_none).filter(|run| !run.is_empty()).map(|run| run.iter().copied().flatten().collect())
 }
@@ -165,7 +165,7 @@ fn spread(chart: &mut Chart, run: Vec<Point>, ink: Ink, barred: bool) {
     }
 }
 
-/// From end to end of a point's ranges, with a stroke across each end.
+/// Draws error bars over a point's ranges, with a stroke across each end.
 fn bars(chart: &mut Chart, point: &Point, ink: Ink) {
     let solid = Ink { dash: 0, ..ink };
     let mut bar = |ends: [(f64, f64); 2], (dx, dy): (f64, f64)| {
@@ -194,7 +194,7 @@ fn line(chart: &mut Chart, run: Vec<Point>, ink: Ink, marked: bool) {
     }
 }
 
-/// The name, and how many of its values have no place.
+/// The name, with the number of its values that cannot be drawn.
 pub(super) fn left_out<T>(name: &str, placed: &[Option<T>]) -> String {
     match placed.iter().filter(|p| p.is_none()).count() {
         0 => name.to_string(),

@@ -65,7 +65,7 @@ fn ranges_along_a_line_are_a_band_and_ranges_both_ways_are_bars() {
     assert_eq!(draw([point(1.0, Some((0.9, 1.1))), point(2.0, None)]), (0, 9), "three strokes a bar");
 }
 
-/// The axis holds the ends of a range; an end that has no place on a logarithmic axis stops at the point.
+/// The axis includes the ends of a range; a range whose end cannot be drawn on a logarithmic axis ends at the point.
 #[test]
 fn axes_hold_the_ranges() {
     let point = Point { x: 1.0, y: 1.0, x_range: None, y_range: Some((0.0, 1000.0)) };
@@ -74,7 +74,7 @@ fn axes_hold_the_ranges() {
     assert!(svg.wide().contains(">1000</text>"), "{}", svg.wide());
 }
 
-/// Any bits, and numbers of a size that is drawn.
+/// Any bits, and numbers of a drawable size.
 fn number() -> impl Strategy<Value = f64> {
     prop_oneof![any::<f64>(), -1e3_f64..1e3, (-40_i32..40).prop_map(|e| 10_f64.powi(e))]
 }

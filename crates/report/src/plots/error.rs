@@ -1,41 +1,41 @@
-//! What cannot be drawn.
+//! The errors of figures.
 
-/// Why a figure was refused.
+/// A figure that cannot be drawn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlotError {
-    /// Nothing is left to draw.
+    /// No value can be drawn.
     #[error("figure `{title}`: no value that can be drawn among {given} in {series} series; {hint}")]
     Nothing {
         /// The figure.
         title: String,
-        /// Series given.
+        /// The number of series given.
         series: usize,
-        /// Values given.
+        /// The number of values given.
         given: usize,
-        /// What can be drawn.
+        /// The condition for values.
         hint: &'static str,
     },
-    /// A histogram of no bins, or of more than can be told apart.
+    /// A histogram of no bins, or of more than can be distinguished.
     #[error("figure `{title}`: {bins} bins; choose 1 to {limit}")]
     Bins {
         /// The figure.
         title: String,
-        /// Bins asked for.
+        /// The number of bins given.
         bins: usize,
-        /// The most bins accepted.
+        /// The largest number of bins accepted.
         limit: usize,
     },
-    /// A mask whose number of weights is not rows x columns, or zero.
-    #[error("mask `{name}`: {kept} flags for {rows} x {cols} weights; give one flag for each, and at least one")]
+    /// A mask whose number of weights is not rows × columns, or is zero.
+    #[error("mask `{name}`: {kept} flags for {rows} × {cols} weights; give one flag for each, and at least one")]
     Mask {
         /// The layer.
         name: String,
-        /// Rows.
+        /// The number of rows.
         rows: usize,
-        /// Columns.
+        /// The number of columns.
         cols: usize,
-        /// Flags given.
+        /// The number of flags given.
         kept: usize,
     },
     /// A mask whose columns are not the pixels of the image.
@@ -43,7 +43,7 @@ pub enum PlotError {
     Image {
         /// The layer.
         name: String,
-        /// Columns.
+        /// The number of columns.
         cols: usize,
         /// Channels, height, width.
         dims: [usize; 3],

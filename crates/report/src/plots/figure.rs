@@ -2,16 +2,16 @@
 
 use super::colour::{INK, PALETTE, Pair};
 
-/// A figure as SVG text, drawn twice: for a page or a paper, and for a telephone, with letters of the same size.
+/// A figure as SVG text, drawn at two widths with letters of the same size: for a page or a paper, and for a phone.
 ///
-/// A reader in dark mode sees the colours' lighter versions, where the program that shows it knows CSS.
+/// In dark mode its colours are lighter, if the program that shows it supports CSS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figure {
     wide: String,
     narrow: Option<String>,
 }
 
-/// Any SVG text, which has one width only.
+/// Any SVG text as a figure, of one width only.
 impl From<&str> for Figure {
     fn from(svg: &str) -> Self {
         Self { wide: svg.into(), narrow: None }
@@ -25,23 +25,23 @@ impl From<&Figure> for Figure {
 }
 
 impl Figure {
-    /// 720 pixels wide.
+    /// The SVG text 720 pixels wide.
     pub fn wide(&self) -> &str {
         &self.wide
     }
 
-    /// 360 pixels wide, where it was drawn so.
+    /// The SVG text 360 pixels wide, if it was drawn at that width.
     pub fn narrow(&self) -> Option<&str> {
         self.narrow.as_deref()
     }
 
-    /// Draws at both widths.
+    /// Draws a figure at both widths.
     pub(super) fn draw(draw: impl Fn(Width) -> String) -> Self {
         Self { wide: styled(&draw(Width::WIDE)), narrow: Some(styled(&draw(Width::NARROW))) }
     }
 }
 
-/// The width of a figure, and the height of what is inside its axes, in CSS pixels.
+/// The width of a figure and the height inside its axes, in CSS pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Width {
     pub px: f64,
@@ -53,8 +53,8 @@ impl Width {
     pub const NARROW: Width = Width { px: 360.0, inside: 250.0 };
 }
 
-/// With a style that gives each colour its dark version in dark mode. Colours stand in the elements as well, for
-/// programs that do not know CSS.
+/// Adds a style that replaces each colour by its counterpart in dark mode. The elements keep their colours, for
+/// programs without CSS.
 fn styled(svg: &str) -> String {
     let used = PALETTE.iter().chain([&INK]).filter(|pair| svg.contains(&pair.light.css()));
     let rule = |Pair { light, dark }: &Pair| {

@@ -1,4 +1,4 @@
-//! What every chart shares: title, legend and axes.
+//! The parts of every chart: title, legend and axes.
 
 use super::axes::Axis;
 use super::figure::{Figure, Width};
@@ -8,11 +8,11 @@ use crate::text::shorten;
 
 const TITLE_PX: f64 = 15.5;
 const LEGEND_ROW: f64 = 20.0;
-/// More would be a list, and no legend.
+/// The largest number of rows of a legend.
 const LEGEND_ROWS: usize = 12;
-/// Around the figure.
+/// The margin around the figure.
 pub(super) const MARGIN: f64 = 12.0;
-/// Under the chart, for labels and description.
+/// The height below the chart, for labels and the axis's name.
 const BELOW: f64 = 48.0;
 
 /// The words around a chart.
@@ -27,36 +27,36 @@ pub(super) struct Words<'a> {
 pub(super) struct Entry {
     pub name: String,
     pub ink: Ink,
-    /// Whether its points are marked.
+    /// True if its points are marked.
     pub marks: bool,
-    /// Whether a line joins them.
+    /// True if a line joins them.
     pub line: bool,
 }
 
-/// A pen that knows where values lie.
+/// A pen with the axes of a chart.
 pub(super) struct Chart<'a> {
     pub pen: Pen,
     x: &'a Axis,
     y: &'a Axis,
-    /// Left, right, top and bottom of the inside.
+    /// The left, right, top and bottom of the area inside the axes.
     sides: [f64; 4],
 }
 
 impl Chart<'_> {
-    /// Where a value lies, in pixels.
+    /// The position of a value, in pixels.
     pub fn at(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let [left, right, top, bottom] = self.sides;
         let share = |axis: &Axis, v: f64| (v - axis.from) / (axis.to - axis.from);
         (left + (right - left) * share(self.x, x), bottom - (bottom - top) * share(self.y, y))
     }
 
-    /// Left, top, right and bottom of what is inside the axes.
+    /// The left, top, right and bottom of the area inside the axes.
     pub fn inside(&self) -> Area {
         let [left, right, top, bottom] = self.sides;
         [left, top, right, bottom]
     }
 
-    /// [`Chart::at`] for each.
+    /// [`Chart::at`] for each point.
     pub fn all(&self, points: impl IntoIterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
         points.into_iter().map(|p| self.at(p)).collect()
     }
@@ -85,7 +85,7 @@ impl Chart<'_> {
     }
 }
 
-/// A chart at both widths: `paint` draws inside the axes.
+/// Draws a chart at both widths; `paint` draws the area inside the axes.
 pub(super) fn chart(words: Words, legend: &[Entry], (x, y): (&Axis, &Axis), paint: impl Fn(&mut Chart)) -> Figure {
     Figure::draw(|width| {
         let (rows, mut pen) = (Legend::of(legend, width), Pen::default());
@@ -100,7 +100,7 @@ pub(super) fn chart(words: Words, legend: &[Entry], (x, y): (&Axis, &Axis), pain
     })
 }
 
-/// Smaller where long, and cut off at the smallest size.
+/// Writes a title: a long one in smaller letters, cut off at the smallest size.
 pub(super) fn title(pen: &mut Pen, text: &str, width: f64) {
     let room = width - 2.0 * MARGIN;
     let px = (TITLE_PX * room / text_px(text, TITLE_PX).max(1.0)).clamp(TEXT_PX, TITLE_PX);
@@ -111,7 +111,7 @@ pub(super) fn title(pen: &mut Pen, text: &str, width: f64) {
 struct Legend<'a> {
     entries: &'a [Entry],
     columns: usize,
-    /// Of a column.
+    /// The width of a column.
     width: f64,
 }
 
@@ -130,7 +130,7 @@ impl<'a> Legend<'a> {
         self.entries.len().div_ceil(self.columns).min(LEGEND_ROWS)
     }
 
-    /// Where the chart may begin.
+    /// The bottom of the legend, below which the chart begins.
     fn bottom(&self) -> f64 {
         if self.entries.is_empty() { 38.0 } else { FIRST_ROW + self.rows() as f64 * LEGEND_ROW - 2.0 }
     }

@@ -1,4 +1,4 @@
-//! Where values lie.
+//! Histograms.
 
 use super::axes::{Axis, drawable};
 use super::curves::left_out;
@@ -8,20 +8,20 @@ use super::pen::{Anchor, TEXT_PX, inks, letters};
 use super::{PlotError, Scale};
 use crate::text::shorten;
 
-/// The most bins of a histogram.
+/// The largest number of bins of a histogram.
 const MOST_BINS: usize = 500;
 
-/// Values under a name, which decides its [colour](super::colours()).
+/// Values with a name, which decides their [colour](super::colours()).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Values {
-    /// What the legend says.
+    /// The name in the legend.
     pub name: String,
     /// The values, in any order.
     pub values: Vec<f64>,
 }
 
 impl Values {
-    /// Values under a name.
+    /// Values with a name.
     pub fn new(name: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Self {
         Self { name: name.into(), values: values.into_iter().collect() }
     }
@@ -30,16 +30,16 @@ impl Values {
 /// A dashed vertical line, as at a threshold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Marker {
-    /// Where.
+    /// The position.
     pub at: f64,
-    /// What is written to its left.
+    /// The text on its left.
     pub left: String,
-    /// What is written to its right.
+    /// The text on its right.
     pub right: String,
 }
 
 impl Marker {
-    /// A line at `at`, with what lies on both sides of it.
+    /// A line at `at`, with the texts on its left and right.
     pub fn new(at: f64, left: impl Into<String>, right: impl Into<String>) -> Self {
         Self { at, left: left.into(), right: right.into() }
     }
@@ -47,12 +47,13 @@ impl Marker {
 
 /// A histogram: for each series the share of its values in each of `bins` equal bins, in percent.
 ///
-/// All series share the bins, which span the smallest to the largest value. On a [`Scale::Log`] of shares a bin with
-/// one value among a million can be seen beside one with all others. Values that are not finite, or beyond 1e30, are
-/// left out, and the legend says how many; shares are of the values drawn. A marker that is not finite is left out too.
+/// All series share the bins, which span the smallest to the largest value. On a [`Scale::Log`] of shares, a bin that
+/// has one value of a million is visible beside a bin that has all others. Values that are not finite, or beyond ±1e30,
+/// are left out, and the legend says how many; shares are of the values drawn. A marker that is not finite is left out
+/// too.
 ///
 /// # Errors
-/// [`PlotError::Nothing`] when no value is left, [`PlotError::Bins`] unless `bins` is 1 to 500.
+/// [`PlotError::Nothing`] if no value is left, [`PlotError::Bins`] unless `bins` is 1 to 500.
 pub fn histogram(
     series: &[Values],
     bins: usize,
@@ -111,8 +112,8 @@ pub fn histogram(
     }))
 }
 
-/// From nothing, or on a logarithmic axis from half of the smallest share, to above the largest; a marker's label has
-/// room.
+/// The vertical axis: from 0, or on a logarithmic axis from half of the smallest share, to above the largest, with room
+/// for a marker's label.
 fn heights(shares: &[Vec<f64>], scale: Scale) -> Axis {
     let all = || shares.iter().flatten().copied().filter(|share| *share > 0.0);
     let (low, high) = all().fold((f64::MAX, 0.0_f64), |(low, high), x| (low.min(x), high.max(x)));
@@ -125,7 +126,8 @@ fn heights(shares: &[Vec<f64>], scale: Scale) -> Axis {
     }
 }
 
-/// Percent of the values in each bin; a value on an edge belongs to the bin above, the largest to the last.
+/// The percentage of the values in each bin. A value on an edge belongs to the bin above it, the largest to the last
+/// bin.
 fn shares(values: &[Option<f64>], bins: usize, span: &Axis) -> Vec<f64> {
     let mut shares = vec![0.0; bins];
     let share = 100.0 / values.iter().flatten().count().max(1) as f64;
@@ -136,7 +138,7 @@ fn shares(values: &[Option<f64>], bins: usize, span: &Axis) -> Vec<f64> {
     shares
 }
 
-/// The steps of a histogram, from the axis and back to it.
+/// The outline of a histogram: its steps, from the axis and back to it.
 fn outline(shares: &[f64], span: &Axis) -> Vec<(f64, f64)> {
     let edge = |i: usize| span.from + (span.to - span.from) * i as f64 / shares.len() as f64;
     let steps = shares.iter().enumerate().flat_map(|(i, share)| [(edge(i), *share), (edge(i + 1), *share)]);
@@ -185,7 +187,7 @@ mod tests {
         assert!(histogram(&[Values::new("a", [4.0; 9]), Values::new("b", [])], 7).is_ok());
     }
 
-    /// One value among a million still has a height of its own.
+    /// One value of a million is still visible.
     #[test]
     fn a_logarithmic_axis_shows_rare_values() {
         let values = std::iter::repeat_n(9.0, 1_000_000).chain([-9.0]);

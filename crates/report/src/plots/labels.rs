@@ -1,18 +1,18 @@
-//! Names beside marks, where there is room for them.
+//! Names beside marks, if there is room for them.
 
 use super::pen::{Anchor, TEXT_PX, text_px};
 
-/// Left, top, right, bottom.
+/// The left, top, right and bottom of an area.
 pub(super) type Area = [f64; 4];
 
-/// Where a name goes: the foot of its text.
+/// The position of a name: the baseline of its text.
 pub(super) type Place = ((f64, f64), Anchor);
 
-/// A mark, and from where to where its error bar goes.
+/// A mark, and the two ends of its error bar.
 pub(super) type Mark = ((f64, f64), [f64; 2]);
 
-/// A place for each name beside its mark, none where every place would cover something: right, left, above and below
-/// are tried in this order.
+/// A place for each name beside its mark. Right, left, above and below are tried in this order; `None` if every place
+/// would cover something.
 pub(super) fn places(marks: &[Mark], names: &[&str], mut taken: Vec<Area>, inside: Area) -> Vec<Option<Place>> {
     let mut place = |(((x, y), [from, to]), name): (&Mark, &&str)| {
         let (before, after) = (from.min(x - 4.0) - 5.0, to.max(x + 4.0) + 5.0);

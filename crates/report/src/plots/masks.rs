@@ -1,4 +1,4 @@
-//! Which weights are left.
+//! The weights that are kept, as images.
 
 use super::colour::{INK, PALETTE};
 use super::figure::{Figure, Width};
@@ -9,26 +9,27 @@ use super::{PlotError, runs};
 use crate::text::{grouped, shorten, wrapped};
 use std::fmt::Write;
 
-/// The height that a layer may take, and an image, in pixels.
+/// The largest height of a layer and of an image, in pixels.
 const LAYER_ROOM: f64 = 260.0;
 const IMAGE_ROOM: f64 = 196.0;
 /// The largest cell of a layer and of an image, in pixels.
 const CELL: f64 = 8.0;
 const IMAGE_CELL: f64 = 20.0;
 
-/// Which weights of a layer are kept: `rows x cols` flags, row by row. For a dense layer rows are outputs, columns
+/// The mask of a layer's kept weights: `rows × cols` flags, row by row. For a dense layer rows are outputs, columns
 /// inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
     /// The layer.
     pub name: String,
-    /// Rows.
+    /// The number of rows.
     pub rows: usize,
-    /// Columns.
+    /// The number of columns.
     pub cols: usize,
-    /// One flag for each weight.
+    /// One flag for each weight: true if it is kept.
     pub kept: Vec<bool>,
-    /// Channels, height and width of the images that the columns are the pixels of; draws the weights kept per pixel.
+    /// Channels, height and width of images, if the columns are their pixels; adds an image of the weights kept per
+    /// pixel.
     pub image: Option<[usize; 3]>,
 }
 
@@ -38,7 +39,8 @@ impl Mask {
         Self { name: name.into(), rows, cols, kept, image: None }
     }
 
-    /// The columns are pixels: draw also how many weights each pixel keeps, summed over channels.
+    /// Declares that the columns are pixels: the figure also shows the number of weights kept per pixel, summed over
+    /// channels.
     pub fn of_images(mut self, dims: [usize; 3]) -> Self {
         self.image = Some(dims);
         self
@@ -60,14 +62,14 @@ impl Mask {
     }
 }
 
-/// The weights kept, layer below layer, as SVG text of at most some 300 KB for each layer, or 6 bytes for each pixel
+/// The weights kept, layer below layer, as SVG text of at most about 300 KB for each layer, or 6 bytes for each pixel
 /// of a layer that is shown as an image.
 ///
-/// A cell is a weight; a layer too large and too busy for that is drawn in blocks of `k x k` weights, shaded by the
-/// fraction kept, and its caption says so.
+/// A cell is a weight. A layer with too many runs of kept weights for that is drawn in blocks of `k × k` weights,
+/// shaded by the fraction kept, and its caption says so.
 ///
 /// # Errors
-/// [`PlotError::Nothing`] without layers, [`PlotError::Mask`] or [`PlotError::Image`] when sizes disagree.
+/// [`PlotError::Nothing`] without layers, [`PlotError::Mask`] or [`PlotError::Image`] if sizes disagree.
 pub fn masks(layers: &[Mask], title: &str) -> Result<Figure, PlotError> {
     layers.iter().try_for_each(Mask::check)?;
     if layers.is_empty() {
@@ -84,14 +86,14 @@ pub fn masks(layers: &[Mask], title: &str) -> Result<Figure, PlotError> {
     }))
 }
 
-/// Cells under a caption.
+/// Cells below a caption.
 struct Panel {
     caption: String,
-    /// Rows and columns of what the cells stand for, which decide the size.
+    /// The rows and columns of the weights that the cells stand for, which decide the size.
     size: (usize, usize),
-    /// The largest side of a cell, and the height of all, in pixels.
+    /// The largest side of a cell, and the largest height of the panel, in pixels.
     room: (f64, f64),
-    /// Whether cells are squares.
+    /// True if cells are squares.
     square: bool,
     cells: Grid,
 }
@@ -135,7 +137,7 @@ fn image_panel(layer: &Mask) -> Option<Panel> {
 }
 
 impl Panel {
-    /// Caption, frame and cells; moves `y` below.
+    /// Draws caption, frame and cells, and moves `y` below them.
     fn draw(&self, pen: &mut Pen, y: &mut f64, width: Width) {
         let (room, (rows, cols)) = (width.px - 2.0 * MARGIN, (self.size.0 as f64, self.size.1 as f64));
         let (mut across, mut down) = (self.room.0.min(room / cols), self.room.0.min(self.room.1 / rows));

@@ -2,12 +2,12 @@
 //!
 //! | to show | reach for |
 //! |---|---|
-//! | a quantity over epochs, or one against another, with its spread | [`curves`] |
-//! | where values lie, as `log alpha` against its threshold | [`histogram`] |
-//! | which weights are left | [`masks`] |
+//! | a quantity over epochs, or one against another, with ranges | [`curves`] |
+//! | the distribution of values, such as log α with its threshold | [`histogram`] |
+//! | the weights that are kept | [`masks`] |
 //!
-//! Every [`Figure`] is drawn for a page and for a telephone, on a transparent background, in colours for light and dark
-//! mode that the colour-blind can tell apart; no two of its series share one ([`colours()`]).
+//! Every [`Figure`] is drawn for a page and for a phone, on a transparent background, in colours for light and dark
+//! mode that colour-blind readers can distinguish; up to ten series have different ones ([`colours()`]).
 
 mod axes;
 mod colour;

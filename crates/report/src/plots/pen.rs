@@ -4,32 +4,32 @@ use super::colour::{Colour, INK, PALETTE, slots};
 use crate::text::{escape, width};
 use std::fmt::Write;
 
-/// Of all letters but a title's.
+/// The font size of all text but titles, in pixels.
 pub(super) const TEXT_PX: f64 = 12.5;
-/// Width of an average letter over the font size, for sans-serif fonts.
+/// The width of an average letter divided by the font size, for sans-serif fonts.
 const LETTER: f64 = 0.54;
 
-/// The width that a text takes, about.
+/// The approximate width of a text.
 pub(super) fn text_px(text: &str, px: f64) -> f64 {
     width(text) as f64 * LETTER * px
 }
 
-/// How many letters of a size fit into a width.
+/// The number of letters of a size that fit into a width.
 pub(super) fn letters(room: f64, px: f64) -> usize {
     (room / (LETTER * px)) as usize
 }
 
-/// How a series is drawn.
+/// The style of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ink {
     pub colour: Colour,
-    /// Solid, dashed, dotted, ..: a place in [`DASHES`].
+    /// The dashes of its line: an index into [`DASHES`].
     pub dash: usize,
-    /// The form of its marks: a place in [`SHAPES`].
+    /// The form of its marks: an index into [`SHAPES`].
     pub shape: usize,
 }
 
-/// `stroke-dasharray`, in pixels.
+/// The values of `stroke-dasharray`, in pixels.
 const DASHES: [&str; 6] = ["", "7 3.5", "2 3", "15 4", "15 3 2 3", "2 7"];
 
 /// Path data of marks around the origin; the last ones are open.
@@ -46,8 +46,8 @@ const SHAPES: [&str; 10] = [
     "M0 -5.6L5.2 0L0 5.6L-5.2 0zM0 -2.6L-2.4 0L0 2.6L2.4 0z",
 ];
 
-/// One for each name, no two the same: the first ten differ in colour and shape, more in dashes. The last colours of
-/// the palette are dashed, so that fewer have to be told apart by colour alone.
+/// A different style for each name: the first ten differ in colour and shape, more in dashes. Lines of the palette's
+/// last colours are dashed, so that fewer are distinguished by colour alone.
 pub(super) fn inks<S: AsRef<str>>(names: &[S]) -> Vec<Ink> {
     let ink = |slot: usize| {
         let (place, round) = (slot % PALETTE.len(), slot / PALETTE.len());
@@ -57,7 +57,7 @@ pub(super) fn inks<S: AsRef<str>>(names: &[S]) -> Vec<Ink> {
     slots(names).into_iter().map(ink).collect()
 }
 
-/// Where a text is held.
+/// The anchor of a text: the part of it that is at the given point.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Anchor {
     Start,
@@ -65,7 +65,7 @@ pub(super) enum Anchor {
     End,
 }
 
-/// SVG that grows; coordinates are pixels.
+/// A writer of SVG elements; coordinates are in pixels.
 #[derive(Debug, Default)]
 pub(super) struct Pen {
     body: String,
@@ -73,7 +73,7 @@ pub(super) struct Pen {
 
 // Writing to a string cannot fail.
 impl Pen {
-    /// A line of text, its foot at the point.
+    /// Writes a line of text with its baseline at the point.
     pub fn text(&mut self, (x, y): (f64, f64), px: f64, anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "",
@@ -87,14 +87,14 @@ impl Pen {
         );
     }
 
-    /// Text that runs upwards, its middle at the point.
+    /// Writes text upwards with its middle at the point.
     pub fn upwards(&mut self, (x, y): (f64, f64), px: f64, text: &str) {
         let _ = write!(self.body, "<g transform=\"translate({x:.1} {y:.1}) rotate(-90)\">");
         self.text((0.0, 0.0), px, Anchor::Middle, text);
         self.raw("</g>\n");
     }
 
-    /// A thin straight line in the colour of text.
+    /// Draws a thin straight line in the colour of text.
     pub fn rule(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), opacity: f64, dash: &str) {
         let (ink, dash) = (INK.light.css(), dashed(dash));
         let _ = writeln!(
@@ -103,7 +103,7 @@ impl Pen {
         );
     }
 
-    /// A line through points.
+    /// Draws a line through points.
     pub fn line(&mut self, points: &[(f64, f64)], ink: Ink, px: f64) {
         let (colour, dash) = (ink.colour.css(), dashed(DASHES[ink.dash % DASHES.len()]));
         let _ = writeln!(
@@ -113,13 +113,13 @@ impl Pen {
         );
     }
 
-    /// The area inside points.
+    /// Fills the polygon of points.
     pub fn area(&mut self, points: &[(f64, f64)], colour: Colour, opacity: f64) {
         let (path, colour) = (path(points), colour.css());
         let _ = writeln!(self.body, "<path d=\"{path}z\" fill=\"{colour}\" fill-opacity=\"{opacity}\"/>");
     }
 
-    /// A mark of its series' form.
+    /// Draws a mark in the form of its series.
     pub fn mark(&mut self, (x, y): (f64, f64), ink: Ink, scale: f64) {
         let (shape, colour) = (SHAPES[ink.shape % SHAPES.len()], ink.colour.css());
         let _ = writeln!(
@@ -128,12 +128,12 @@ impl Pen {
         );
     }
 
-    /// Elements written elsewhere.
+    /// Adds elements that are SVG text already.
     pub fn raw(&mut self, elements: &str) {
         self.body.push_str(elements);
     }
 
-    /// The whole, of this size.
+    /// The SVG document, of this size.
     pub fn svg(self, (width, height): (f64, f64)) -> String {
         let (width, height) = (width.ceil(), height.ceil());
         format!(

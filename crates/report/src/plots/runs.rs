@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-/// Path data, for `stroke-width="1"`, of the cells of a grid for which `drawn` says yes. Cells are of size 1 x 1.
+/// Path data, for `stroke-width="1"`, of the cells of a grid for which `drawn` returns true. Cells are of size 1 × 1.
 ///
 /// ```text
-/// X X . X     ->     M0 0.5h2m1 0h1        right by 2 drawing, by 1 without, by 1 drawing
+/// X X . X     ->     M0 0.5h2m1 0h1        2 to the right with a stroke, 1 without, 1 with
 /// ```
-/// A run costs some 6 bytes, whatever its length.
+/// A run takes about 6 bytes, independent of its length.
 pub(super) fn path(rows: usize, cols: usize, drawn: impl Fn(usize, usize) -> bool) -> String {
     let mut path = String::new();
     for row in 0..rows {
@@ -33,7 +33,7 @@ pub(super) fn path(rows: usize, cols: usize, drawn: impl Fn(usize, usize) -> boo
     path
 }
 
-/// Number of strokes that [`path`] takes.
+/// The number of strokes of [`path`].
 pub(super) fn count(rows: usize, cols: usize, drawn: impl Fn(usize, usize) -> bool) -> usize {
     let starts = |row: usize| (0..cols).filter(|col| drawn(row, *col) && (*col == 0 || !drawn(row, col - 1))).count();
     (0..rows).map(starts).sum()

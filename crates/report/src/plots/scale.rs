@@ -1,25 +1,25 @@
-//! What an axis shows.
+//! The quantity and the scale of an axis.
 
 use super::axes::{Axis, drawable};
 
-/// How an axis runs.
+/// The scale of an axis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scale {
-    /// Equal steps are equal differences.
+    /// Linear: equal steps are equal differences.
     #[default]
     Linear,
-    /// Equal steps are equal ratios; only values above 0 can be drawn.
+    /// Logarithmic: equal steps are equal ratios, and only values above 0 can be drawn.
     Log,
 }
 
 impl Scale {
-    /// Where a value lies on the axis, if it has a place there.
+    /// The position of a value on the axis, or `None` if it cannot be drawn.
     pub(super) fn place(self, v: f64) -> Option<f64> {
         let place = if self == Scale::Log { v.log10() } else { v };
         drawable(place).then_some(place)
     }
 
-    /// An axis for places, widened by the fraction `pad` on both sides.
+    /// The axis for positions, widened by the fraction `pad` on both sides.
     pub(super) fn axis(self, places: impl Iterator<Item = f64>, pad: f64) -> Axis {
         match self {
             Scale::Linear => Axis::linear(places, pad),
@@ -28,22 +28,22 @@ impl Scale {
     }
 }
 
-/// The name of what an axis shows, with its unit, and its scale.
+/// The quantity that an axis shows: its name with the unit, and its scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantity<'a> {
-    /// As in `NLL [nats]`.
+    /// The name with the unit, such as `NLL [nats]`.
     pub name: &'a str,
-    /// How the axis runs.
+    /// The scale of the axis.
     pub scale: Scale,
 }
 
 impl<'a> Quantity<'a> {
-    /// On a linear axis.
+    /// A quantity on a linear axis.
     pub fn linear(name: &'a str) -> Self {
         Self { name, scale: Scale::Linear }
     }
 
-    /// On a logarithmic axis.
+    /// A quantity on a logarithmic axis.
     pub fn log(name: &'a str) -> Self {
         Self { name, scale: Scale::Log }
     }

@@ -1,13 +1,14 @@
-//! Large masks in few strokes.
+//! Large masks with a limited number of strokes.
 
 use super::runs;
 
-/// A layer takes at most this many strokes, of 6 to 9 bytes each; a busier one is drawn in shades of blocks of weights.
+/// The largest number of strokes of a layer, of 6 to 9 bytes each. A layer that needs more is drawn in shades of blocks
+/// of weights.
 const MOST_STROKES: usize = 30_000;
-/// Shades between none and all.
+/// The number of shades above blank.
 pub(super) const SHADES: usize = 8;
 
-/// Cells with a shade from 0 (blank) to [`SHADES`] (full).
+/// Cells, each with a shade from 0 (blank) to [`SHADES`] (full).
 pub(super) struct Grid {
     pub rows: usize,
     pub cols: usize,
@@ -15,7 +16,7 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// The cells of one shade.
+    /// The predicate of the cells of one shade.
     pub fn is(&self, level: usize) -> impl Fn(usize, usize) -> bool + '_ {
         move |row, col| self.level[row * self.cols + col] == level
     }
@@ -25,7 +26,7 @@ impl Grid {
     }
 }
 
-/// Only nothing is blank, and only everything is full.
+/// The shade of a fraction: 0 for the fraction 0 only, [`SHADES`] for 1 only.
 pub(super) fn level(fraction: f64) -> usize {
     let inner = (fraction * SHADES as f64).round() as usize;
     if fraction <= 0.0 {
@@ -37,7 +38,7 @@ pub(super) fn level(fraction: f64) -> usize {
     }
 }
 
-/// Flags as cells: the smallest blocks of them that take few enough strokes, and the side of such a block.
+/// The side of the smallest blocks of flags that need at most [`MOST_STROKES`] strokes, and the blocks as cells.
 pub(super) fn shades(rows: usize, cols: usize, kept: &[bool]) -> (usize, Grid) {
     let mut block = 1;
     loop {
@@ -73,7 +74,7 @@ mod tests {
 
     #[test]
     fn blocks_hold_the_fraction_kept() {
-        // 2 x 3 flags in blocks of 2: three of four, and one of the two that are left over.
+        // 2 × 3 flags in blocks of 2: three of four, and one of the remaining two.
         let kept = [true, true, false, true, false, true];
         let grid = blocks((2, 3), &kept, 2);
         assert_eq!((grid.rows, grid.cols, grid.level), (1, 2, vec![6, 4]));

@@ -1,4 +1,4 @@
-//! A network that is trained, and then is small and fast.
+//! Trains a network and makes it small and fast.
 //!
 //! ```sh
 //! cargo run --release --example compact
@@ -19,12 +19,12 @@ use sparsevd_lab::{finish, small::small, stop};
 
 /// Trains LeNet-300-100 with Sparse Variational Dropout, on the UCI digits or the images in --data, and compacts it.
 ///
-/// Into the folder given by --out go posterior.safetensors, which training or Python can go on from, and the pruned
-/// network: compact.safetensors, and compact-posterior.safetensors with weights in as many bits as the posterior
-/// supports. Prints what was removed, the errors, and how long a pass takes before and after; results.json has them,
-/// too.
+/// Writes into the folder given by --out: posterior.safetensors, from which training or Python can continue, and the
+/// pruned network: compact.safetensors, and compact-posterior.safetensors with weights quantised to posterior
+/// precision. Prints the sizes, the errors and the times of a pass, before and after; results.json has them, too.
 ///
-/// Ctrl-C stops after the current step and exits with 130; --resume goes on, also after a crash, to the same bytes.
+/// Ctrl-C stops after the current step and exits with 130; --resume continues, also after a crash, and gives the same
+/// bytes as an uninterrupted run.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
@@ -34,22 +34,22 @@ struct Args {
     /// Passes over the training data
     #[arg(long, default_value_t = 60, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     epochs: usize,
-    /// Weights with log alpha at or above this are pruned
+    /// Threshold on log α: weights at or above it are pruned
     #[arg(long, allow_negative_numbers = true, value_parser = finite, default_value_t = THRESHOLD)]
     threshold: f64,
-    /// Determines the initial weights, the order of the data and the noise
+    /// The seed; it determines the initial weights, the order of the data and the noise
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Replace an earlier run's results in the folder, whatever its settings
+    /// Replace an earlier run's results in the folder, even those of other settings
     #[arg(long)]
     overwrite: bool,
     /// Folder for the results and the checkpoint; one with an earlier run's needs --resume or --overwrite
     #[arg(long, value_name = "DIR", value_parser = path, default_value = "runs/compact")]
     out: PathBuf,
-    /// Steps from one checkpoint to the next
+    /// Number of steps between checkpoints
     #[arg(long, value_name = "STEPS", default_value_t = 500)]
     checkpoint_every: usize,
-    /// Go on from the checkpoint, if there is one
+    /// Resume from the checkpoint, if there is one
     #[arg(long)]
     resume: bool,
 }
@@ -84,7 +84,7 @@ fn run<const I: usize>(
     };
     let fit = || trainer.fit_resumable(&mut net, split.train(), &checkpoints);
     if on_threads(0, fit)??.stopped {
-        return Ok(()); // its checkpoint is kept, and `finish` says how to go on
+        return Ok(()); // its checkpoint is kept, and `finish` prints the command that resumes
     }
     save_posterior_with(&net, args.out.join("posterior.safetensors"), &trainer)?;
     let small = small(&mut net, split.test(), args.threshold, &args.out)?;

@@ -1,4 +1,4 @@
-//! A module that is not in the library, with layers and a parameter of its own: it trains, prunes and is saved as any
+//! A module of your own, with variational layers and a parameter inside: it is trained, pruned and saved like any
 //! other.
 //!
 //! `cargo run --release --example custom_block`
@@ -7,12 +7,12 @@ use sparsevd::dfdx::nn::tensor_collection::*;
 use sparsevd::prelude::*;
 use sparsevd::{ByPath, join_path};
 
-/// The kind of module, as it stands in a network's type: `x + gate * inner(x)`, where the gate starts at 0 (Bachlechner
+/// The specification of the module, in a network's type: `x + gate * inner(x)`, where the gate starts at 0 (Bachlechner
 /// et al. 2021, "ReZero").
 #[derive(Clone, Debug, Default)]
 struct Gated<N>(N);
 
-/// The module itself, on a device.
+/// The built module, on a device.
 #[derive(Clone, Debug)]
 struct GatedModule<N, E: Dtype, D: Storage<E>> {
     inner: N,
@@ -23,7 +23,7 @@ impl<N: BuildOnDevice<D, E>, E: Elem, D: Backend<E>> BuildOnDevice<D, E> for Gat
     type Built = GatedModule<N::Built, E, D>;
 }
 
-/// Its parts by name: what is built, trained and saved.
+/// Its parts by name, which are built, trained and saved.
 impl<N: TensorCollection<E, D>, E: Elem, D: Device<E>> TensorCollection<E, D> for GatedModule<N, E, D> {
     type To<E2: Dtype, D2: Device<E2>> = GatedModule<N::To<E2, D2>, E2, D2>;
 
@@ -34,7 +34,7 @@ impl<N: TensorCollection<E, D>, E: Elem, D: Device<E>> TensorCollection<E, D> fo
     }
 }
 
-/// Its layers, under the names of its parts: what counts in the KL, is pruned and configured.
+/// Its variational layers, under the names of its parts: they are counted in the KL, pruned and configured.
 impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for GatedModule<N, E, D> {
     fn visit<'a>(&'a self, path: &str, found: &mut ByPath<&'a dyn Layer<E, D>>) {
         self.inner.visit(&join_path(path, "inner"), found);
@@ -50,7 +50,7 @@ impl<N: Network<E, D>, E: Elem, D: Backend<E>> Network<E, D> for GatedModule<N, 
 
 type Batch<B, const M: usize, E, D, T = NoneTape> = Tensor<(B, Const<M>), E, D, T>;
 
-/// Evaluation: without a tape, the same each time.
+/// Evaluation: without a tape, deterministic.
 impl<N, B: Dim, const M: usize, E: Elem, D: Backend<E>> Module<Batch<B, M, E, D>> for GatedModule<N, E, D>
 where
     N: Module<Batch<B, M, E, D>, Output = Batch<B, M, E, D>, Error = D::Err>,

@@ -1,4 +1,4 @@
-//! A prior that is not in the library: one formula, and it trains, prunes and is checked against its laws.
+//! A prior of your own: its log-density is enough to train, to prune and to check the prior against its laws.
 //!
 //! `cargo run --release --example custom_prior --features laws`
 
@@ -24,9 +24,9 @@ fn ln_pdf<R: Real>(w: R) -> R {
 }
 
 fn main() -> Result<(), Error> {
-    // What you would write in your own tests: its gradient, its density, single precision, and what you claim for it.
+    // As in your own tests: checks the gradient, the density, single precision, and the properties declared here.
     Laws::of(DoublePareto).proper().even().gradient_within(0.01).ln_pdf(ln_pdf, 1e-3).check();
-    println!("The prior keeps its laws.");
+    println!("The prior satisfies its laws.");
 
     let split = Split::optdigits()?.centred();
     let mut net = Cpu::seed_from_u64(0).build_module::<LeNet300100<DoublePareto, Additive, 64>, f32>();

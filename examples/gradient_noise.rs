@@ -1,4 +1,4 @@
-//! The additive against the multiplicative form: how noisy their gradients are, and what each trains to.
+//! The additive and the multiplicative form of the posterior: the noise of their gradients, and the trained networks.
 //!
 //! ```sh
 //! cargo run --release --example gradient_noise                      # the digits inside the crate
@@ -24,25 +24,25 @@ use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish};
 use sparsevd_report::plots::{Quantity, curves};
 
-/// Measures the variance of the gradient of the means theta at log alpha from -8 to 4, the same for all weights, in two
-/// parameterisations of the same posterior: additive, w = theta + sigma eps, and multiplicative, w = theta (1 +
-/// sqrt(alpha) eps); with local reparameterisation and with one sample of the weights a batch. Theta is that of a dense
-/// network trained for a few epochs (inputs-300-100-10).
+/// Measures the variance of the gradient of the means θ at log α from -8 to 4, the same for all weights, in two
+/// parameterisations of the same posterior: additive, w = θ + σ ε, and multiplicative, w = θ (1 + sqrt(α) ε); with
+/// local reparameterisation and with one sample of the weights per batch. θ is that of a dense network trained for a
+/// few epochs (inputs-300-100-10).
 ///
-/// Then trains both with the log-uniform prior, alpha per weight, each from a new network.
+/// Then trains both with the log-uniform prior and an α for each weight, each from a new network.
 ///
-/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.
+/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out. Ctrl-C stops after
+/// the current steps, reports the results so far and exits with 130; --resume continues.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     runs: Runs,
-    /// Passes with fresh noise to estimate a variance from
+    /// Number of passes with new noise for an estimate of a variance
     #[arg(long, default_value_t = 50)]
     passes: usize,
-    /// Epochs of the dense network
+    /// Number of epochs of the dense network
     #[arg(long, default_value_t = 5)]
     dense_epochs: usize,
 }
@@ -73,7 +73,7 @@ impl OnImages for Args {
         &self.runs
     }
 
-    /// Variances, then trainings.
+    /// The variances, then the training runs.
     fn records<const I: usize>(&self, split: &Split, records: &mut Vec<Record>) -> Result<(), Failure> {
         let desk = Desk::new(&self.runs)?;
         for seed in self.runs.all_seeds().take_while(|_| !desk.stopped()) {
@@ -91,7 +91,7 @@ impl OnImages for Args {
                 return job.train(&desk, &mut net);
             }
             let mut net = device.build_module::<LeNet300100<LogUniform, Multiplied, I>, f32>();
-            net.configure(self.runs.masking.settings(self.runs.threshold)); // it starts from log alpha
+            net.configure(self.runs.masking.settings(self.runs.threshold)); // its second parameter is log α, not log σ²
             job.train(&desk, &mut net)
         });
         desk.finish();
@@ -129,7 +129,7 @@ fn variances<const I: usize>(args: &Args, split: &Split, desk: &Desk, seed: u64)
     Ok(records)
 }
 
-/// log sigma^2 = log alpha + log theta^2.
+/// Sets log σ² = log α + log θ².
 fn same_alpha<const I: usize>(net: &mut Net<I, Additive, LogUniform>, log_alpha: f64) {
     let spread =
         |theta: Vec<f32>| -> Vec<f32> { theta.into_iter().map(|x| (x * x + 1e-30).ln() + log_alpha as f32).collect() };
@@ -138,7 +138,8 @@ fn same_alpha<const I: usize>(net: &mut Net<I, Additive, LogUniform>, log_alpha:
     net.4.spread.copy_from(&spread(net.4.theta.as_vec()));
 }
 
-/// Of theta, layer by layer, in nats² of the negative log-likelihood of an example, averaged over a batch.
+/// The variance of the gradient of θ, layer by layer, in nats² of the negative log-likelihood of an example, averaged
+/// over a batch.
 fn variance<N, const I: usize>(
     args: &Args,
     split: &Split,
@@ -175,9 +176,8 @@ fn report(args: &Args, split: &Split, records: Vec<Record>, folder: &Folder) -> 
         let y = Quantity::log("Var of dNLL/dtheta, mean over weights [nats²]");
         let lines = over_seeds(&results.records, layer, |y| y);
         let svg = curves(&lines, Quantity::linear("log alpha"), y, &format!("Gradient noise, {layer}"));
-        let caption = format!(
-            "The variance of the gradient of a mean over the noise of the pass, the data being the same. {bands}"
-        );
+        let caption =
+            format!("The variance of the gradient of a mean over the noise of the pass, for the same data. {bands}");
         figures.push(Figure::new(&format!("variance-{}", layer.replace(' ', "-")), svg, caption));
     }
     let trained: Vec<Record> = results.records.iter().filter(|r| r.values.contains_key("error")).cloned().collect();
@@ -187,9 +187,9 @@ fn report(args: &Args, split: &Split, records: Vec<Record>, folder: &Folder) -> 
     figures.push(Figure::new("sparsity", kept(&trained, args.runs.threshold), bands));
     let variances = ["form", "at -8", "at -4", "at +0", "at +2", "at +4"];
     let scores = ["form", "error", "mean error", "train nll", "nll", "sparsity", "compression"];
-    let tables = [("Variance of the gradient of theta, first layer, nats^2", &variances[..]), ("Trained", &scores[..])];
+    let tables = [("Variance of the gradient of θ, first layer, nats²", &variances[..]), ("Trained", &scores[..])];
     let about = format!(
-        "{}; inputs-300-100-10; {} passes a variance, batches of {}; {} epochs.",
+        "{}; inputs-300-100-10; {} passes for each variance, batches of {}; {} epochs.",
         args.runs.images(split),
         args.passes,
         args.runs.batch,

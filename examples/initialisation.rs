@@ -1,4 +1,4 @@
-//! What the threshold, the initial variance and the initial means do.
+//! The effects of the threshold, the initial variance and the initial means.
 //!
 //! ```sh
 //! cargo run --release --example initialisation                      # the digits inside the crate
@@ -25,30 +25,31 @@ use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish};
 use sparsevd_report::plots::{Quantity, curves};
 
-/// Trains Sparse VD (inputs-300-100-10) from several values of log sigma^2, from the means of a dense network trained
-/// before, and with weights masked during training or not; and prunes each trained network at thresholds from -8 to 12.
+/// Trains Sparse VD (inputs-300-100-10) from several values of log σ², from the means of a dense network trained
+/// before, and with and without weights masked during training; and prunes each trained network at thresholds from -8
+/// to 12.
 ///
-/// Prints a table; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.
+/// Prints a table; writes results.json, figures (SVG) and report.html into the folder given by --out. Ctrl-C stops
+/// after the current steps, reports the results so far and exits with 130; --resume continues.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     runs: Runs,
-    /// Values of log sigma^2 to start with
+    /// Initial values of log σ²
     #[arg(long, value_delimiter = ',', allow_negative_numbers = true, value_parser = finite, default_value = "-20,-15,-10,-8,-6,-4,-2")]
     starts: Vec<f64>,
 }
 
-/// One way to start, and to train.
+/// One case: a seed, an initialisation and a masking.
 #[derive(Clone, Copy)]
 struct Case {
     seed: u64,
     log_sigma2: f64,
     pretrained: bool,
     masking: Masked,
-    /// What is masked where nothing else is asked.
+    /// The masking given on the command line.
     usually: Masked,
 }
 
@@ -131,7 +132,7 @@ impl Case {
         Ok(record)
     }
 
-    /// Error and compression at thresholds from -8 to 12.
+    /// Adds error and weights kept at thresholds from -8 to 12.
     fn thresholds<N, const I: usize>(
         self,
         job: &Job<'_, Vectors>,
@@ -165,14 +166,14 @@ fn report(args: &Args, split: &Split, records: Vec<Record>, folder: &Folder) -> 
             "threshold-error",
             error,
             format!(
-                "Where the curve is flat, the threshold hardly matters. To choose one, judge with --validate. {bands}"
+                "Where the curve is flat, the threshold hardly matters. To choose a threshold, use --validate. {bands}"
             ),
         ),
-        Figure::new("threshold-kept", kept, format!("Flat where log alpha has two modes. {bands}")),
+        Figure::new("threshold-kept", kept, format!("Flat between the modes of log α. {bands}")),
     ];
     let about = format!(
-        "{}; inputs-300-100-10, {} epochs. Scores are of the last epoch's weights, never the best epoch's, pruned at log \
-         alpha = {}.",
+        "{}; inputs-300-100-10, {} epochs. Scores are those of the last epoch's weights, not of the best epoch's, pruned \
+         at log α = {}.",
         args.runs.images(split),
         args.runs.epochs,
         args.runs.threshold

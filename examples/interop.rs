@@ -1,7 +1,7 @@
-//! Our side of `scripts/interop/check.py`: state dicts in, outputs and posteriors out.
+//! This library's side of `scripts/interop/check.py`: reads state dicts, writes outputs and posteriors.
 //!
-//! Reads `inputs.safetensors` and PyTorch's `state.safetensors` in a folder. Writes there the outputs of a network with
-//! those means, and the posterior and the outputs of a network of its own.
+//! Reads `inputs.safetensors` and PyTorch's `state.safetensors` in a folder. Writes the outputs of a network with those
+//! means, and the posterior and the outputs of another network.
 
 use std::path::{Path, PathBuf};
 

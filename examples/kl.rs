@@ -1,4 +1,4 @@
-//! Does training with the exact KL of the log-uniform prior change anything?
+//! The effect of training with the exact KL of the log-uniform prior.
 //!
 //! ```sh
 //! cargo run --release --example kl                      # the digits inside the crate
@@ -25,12 +25,12 @@ use sparsevd_report::plots::Quantity;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Trains one network (inputs-300-100-10) with four KLs: the paper's sigmoid fit to the log-uniform prior's, the exact
-/// one, Kingma's cubic, which is one for alpha <= 1 only, and ARD. All four start from the same weights and see the
-/// same data and the same noise, seed by seed, so that their differences can be taken seed by seed, too: with a 95 %
+/// one, Kingma's cubic, which approximates it for α ≤ 1 only, and ARD. With the same seed, all four start from the same
+/// weights and get the same data and the same noise. So differences are taken for each seed, and their mean has a 95 %
 /// interval (Student's t).
 ///
-/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.
+/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out. Ctrl-C stops after
+/// the current steps, reports the results so far and exits with 130; --resume continues.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
@@ -88,7 +88,8 @@ impl OnImages for Args {
     }
 }
 
-/// What another KL does to a number, seed by seed: the mean difference to the fit, and half of its 95 % interval.
+/// The effect of another KL on a number: the mean over seeds of the difference to the fit, and half of its 95 %
+/// interval.
 fn difference(records: &[Record], label: &str, name: &str, f: fn(f64) -> f64) -> Option<(f64, f64)> {
     let of = |label: &str, seed: u64| {
         let record = records.iter().find(|r| r.label == label && r.seed == seed && !r.unfinished)?;
@@ -103,7 +104,7 @@ fn difference(records: &[Record], label: &str, name: &str, f: fn(f64) -> f64) ->
     Some((mean, t * (variance / n).sqrt())).filter(|(mean, half)| mean.is_finite() && half.is_finite())
 }
 
-/// The names of a difference and of half of its interval; the number they are of; what is done with it first.
+/// The names of a difference and of half of its interval; the name of the number; the function applied to it first.
 type Difference = (&'static str, &'static str, &'static str, fn(f64) -> f64);
 
 const DIFFERENCES: [Difference; 3] = [
@@ -112,7 +113,7 @@ const DIFFERENCES: [Difference; 3] = [
     ("ln compression", "ln compression, 95 %", "compression", f64::ln),
 ];
 
-/// A record for each of the others, minus the fit.
+/// A record for each of the other KLs: its difference to the fit.
 fn differences(records: &[Record]) -> Vec<Record> {
     let minus = |label: &&str| {
         let mut record = Record::new(format!("{label}, minus the fit"), 0);
@@ -129,7 +130,7 @@ fn differences(records: &[Record]) -> Vec<Record> {
 }
 
 fn report(args: &Args, split: &Split, mut records: Vec<Record>, folder: &Folder) -> Result<(), Failure> {
-    let (y, title) = (Quantity::log("test error [%]"), "Test error while training, pruned means");
+    let (y, title) = (Quantity::log("test error [%]"), "Test error during training, pruned means");
     let error = over_epochs(&records, "test error", |error| 100.0 * error, y, title);
     let figures = vec![
         Figure::new("sparsity", kept(&records, args.runs.threshold), bands(&records)),
@@ -146,8 +147,8 @@ fn report(args: &Args, split: &Split, mut records: Vec<Record>, folder: &Folder)
     records.extend(minus);
     let results = Results::on(Args::NAME, args, split, records);
     let about = format!(
-        "{}; inputs-300-100-10, {} epochs, {} seeds. Scores are of the last epoch's weights, never the best epoch's, pruned at \
-         log alpha = {}.",
+        "{}; inputs-300-100-10, {} epochs, {} seeds. Scores are those of the last epoch's weights, not of the best epoch's, \
+         pruned at log α = {}.",
         args.runs.images(split),
         args.runs.epochs,
         args.runs.seeds,

@@ -20,7 +20,7 @@ use sparsevd_lab::seeds::{Seeds, Start};
 ///
 /// Prints tables; writes results.json, figures (SVG), report.html, and for each seed the posterior and the compact
 /// network (safetensors) into the folder given by --out. Ctrl-C stops after the current step, reports and exits with
-/// 130; --resume goes on, also after a crash, to the same numbers.
+/// 130; --resume continues, also after a crash, and gives the same numbers as an uninterrupted run.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {

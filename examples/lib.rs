@@ -1,1 +1,1 @@
-//! The examples are beside this file: `cargo run --release --example ablation`, and so on.
+//! An empty library: the examples are in this folder, `cargo run --release --example ablation` and so on.

@@ -1,9 +1,9 @@
-//! The tables in README.md, paper-notes and the book, made anew from the notes' results.
+//! Renews the tables in README.md, paper-notes and the book from the notes' results.
 //!
 //! ```sh
 //! cargo run --example notes                                  # rewrites the tables
-//! cargo run --example notes -- --check                       # only says which are out of date
-//! cargo run --example notes -- --publish runs/ablation       # takes a run's results and figures in, first
+//! cargo run --example notes -- --check                       # only lists those that are out of date
+//! cargo run --example notes -- --publish runs/ablation       # copies a run's results and figures first
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -22,17 +22,18 @@ use sparsevd_lab::{Failure, finish};
 ///
 /// <!-- end -->
 ///
-/// Files first, joined by `+`, each with `=NAME` if its labels shall begin with a name; then, if not all records are wanted, `of` and the beginnings of the labels wanted,
-/// joined by `+`, `_` for a space; after the colon the name of the first column, which has the labels, and the numbers
-/// wanted. `seed` among them asks for a row a seed.
+/// Before the colon are the result files, joined by `+`, each with `=NAME` to put a name before its labels; then, for a
+/// part of the records, `of` and the prefixes of their labels, joined by `+`, with `_` for a space. After the colon are
+/// the name of the first column, which has the labels, and the names of the numbers. `seed` among them gives a row for
+/// each seed.
 #[derive(Clone, Debug, Parser)]
 #[command(version, verbatim_doc_comment)]
 struct Args {
-    /// Fails, changing nothing, if a table is not what its results say
+    /// Changes nothing, and fails if a table differs from its results
     #[arg(long, conflicts_with = "publish")]
     check: bool,
-    /// Copies results.json and the figures of this folder into paper-notes/results, first, under this name [default:
-    /// the experiment's]
+    /// First copies results.json and the figures of this folder into paper-notes/results, under this name [default: the
+    /// experiment's]
     #[arg(long, value_name = "RUN[=NAME]")]
     publish: Vec<String>,
     /// The repository
@@ -71,7 +72,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the files that a page links to are there.
+/// Checks that the files that a page links to exist.
 fn links(page: &Path, text: &str) -> Result<(), Failure> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
     let folder = page.parent().unwrap_or(Path::new("."));
@@ -82,7 +83,7 @@ fn links(page: &Path, text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Copies results under a name, without their curves, and figures under that and their own.
+/// Copies results under a name, without their curves, and figures under that name joined with their own.
 fn publish(run: &str, results: &Path) -> Result<(), Failure> {
     let named = run.rsplit_once('=').filter(|_| !Path::new(run).is_dir());
     let (run, name) = named.map_or((run, None), |(run, name)| (run, Some(name)));
@@ -91,16 +92,16 @@ fn publish(run: &str, results: &Path) -> Result<(), Failure> {
     let asked =
         |setting: &str| found.configuration.get(setting).is_some_and(|value| !value.is_null() && value != false);
     if let Some(setting) = ["quick", "validate"].into_iter().find(|setting| asked(setting)) {
-        return Err(format!("{}: a run with --{setting} is no result", run.display()).into());
+        return Err(format!("{}: a run with --{setting} cannot be published; run without it", run.display()).into());
     }
     if let Some(record) = found.records.iter().find(|record| record.unfinished) {
         return Err(format!("{}: {}, seed {}, is unfinished", run.display(), record.label, record.seed).into());
     }
     if found.figures.is_empty() && !files(run, "svg")?.is_empty() {
-        return Err(format!("{}: its results.json does not know its figures; run it again", run.display()).into());
+        return Err(format!("{}: its results.json does not list its figures; run it again", run.display()).into());
     }
     found.records.iter_mut().for_each(|record| record.curves.clear()); // they are in the figures
-    found.command.clear(); // the configuration says the same, without the paths of a machine
+    found.command.clear(); // the configuration has the same, without a machine's paths
     if let Some(settings) = found.configuration.as_object_mut() {
         ["data", "out", "resume", "overwrite", "threads", "checkpoint_every"]
             .iter()

@@ -1,4 +1,4 @@
-//! Random labels: what a network does that has nothing to learn.
+//! Random labels: the training of networks when there is nothing to learn.
 //!
 //! ```sh
 //! cargo run --release --example random_labels                      # the digits inside the crate, about a minute
@@ -29,18 +29,18 @@ use sparsevd_report::plots::Quantity;
 /// Gives every training image a label drawn at random, keeps the true ones for testing, and trains a dense network
 /// (inputs-300-100-10), one with binary dropout, ARD and Sparse VD on them.
 ///
-/// A network that can memorise reaches a training error near 0 and a test error of chance, 90 %. Sparse VD has a way
-/// out that costs no likelihood: to prune everything.
+/// A network that memorises reaches a training error near 0 and the test error of chance, 90 %. Sparse VD can prune all
+/// weights instead.
 ///
-/// Prints a table; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.
+/// Prints a table; writes results.json, figures (SVG) and report.html into the folder given by --out. Ctrl-C stops
+/// after the current steps, reports the results so far and exits with 130; --resume continues.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     runs: Runs,
-    /// Trains on the first so many images only, in the order of the file
+    /// Trains only on this number of images, the first of the file
     #[arg(long, value_name = "IMAGES")]
     images: Option<usize>,
     /// The share of labels that are random
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
 
 fn run(mut args: Args) -> Result<(), Failure> {
     if !(0.0..=1.0).contains(&args.random) {
-        return Err(format!("--random {}: a share is between 0 and 1", args.random).into());
+        return Err(format!("--random {}: it must be a share from 0 to 1", args.random).into());
     }
     Bernoulli::new(args.dropout)?;
     let split = args.runs.split_or_digits((600, 300))?;
@@ -114,7 +114,7 @@ fn dropout<const I: usize>(device: &Cpu, rate: f64) -> Result<Dropout<I>, Error>
     Ok(net)
 }
 
-/// The training half with this share of its labels drawn independently and uniformly from all classes.
+/// The split with this share of the training labels drawn independently and uniformly from all classes.
 fn shuffled(split: &Split, share: f64, seed: u64) -> Result<Split, Error> {
     let (train, mut random) = (split.train(), StdRng::seed_from_u64(seed));
     let mut draw = |label: &usize| {
@@ -126,7 +126,7 @@ fn shuffled(split: &Split, share: f64, seed: u64) -> Result<Split, Error> {
     Ok(Split::new(train, split.test().clone())?)
 }
 
-/// One network to be trained.
+/// A network to train.
 struct Task<'a> {
     args: &'a Args,
     desk: &'a Desk,
@@ -136,7 +136,7 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Adds to the record how the deployed network does on the images it was trained on.
+    /// Trains the network, and adds to the record the scores of the deployed network on the training images.
     fn train<N, const I: usize>(&self, mut net: N) -> Result<Record, Error>
     where
         N: Classifier<I, 10, f32, Cpu>,
@@ -156,7 +156,7 @@ impl Task<'_> {
     }
 }
 
-/// What always answering with the commonest label errs in: that takes no weight, a bias does.
+/// The error of always predicting the commonest label, which needs only a bias and no weight.
 fn commonest_error(data: &Dataset) -> f64 {
     let count = |class: usize| data.labels().iter().filter(|label| **label == class).count();
     let most = (0..data.classes()).map(count).max().unwrap_or(0);
@@ -167,16 +167,12 @@ fn report(args: &Args, split: &Split, records: Vec<Record>, folder: &Folder) -> 
     let results = Results::on(Args::NAME, args, split, records);
     let pruned = |record: &&Record| ["ARD", "Sparse VD"].contains(&record.label.as_str());
     let pruned: Vec<Record> = results.records.iter().filter(pruned).cloned().collect();
-    let (y, title) = (Quantity::linear("error, sampled [%]"), "Error on the random labels while training");
+    let (y, title) = (Quantity::linear("error, sampled [%]"), "Error on the random labels during training");
     let error = over_epochs(&results.records, "train error", |error| 100.0 * error, y, title);
     let bands = bands(&results.records);
     let figures = vec![
         Figure::new("train-error", error, format!("90 % is chance; with the layers' noise. {bands}")),
-        Figure::new(
-            "sparsity",
-            kept(&pruned, args.runs.threshold),
-            format!("How many of the weights are left. {bands}"),
-        ),
+        Figure::new("sparsity", kept(&pruned, args.runs.threshold), format!("The share of weights kept. {bands}")),
     ];
     let about = format!(
         "{}, {:.0} % of the training labels random, the others true; inputs-300-100-10, {} epochs.",

@@ -1,4 +1,4 @@
-//! What sparsity does to uncertainty: calibration on MNIST, and Fashion-MNIST as out-of-distribution data.
+//! The effect of sparsity on uncertainty: calibration on MNIST, and Fashion-MNIST as out-of-distribution data.
 //!
 //! ```sh
 //! scripts/get-data.sh data mnist fashion
@@ -24,15 +24,15 @@ use sparsevd_lab::train::Job;
 use sparsevd_lab::{Failure, finish, reported};
 use sparsevd_report::plots::{Quantity, curves};
 
-/// Trains LeNet-300-100 on MNIST, dense, with binary dropout, and with Sparse VD, and asks each about MNIST's test
-/// images and about Fashion-MNIST's: with the posterior means, the pruned means, and averaged over 1, 10 and 100
+/// Trains LeNet-300-100 on MNIST, dense, with binary dropout and with Sparse VD. Each network predicts MNIST's and
+/// Fashion-MNIST's test images: with the posterior means, with the pruned means, and averaged over 1, 10 and 100
 /// posterior samples.
 ///
-/// On MNIST it reports error, NLL and calibration; on both the entropy of the predictions, in nats; and how well that
-/// entropy tells the two sets apart (AUROC: 50 % is chance).
+/// Reports error, NLL and calibration on MNIST, the entropy of the predictions in nats on both sets, and how well that
+/// entropy separates the two sets (AUROC: 50 % is chance).
 ///
-/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current step, reports what is there and exits with 130; --resume goes on.
+/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out. Ctrl-C stops after
+/// the current step, reports the results so far and exits with 130; --resume continues.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
@@ -56,7 +56,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
     if strange.test().name() == known.test().name() {
         return Err("--data is the folder that holds mnist and fashion-mnist, not one of them".into());
     }
-    // Both as the network sees them: without the mean image of its own training data.
+    // Both are inputs of the same network: the mean image of its training data is subtracted.
     let strange = Split::new(known.train().clone(), strange.test().clone())?.centred();
     let asked = Asked { known: known.centred(), strange };
     let folder = args.runs.claim("uncertainty", &args)?;
@@ -70,14 +70,14 @@ fn run(mut args: Args) -> Result<(), Failure> {
     reported(outcome, records, |records| report(&args, &asked, records, &folder))
 }
 
-/// What the networks are asked about.
+/// The images of both sets.
 struct Asked {
     known: Split,
     strange: Split,
 }
 
 impl Asked {
-    /// Adds what comes of the three networks with a seed.
+    /// Adds the records of the three networks with a seed.
     fn all(&self, args: &Args, desk: &Desk, seed: u64, records: &mut Vec<Record>) -> Result<(), Failure> {
         let device = Cpu::seed_from_u64(seed);
         let dense = device.build_module::<LeNet300100<Flat, Delta>, f32>();
@@ -91,7 +91,7 @@ impl Asked {
         Ok(())
     }
 
-    /// Trains a network, and asks it with each of its kinds of weights.
+    /// Trains a network, and scores it with each kind of weights.
     fn about<N>(&self, args: &Args, desk: &Desk, method: &str, seed: u64, mut net: N) -> Result<Vec<Record>, Failure>
     where
         N: Classifier<784, 10, f32, Cpu> + Send,
@@ -148,7 +148,7 @@ fn report(args: &Args, asked: &Asked, records: Vec<Record>, folder: &Folder) -> 
     let figure = |name: &str, curve: &str, title: &str| {
         let (x, y) = (Quantity::linear("entropy of the prediction [nats]"), Quantity::linear("images up to it [%]"));
         let svg = curves(&over_seeds(&shown, curve, |share| 100.0 * share), x, y, title);
-        Figure::new(name, svg, format!("Cumulative: the lower a curve, the less sure the network. {}", bands(&shown)))
+        Figure::new(name, svg, format!("Cumulative: the lower a curve, the higher the entropies. {}", bands(&shown)))
     };
     let figures = vec![
         figure("entropy", "entropy", "Entropy on MNIST's test images"),
@@ -156,11 +156,18 @@ fn report(args: &Args, asked: &Asked, records: Vec<Record>, folder: &Folder) -> 
     ];
     let images = if args.runs.validate.is_some() { "held-out" } else { "test" };
     let about = format!(
-        "LeNet-300-100 trained on MNIST, {} epochs, {} seeds, asked about MNIST's and Fashion-MNIST's {images} images. Scores are of the \
-         last epoch's weights, never the best epoch's.",
+        "LeNet-300-100 trained on MNIST, {} epochs, {} seeds, with predictions of MNIST's and Fashion-MNIST's {images} \
+         images. Scores are those of the last epoch's weights, not of the best epoch's.",
         args.runs.epochs, args.runs.seeds
     );
     let columns =
         ["network, weights", "error", "nll", "ece", "brier", "entropy", "information", "entropy elsewhere", "auroc"];
-    publish("Uncertainty", &about, results, &[("MNIST, and Fashion-MNIST elsewhere", &columns)], figures, folder)
+    publish(
+        "Uncertainty",
+        &about,
+        results,
+        &[("MNIST, and Fashion-MNIST as out-of-distribution data", &columns)],
+        figures,
+        folder,
+    )
 }

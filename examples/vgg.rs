@@ -21,12 +21,12 @@ use sparsevd_lab::seeds::{Seeds, Start};
 use sparsevd_lab::train::Job;
 
 /// Trains the VGG-like network (13 convolutions with batch norm, two dense layers) with Sparse Variational Dropout on
-/// CIFAR-10, each colour channel brought to mean 0 and variance 1; with --pretrain, from the means of a dense network
-/// that was trained before with binary dropout, as in the paper.
+/// CIFAR-10, with each colour channel standardised to mean 0 and variance 1. With --pretrain, it starts from the means
+/// of a dense network trained with binary dropout, as in the paper.
 ///
 /// Prints tables; writes results.json, figures (SVG), report.html, and for each seed the posterior and the compact
 /// network (safetensors) into the folder given by --out. Ctrl-C stops after the current step, reports and exits with
-/// 130; --resume goes on, also after a crash, to the same numbers.
+/// 130; --resume continues, also after a crash, and gives the same numbers as an uninterrupted run.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
@@ -36,16 +36,16 @@ struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     start: Start,
-    /// Channels: full is 64 to 512
+    /// Width of the network; full has 64 to 512 channels
     #[arg(long, value_enum, default_value_t = Width::Quarter)]
     width: Width,
-    /// Epochs of dense training with binary dropout before Sparse VD
+    /// Number of epochs of dense training with binary dropout before Sparse VD
     #[arg(long, value_name = "EPOCHS", default_value_t = 0, conflicts_with = "from")]
     pretrain: usize,
-    /// Adam's learning rate while pre-training; that of Sparse VD is --learning-rate
+    /// Adam's learning rate during pre-training; that of Sparse VD is --learning-rate
     #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
     pretrain_learning_rate: f64,
-    /// Dropout before every layer but the first, while pre-training
+    /// Dropout rate before every layer but the first, during pre-training
     #[arg(long, value_name = "RATE", default_value_t = 0.1)]
     dropout: f64,
     #[command(flatten)]
@@ -76,7 +76,7 @@ fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// A network of images with three channels.
+/// A network for images with three channels.
 trait Net: BuildOnDevice<Cpu, f32, Built: Classifier<3, 10, f32, Cpu, Images> + Send> {}
 impl<N: BuildOnDevice<Cpu, f32, Built: Classifier<3, 10, f32, Cpu, Images> + Send>> Net for N {}
 
@@ -97,7 +97,7 @@ fn train<N: Net, Dense: Net>(args: &Args, split: &Split<Images>) -> Result<(), B
     })
 }
 
-/// A deterministic network, trained with binary dropout, and what came of it.
+/// A deterministic network trained with binary dropout, and its record.
 fn pretrained<Dense: Net>(
     args: &Args,
     desk: &Desk,

@@ -1,4 +1,4 @@
-//! Error against compression, training curves, log alpha, and masks.
+//! The figures: error against compression, training curves, log α, and masks.
 
 use sparsevd::data::Split;
 use sparsevd_lab::curves::{bands, bars, kept, log_alphas, over_epochs, points};
@@ -15,16 +15,15 @@ pub fn figures(args: &Args, split: &Split, records: &[Record]) -> Vec<Figure> {
     let pruning: Vec<Record> = main.iter().filter(|r| Method::of(r).prunes()).cloned().collect();
     let (bands, seeds, threshold) = (bands(&main), seeds(&main), args.runs.threshold);
     let y = Quantity::log("test error [%]");
-    let error = over_epochs(&main, "test error", |error| 100.0 * error, y, "Test error while training");
+    let error = over_epochs(&main, "test error", |error| 100.0 * error, y, "Test error during training");
     let error_is = format!(
-        "Test error after each epoch, as deployed: pruned means where the method prunes. Magnitude pruning: the last of its \
-         rounds. {bands}"
+        "Test error after each epoch, as deployed: with pruned means if the method prunes. Magnitude pruning: its last round. \
+         {bands}"
     );
-    let kept_are =
-        format!("The share kept follows the KL weight as it rises, then the learning rate as it falls. {bands}");
+    let kept_are = format!("The share kept changes as the KL weight rises, then as the learning rate falls. {bands}");
     let modes = format!(
-        "log alpha of every weight after training, of {seeds}; the share axis is logarithmic, so that the few weights \
-         kept, left of the threshold, can be seen. Where two modes stand apart, the threshold hardly matters."
+        "log α of every weight after training, of {seeds}; the share axis is logarithmic, so that the few weights kept, \
+         left of the threshold, are visible. If two modes are far apart, the threshold hardly matters."
     );
     let mut figures = vec![
         tradeoff(args, records),
@@ -44,7 +43,7 @@ pub fn figures(args: &Args, split: &Split, records: &[Record]) -> Vec<Figure> {
     figures
 }
 
-/// A point for each method, or a curve where it was trained with several KL weights.
+/// A point for each method, or a curve if it was trained with several KL weights.
 fn tradeoff(args: &Args, records: &[Record]) -> Figure {
     let of = |method: Method| -> Vec<Record> { records.iter().filter(|r| Method::of(r) == method).cloned().collect() };
     let line = |method: Method| points(method.name(), &of(method), "compression", "error", (1.0, 100.0));
@@ -53,7 +52,7 @@ fn tradeoff(args: &Args, records: &[Record]) -> Figure {
     let svg = curves(&lines, x, Quantity::linear("test error [%]"), "Error against compression");
     let several = if args.betas.is_empty() { "" } else { "Points joined by a line differ in the KL weight. " };
     let caption = format!(
-        "Better is lower and further right. {} {several}Magnitude \
+        "Lower and further right is better. {} {several}Magnitude \
          pruning has Sparse VD's sparsity.",
         bars(records)
     );

@@ -1,4 +1,4 @@
-//! Log-uniform against ARD, Gaussian, dropout, dense and magnitude pruning: the same network, side by side.
+//! A comparison of the log-uniform prior with ARD, Gaussian prior, dropout, a dense network and magnitude pruning.
 //!
 //! `cargo run --release --example ablation` trains on the 5,620 digits inside the crate; `--help` lists the rest.
 
@@ -20,23 +20,23 @@ use sparsevd_lab::results::Results;
 use sparsevd_lab::size::{OnImages, on_images};
 use sparsevd_lab::{Failure, finish};
 
-/// Trains one network (inputs-300-100-10) as nine methods and compares error, calibration and sparsity: dense, binary
-/// dropout, Gaussian dropout (fixed alpha), Sparse VD (log-uniform prior) with the paper's fit and with the exact KL,
-/// ARD (empirical Bayes) per weight and per neuron, Gaussian prior (scale learned per layer), and magnitude pruning of
-/// the dense network to Sparse VD's sparsity, layer by layer, in five rounds of pruning and training.
+/// Trains one network (inputs-300-100-10) with nine methods and compares error, calibration and sparsity: dense, binary
+/// dropout, Gaussian dropout (fixed α), Sparse VD (log-uniform prior) with the paper's fit and with the exact KL, ARD
+/// (empirical Bayes) per weight and per neuron, Gaussian prior (scale learned per layer), and magnitude pruning of the
+/// dense network to Sparse VD's sparsity, layer by layer, in five rounds of pruning and training.
 ///
-/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out.
-/// Ctrl-C stops after the current steps, reports what is there and exits with 130; --resume goes on.
+/// Prints tables; writes results.json, figures (SVG) and report.html into the folder given by --out. Ctrl-C stops after
+/// the current steps, reports the results so far and exits with 130; --resume continues.
 #[derive(Clone, Debug, Parser, Serialize)]
 #[command(version)]
 struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     runs: Runs,
-    /// Trains everything that prunes with these KL weights, too, for a curve of error against compression
+    /// Trains all methods that prune with these KL weights, too, for a curve of error against compression
     #[arg(long, value_delimiter = ',', value_name = "BETA,..", value_parser = finite)]
     betas: Vec<f64>,
-    /// Only these methods, by the beginnings of their names; magnitude pruning needs dense and sparse-vd
+    /// Only these methods, by prefixes of their names; magnitude pruning needs dense and sparse-vd
     #[arg(long, value_delimiter = ',', value_name = "NAME,..")]
     only: Vec<String>,
 }
@@ -50,7 +50,9 @@ fn main() -> ExitCode {
 fn run(mut args: Args) -> Result<(), Failure> {
     if let Some(name) = args.only.iter().find(|name| !Method::ALL.iter().any(|method| method.is(name))) {
         let names: Vec<String> = Method::ALL.iter().map(|method| method.plain_name()).collect();
-        return Err(format!("--only {name}: no method's name begins so; they are {}", names.join(", ")).into());
+        return Err(
+            format!("--only {name}: no method's name begins with that; the methods are {}", names.join(", ")).into()
+        );
     }
     let absent = |method: Method| !args.only.iter().any(|name| method.is(name));
     if !absent(Method::Magnitude) && (absent(Method::Dense) || absent(Method::SparseVd)) {
@@ -82,7 +84,7 @@ impl OnImages for Args {
     }
 }
 
-/// What is trained from scratch, and what is pruned after that.
+/// The cases that are trained from scratch, and those that are pruned afterwards.
 fn cases(args: &Args) -> (Vec<Case>, Vec<Case>) {
     let wanted = |method: &Method| args.only.is_empty() || args.only.iter().any(|name| method.is(name));
     let methods: Vec<Method> = Method::ALL.into_iter().filter(wanted).collect();
@@ -102,8 +104,8 @@ fn report(args: &Args, split: &Split, mut records: Vec<Record>, folder: &Folder)
     let results = Results::on(Args::NAME, args, split, records);
     let figures = figures::figures(args, split, &results.records);
     let about = format!(
-        "{}; inputs-300-100-10, {} epochs. Scores are of the last epoch's weights, never the best epoch's. Sparse VD, ARD and the \
-         Gaussian prior are pruned at log alpha = {}.",
+        "{}; inputs-300-100-10, {} epochs. Scores are those of the last epoch's weights, not of the best epoch's. Sparse VD, \
+         ARD and the Gaussian prior are pruned at log α = {}.",
         args.runs.images(split),
         args.runs.epochs,
         args.runs.threshold

@@ -1,4 +1,4 @@
-//! The methods, each one posterior and one prior of the same network.
+//! The methods: each is the same network with another posterior and prior.
 
 use sparsevd::data::Vectors;
 use sparsevd::prelude::*;
@@ -25,7 +25,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// In the order of the table.
+    /// All methods, in the order of the table.
     pub const ALL: [Method; 9] = [
         Method::Dense,
         Method::BinaryDropout,
@@ -52,12 +52,12 @@ impl Method {
         }
     }
 
-    /// Its name as it is typed: `sparse-vd`.
+    /// Its name for the command line, such as `sparse-vd`.
     pub fn plain_name(self) -> String {
         self.name().to_lowercase().replace(',', "").replace(' ', "-")
     }
 
-    /// Whether its name begins so, whatever the case.
+    /// True if its name begins with `name`, without regard to case.
     pub fn is(self, name: &str) -> bool {
         self.plain_name().starts_with(&name.to_lowercase().replace(' ', "-"))
     }
@@ -68,33 +68,33 @@ impl Method {
         fits.max_by_key(|method| method.name().len()).unwrap_or(Method::Dense)
     }
 
-    /// Whether log alpha decides which weights are used.
+    /// True if weights are pruned by their log α.
     pub fn prunes(self) -> bool {
         use Method::*;
         matches!(self, SparseVd | SparseVdExact | Ard | ArdNeuron | Gaussian)
     }
 
-    /// The epochs of one training: magnitude pruning has several rounds, on top of the dense network's training.
+    /// The epochs of one training run: magnitude pruning has several rounds, after the training of the dense network.
     pub fn epochs(self, epochs: usize) -> usize {
         if self == Method::Magnitude { epochs.div_ceil(ROUNDS) } else { epochs }
     }
 
-    /// How often it is trained.
+    /// The number of training runs.
     pub fn rounds(self) -> usize {
         if self == Method::Magnitude { ROUNDS } else { 1 }
     }
 }
 
-/// Rounds of magnitude pruning.
+/// The number of rounds of magnitude pruning.
 const ROUNDS: usize = 5;
 
-/// One training.
+/// One case: a method, a seed and a KL weight.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     pub method: Method,
     pub seed: u64,
     pub beta: f64,
-    /// Whether beta is the first of a sweep, and the label goes without it.
+    /// True if beta is the first of a sweep, and the label does not contain it.
     pub first: bool,
 }
 
@@ -176,8 +176,8 @@ impl Case {
         Ok(record)
     }
 
-    /// Prunes the dense network to the sparsity that Sparse VD found for each layer, smallest weights first, in a few
-    /// rounds that each keep the same share of what is left and train it.
+    /// Prunes the dense network to the sparsity that Sparse VD found for each layer, smallest weights first, in
+    /// [`ROUNDS`] rounds. Each keeps the same share of the remaining weights and trains them.
     pub fn prune<const I: usize>(
         self,
         args: &Args,
@@ -194,7 +194,7 @@ impl Case {
         let mut net = build::<I, Delta, Flat>(self.seed);
         let dense = Case { method: Method::Dense, first: true, beta: args.runs.beta, ..self };
         dense.job(args, split).restore(desk, &mut net)?;
-        // A weight of zero has the largest log alpha there is, so the trained-in threshold keeps it at zero.
+        // A weight of zero has the largest possible log α, so the threshold during training keeps it at zero.
         net.configure(Settings { masking: Masking::Means(args.runs.threshold), ..Settings::default() });
         let (job, mut record) = (self.job(args, split), Record::default());
         let mut seconds = 0.0;

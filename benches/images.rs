@@ -1,6 +1,6 @@
-//! What the parts of a convolutional network cost: layers, pools, batch norm, activation, and whole steps.
+//! The cost of the parts of a convolutional network: layers, pools, batch norm, activation, and whole steps.
 //!
-//! `cd benches && cargo bench --bench images`, about two minutes; `-- pool` for a part of it.
+//! `cd benches && cargo bench --bench images`, takes about two minutes; `-- pool` runs a part of it.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -27,7 +27,7 @@ where
     });
 }
 
-/// The sum of whatever a part gives.
+/// The sum of a part's output.
 trait Total {
     fn total(self) -> Taped<Rank0, f32, Cpu>;
 }
@@ -79,7 +79,7 @@ fn steps(c: &mut Criterion) {
     step::<VggQuarter, 3>(c, "VGG-like k = 0.25 step, batch 50", 50, 32);
 }
 
-/// Short, so that all of it is done in a few minutes.
+/// Short measurements, so that all benches take a few minutes.
 fn quick() -> Criterion {
     let short = Duration::from_secs;
     Criterion::default().sample_size(10).warm_up_time(short(1)).measurement_time(short(3))

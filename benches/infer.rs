@@ -1,6 +1,7 @@
-//! What predictions of compact networks cost; and single layers in either form, beside the crate `sprs`.
+//! The cost of predictions with compact networks, and of single layers in both forms, compared with the crate `sprs`.
 //!
-//! `cd benches && cargo bench --bench infer`, four or five minutes; `-- net` or `-- 300x784` for a part of it. All on one thread.
+//! `cd benches && cargo bench --bench infer`, takes four or five minutes; `-- net` or `-- 300x784` runs a part of it.
+//! All benches use one thread.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -25,7 +26,7 @@ fn normal(rng: &mut StdRng, n: usize) -> Vec<f32> {
     (0..n).map(|_| rng.sample(StandardNormal)).collect()
 }
 
-/// `n` weights, of which a share of `kept` is not zero.
+/// `n` weights, a share `kept` of them nonzero.
 fn weights(rng: &mut StdRng, n: usize, kept: f64) -> Vec<f64> {
     (0..n).map(|_| if rng.gen_bool(kept) { 0.1 * rng.sample::<f64, _>(StandardNormal) } else { 0.0 }).collect()
 }
@@ -34,7 +35,7 @@ fn linear(rng: &mut StdRng, [rows, cols]: [usize; 2], kept: f64) -> Op {
     Op::Linear { weights: weights(rng, rows * cols, kept), bias: weights(rng, rows, 1.0), sigma: None }
 }
 
-/// A 5 x 5 convolution, ReLU and 2 x 2 max-pooling.
+/// A 5 × 5 convolution, ReLU and 2 × 2 max-pooling.
 fn convolution(rng: &mut StdRng, [outputs, inputs]: [usize; 2], kept: f64) -> [Op; 3] {
     let (weights, bias) = (weights(rng, outputs * inputs * 25, kept), weights(rng, outputs, 1.0));
     let window = |kernel, stride| Window { kernel, stride, pad: 0, dilation: 1 };
@@ -45,14 +46,14 @@ fn convolution(rng: &mut StdRng, [outputs, inputs]: [usize; 2], kept: f64) -> [O
     ]
 }
 
-/// 98.6 % zeros, as dense as a trained one layer by layer, but without any structure.
+/// LeNet-300-100 with 98.6 % zeros: in each layer the density of a trained network, but at random places.
 fn lenet_300_100() -> CompactNet {
     let (rng, relu) = (&mut StdRng::seed_from_u64(0), Op::Activation(Activation::Relu));
     let [a, b] = [linear(rng, [300, 784], 0.011), linear(rng, [100, 300], 0.028)];
     compact(&[a, relu.clone(), b, relu, linear(rng, [10, 100], 0.38)], [784, 1, 1]).expect("layers that fit")
 }
 
-/// 99.6 % zeros, likewise.
+/// LeNet-5 with 99.6 % zeros, likewise.
 fn lenet5() -> CompactNet {
     let (rng, relu) = (&mut StdRng::seed_from_u64(0), Op::Activation(Activation::Relu));
     let mut ops = convolution(rng, [20, 1], 0.33).to_vec();
@@ -97,8 +98,8 @@ fn layers(c: &mut Criterion) {
     }
 }
 
-/// The same layer by `sprs`, at its best: it adds to memory that is there, and reads and writes data side by side, so that
-/// unlike ours it transposes nothing.
+/// The same layer with `sprs`, under its best conditions: it adds to existing memory, and its inputs and outputs are
+/// stored with the examples of a batch next to each other, so that it transposes nothing, unlike this library.
 fn sprs(b: &mut criterion::Bencher<'_>, op: &Op, [rows, cols, batch]: [usize; 3], x: &[f32]) {
     let Op::Linear { weights, bias, .. } = op else { return };
     let mut entries = TriMat::new((rows, cols));

@@ -1,6 +1,6 @@
-//! How the cost grows: with the batch, the width, the prior, and on one or two threads.
+//! The cost by batch size, width and prior, on one and on two threads.
 //!
-//! `cd benches && cargo bench --bench scaling`, two or three minutes; `-- kl` for a part of it.
+//! `cd benches && cargo bench --bench scaling`, takes two or three minutes; `-- kl` runs a part of it.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use sparsevd::priors::{HorseshoeLike, Laplace, ScaleMixture, StudentT};
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
-/// A group whose slow members run as few times as they need to.
+/// A group with flat sampling, so that slow benches run only a few times.
 fn group<'a>(c: &'a mut Criterion, name: &str) -> Group<'a> {
     let mut group = c.benchmark_group(name);
     group.sampling_mode(SamplingMode::Flat);
@@ -58,7 +58,7 @@ fn widths(c: &mut Criterion) {
     width::<4096>(&mut group);
 }
 
-/// Value and gradient of the KL of a `W` x `W` layer.
+/// Value and gradient of the KL of a `W × W` layer.
 fn kl<const W: usize, P: Prior + Default>(group: &mut Group<'_>, name: &str, prior: P) {
     let mut layer = Cpu::seed_from_u64(0).build_module::<VariationalLinear<W, W, P>, f32>();
     layer.set_prior(prior).expect("its type");
@@ -105,7 +105,7 @@ fn noise(c: &mut Criterion) {
     });
 }
 
-/// A step on a single input, without KL: what is left is the work per weight, most of it Adam's.
+/// A step on a single input, without KL: mostly Adam's work per weight.
 fn adam<const W: usize>(group: &mut Group<'_>) {
     let mut layer = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<W, W>, f32>();
     let x: Tensor<(usize, Const<W>), f32, Cpu> = Cpu::default().ones_like(&(1, Const));
@@ -127,7 +127,7 @@ fn optimiser(c: &mut Criterion) {
     adam::<4096>(&mut group);
 }
 
-/// Short, so that all of it is done in a few minutes.
+/// Short measurements, so that all benches take a few minutes.
 fn quick() -> Criterion {
     let short = Duration::from_millis;
     Criterion::default().sample_size(10).warm_up_time(short(200)).measurement_time(short(500))

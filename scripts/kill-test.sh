@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Kills a training again and again, fills its disk, and checks that it comes to the same bytes all the same.
+# Kills a training run repeatedly, fills its disk, and checks that it still ends with the same bytes.
 #
 #   scripts/kill-test.sh [KILLS]        default: 50; about a minute on 2 cores
 #
 # 1. The example `compact` trains uninterrupted, with a checkpoint every 5 steps.
-# 2. The same training is killed with -9 at KILLS random moments, and started again with --resume each time. Every start
-#    must find a sound checkpoint, no older than the one before, or none yet; a training that reaches its end between two
-#    kills is compared, and another one is begun. The posterior at the end must be the first one's, byte for byte.
-# 3. The disk is full: a small tmpfs where the system permits one, and a limit on the size of files everywhere. The
-#    training must end with an error that names file, epoch and step; the earlier checkpoint must be untouched, and lead
-#    to the same bytes once there is room.
+# 2. The same training run is killed with -9 at KILLS random moments, and started again with --resume each time. Every
+#    start must find no checkpoint yet, or a valid one that is not older than the one before. A training run that ends
+#    between two kills is compared, and a new one is started. The posterior at the end must be that of step 1, byte for
+#    byte.
+# 3. The disk is full: a small tmpfs if the system permits one, and always a limit on the size of files. The training run
+#    must end with an error that names file, epoch and step. The earlier checkpoint must be untouched, and resuming from
+#    it must give the same bytes once there is room.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -21,11 +22,11 @@ compact=${CARGO_TARGET_DIR:-target}/release/examples/compact
 [ "${compact:0:1}" = / ] || compact=$PWD/$compact
 
 die() { echo "kill-test: $*" >&2; exit 1; }
-train() { exec "$compact" --epochs 40 --seed 3 --checkpoint-every 5 --resume --out "$1"; } # in a subshell, which it becomes
-# The steps that a checkpoint has behind it; 0 where there is none.
+train() { exec "$compact" --epochs 40 --seed 3 --checkpoint-every 5 --resume --out "$1"; } # call it in a subshell: exec replaces that
+# The number of steps in a checkpoint; 0 without one.
 steps() { [ ! -e "$1" ] && echo 0 || { grep -aom1 '\\"steps\\":[0-9]*' "$1" || die "no steps in $1"; } | grep -o '[0-9]*$'; }
 same() { cmp "$work/whole/posterior.safetensors" "$1/posterior.safetensors" || die "$2: another posterior"; }
-temporaries() { find "$1" -name '.*.tmp' 2>/dev/null | wc -l; } # 0 where there is no folder yet
+temporaries() { find "$1" -name '.*.tmp' 2>/dev/null | wc -l; } # 0 without a folder
 now() { date +%s%N; }
 
 start=$(now)
@@ -33,8 +34,8 @@ start=$(now)
 millis=$((($(now) - start) / 1000000))
 echo "uninterrupted: $(steps "$work/whole/training.safetensors") steps in $millis ms"
 
-# A life is between 0 and twice as long as that KILLS of them are as long as the training; every fifth ends in its first
-# 20 ms, and the first three in their first 10, about where the first checkpoint is written.
+# The time to a kill is uniform, from 0 to twice the time of the training run divided by KILLS. Every fifth kill comes in
+# the first 20 ms, and the first three in the first 10 ms, when the first checkpoint is written.
 killed=0 rounds=0 early=0 stale=0 before=0
 while [ "$killed" -lt "$kills" ]; do
   train "$work/killed" >/dev/null 2>"$work/stderr" &
@@ -48,14 +49,14 @@ while [ "$killed" -lt "$kills" ]; do
   case $status in
     137) killed=$((killed + 1)) ;;
     0) ;;
-    *) die "life $killed ended with $status: $(cat "$work/stderr")" ;;
+    *) die "the run after $killed kills ended with $status: $(cat "$work/stderr")" ;;
   esac
   after=$(steps "$work/killed/training.safetensors")
   [ "$after" -ge "$before" ] || die "the checkpoint went back from step $before to $after"
   [ "$after" -gt 0 ] || early=$((early + 1))
   leftovers=$(temporaries "$work/killed")
   stale=$((stale + leftovers))
-  [ "$leftovers" -le 1 ] || die "$leftovers temporary files: earlier ones were not swept"
+  [ "$leftovers" -le 1 ] || die "$leftovers temporary files: earlier ones were not removed"
   before=$after
   if [ "$status" -eq 0 ]; then
     same "$work/killed" "round $rounds"
@@ -63,12 +64,12 @@ while [ "$killed" -lt "$kills" ]; do
     rounds=$((rounds + 1)) before=0
   fi
 done
-(train "$work/killed") >/dev/null 2>&1 || die "the last life failed"
+(train "$work/killed") >/dev/null 2>&1 || die "the last run failed"
 same "$work/killed" "after the last kill"
 [ "$(temporaries "$work/killed")" -eq 0 ] || die "a temporary file is left at the end"
-echo "killed: $killed times ($early before the first checkpoint, $stale temporary files left behind); trainings that reached their end: $((rounds + 1)), all with the same posterior"
+echo "killed: $killed times ($early before the first checkpoint, $stale temporary files left behind); training runs that reached their end: $((rounds + 1)), all with the same posterior"
 
-# A training into $1 that fails: with an error that says where, and the checkpoint as it was.
+# A training run into $1 that must fail, with an error that names file, epoch and step.
 fails() {
   local status=0
   (train "$1") >/dev/null 2>"$work/stderr" || status=$?
@@ -78,7 +79,7 @@ fails() {
   [ "$(temporaries "$1")" -eq 0 ] || die "$2: a temporary file is left"
 }
 
-# Room for one checkpoint, but not for the next one beside it.
+# A disk with room for one checkpoint, but not for two.
 full_disk() {
   mkdir "$work/disk"
   mount -t tmpfs -o size=2m tmpfs "$work/disk"
@@ -87,9 +88,9 @@ full_disk() {
   reached=$(steps "$work/disk/out/training.safetensors")
   [ "$reached" -eq 5 ] || die "full disk: the checkpoint is of step $reached"
   mount -o remount,size=64m "$work/disk"
-  (train "$work/disk/out") >/dev/null 2>&1 || die "full disk: cannot go on"
+  (train "$work/disk/out") >/dev/null 2>&1 || die "full disk: cannot resume"
   same "$work/disk/out" "full disk"
-  echo "full disk: $(sed -n 's/^error: //p' "$work/stderr"); went on from step $reached to the same posterior"
+  echo "full disk: $(sed -n 's/^error: //p' "$work/stderr"); resumed from step $reached, with the same posterior"
 }
 
 # A limit on the size of a file, below that of a checkpoint.
@@ -103,10 +104,10 @@ limited() {
   find "$work/limit" -name '.*.tmp' -delete
   cp "$work/limit/training.safetensors" "$work/copy"
   (trap '' XFSZ && ulimit -f 500 && fails "$work/limit" "size limit")
-  cmp "$work/copy" "$work/limit/training.safetensors" || die "size limit: the checkpoint is another"
-  (train "$work/limit") >/dev/null 2>&1 || die "size limit: cannot go on"
+  cmp "$work/copy" "$work/limit/training.safetensors" || die "size limit: the checkpoint has changed"
+  (train "$work/limit") >/dev/null 2>&1 || die "size limit: cannot resume"
   same "$work/limit" "size limit"
-  echo "size limit: $(sed -n 's/^error: //p' "$work/stderr"); the checkpoint of step $(steps "$work/copy") was untouched and led to the same posterior"
+  echo "size limit: $(sed -n 's/^error: //p' "$work/stderr"); the checkpoint of step $(steps "$work/copy") was untouched, and resuming gave the same posterior"
 }
 
 if unshare -rm true 2>/dev/null; then
@@ -114,6 +115,6 @@ if unshare -rm true 2>/dev/null; then
   export compact work
   unshare -rm bash -eu -c full_disk
 else
-  echo "full disk: not tried; the system does not permit a tmpfs of one's own"
+  echo "full disk: not tried; the system does not permit a tmpfs here"
 fi
 limited

@@ -1,13 +1,13 @@
-"""Predictions of sparse networks: the weights and inputs that all sides read, what must come out, and the peers.
+"""Predictions of sparse networks: the weights and inputs for all sides, the expected outputs, and the peers.
 
 Weights and inputs are two safetensors files in a folder; the names of the weights are those of this library's networks. Which
-weights are zero is random, so no row or column of a matrix is empty but by chance.
+weights are zero is random, so a row or column of a matrix is empty only by chance.
 """
 import os
 
 THREADS = int(os.environ.get("RACE_THREADS", "2"))
 POOL = 16
-# Of each layer with weights: its name, and the share of its weights that is not zero.
+# The name of each layer with weights, and the share of its weights that is nonzero.
 KEPT = {
     "mlp": {"0": 0.011, "2": 0.028, "4": 0.38},
     "lenet5": {"0.0": 0.33, "1.0": 0.02, "3": 0.002, "5": 0.05},
@@ -15,7 +15,7 @@ KEPT = {
 
 
 def write(folder, net, layers, shape, batch):
-    """Makes the two files; returns the share of zeros, and the outputs for the first batch of inputs."""
+    """Writes the two files; returns the share of zeros, and the expected outputs for the first batch of inputs."""
     import numpy
     from safetensors.numpy import save_file
     rng = numpy.random.default_rng(0)
@@ -71,7 +71,7 @@ def read(folder, net):
 
 
 def build(folder, net, impl, layers, versions):
-    """A step of this implementation, how to see its first output, and what there is to say at the start."""
+    """A step of this implementation, a function for its first output, and the facts for the `ready` message."""
     weights, biases, xs = read(folder, net)
     name = impl.removesuffix("_1t")
     makers = {"torch": torch_dense, "torch_compile": torch_compiled, "torch_compile_tuned": torch_compiled,
@@ -89,7 +89,7 @@ def build(folder, net, impl, layers, versions):
 
 
 def torch_ready():
-    """PyTorch, that notes nothing for gradients from here on."""
+    """PyTorch in inference mode, which records nothing for gradients."""
     import torch
     torch.set_num_threads(THREADS)
     torch_ready.mode = torch.inference_mode()
@@ -116,7 +116,7 @@ def torch_dense(layers, weights, biases, xs, tuned):
 
 
 def torch_compiled(layers, weights, biases, xs, tuned):
-    """Tuned: weights are constants of the compiled program, whose wrapper is C++ too."""
+    """With `tuned`, the weights are constants of the compiled program, and its wrapper is in C++."""
     torch = torch_ready()
     from torch import nn
     if tuned:
@@ -140,7 +140,7 @@ def torch_compiled(layers, weights, biases, xs, tuned):
 
 
 def torch_csr(layers, weights, biases, xs, tuned):
-    """Dense layers only. A sparse matrix stands on the left, so the inputs are transposed."""
+    """Dense layers only. The sparse matrix is the left factor, so the inputs are transposed."""
     torch = torch_ready()
     pairs = [(torch.from_numpy(bias)[:, None], torch.from_numpy(weight).to_sparse_csr())
              for weight, bias in zip(weights, biases)]
@@ -183,7 +183,7 @@ def onnx(layers, weights, biases, xs, tuned):
 
 
 def scipy(layers, weights, biases, xs, tuned):
-    """Dense layers only. One input is a matrix times a vector; more are transposed first."""
+    """Dense layers only. A single input is multiplied as a vector; several are transposed first."""
     import numpy
     from scipy import sparse
     one = len(xs[0]) == 1

@@ -1,4 +1,4 @@
-//! Predictions: the weights and inputs that `race.py` has left in a folder, and both our ways to predict with them.
+//! Predictions with the weights and inputs that `race.py` wrote to a folder, by a compact and by an ordinary network.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use sparsevd::{Classifier, LeNet5, Window, dfdx, load_means};
 
 use crate::{Step, Work};
 
-/// The network after training's end: no noise, no graph, only weights that are not zero.
+/// The compact network: no noise, no graph, and only the nonzero weights.
 pub fn compacted(folder: &Path, parts: &[Part], shape: [usize; 3]) -> Result<Work, Error> {
     let tensors = tensors(&folder.join("weights.safetensors"))?;
     let tensor = |name: String| {
@@ -51,7 +51,7 @@ pub fn compacted(folder: &Path, parts: &[Part], shape: [usize; 3]) -> Result<Wor
     Ok(Work { step, outputs })
 }
 
-/// A layer of a network to compact, with the name of its tensors.
+/// A layer of a network to compact, with the prefix of its tensors' names.
 #[derive(Clone, Copy)]
 pub enum Part {
     Dense(&'static str),
@@ -75,7 +75,7 @@ pub const LENET5: [Part; 10] = [
     Part::Dense("5"),
 ];
 
-/// The network as it trains, evaluated with its means.
+/// The network in its form for training, evaluated with its means.
 pub fn uncompacted<Net, L: Layout, const I: usize>(folder: &Path, dims: [usize; 3]) -> Result<Work, Error>
 where
     Net: BuildOnDevice<Cpu, f32, Built: Classifier<I, 10, f32, Cpu, L>>,
@@ -83,8 +83,8 @@ where
     Cpu: TensorFromVec<f32>,
 {
     let (batches, batch) = inputs(folder)?;
-    let shape =
-        L::shape::<I>(batch, dims).ok_or_else(|| Error::Input(format!("{dims:?} is not what the net reads")))?;
+    let shape = L::shape::<I>(batch, dims)
+        .ok_or_else(|| Error::Input(format!("the network does not read inputs of {dims:?}")))?;
     let device = Cpu::seed_from_u64(0);
     device.enable_cache(); // as `Trainer` does
     let mut net = device.build_module::<Net, f32>();
@@ -96,17 +96,17 @@ where
     Ok(Work { step, outputs: Some(outputs) })
 }
 
-/// The network of the paper, as it trains.
+/// LeNet-300-100 in its form for training.
 pub fn mlp(folder: &Path) -> Result<Work, Error> {
     uncompacted::<LeNet300100, Vectors, 784>(folder, [1, 28, 28])
 }
 
-/// The convolutional one.
+/// LeNet-5 in its form for training.
 pub fn lenet5(folder: &Path) -> Result<Work, Error> {
     uncompacted::<LeNet5, Images, 1>(folder, [1, 28, 28])
 }
 
-/// Batches of inputs, and how many data each has.
+/// Batches of inputs, and the number of examples in each.
 fn inputs(folder: &Path) -> Result<(Vec<Vec<f32>>, usize), Error> {
     let tensors = tensors(&folder.join("inputs.safetensors"))?;
     let inputs = tensors.get("inputs").ok_or_else(|| Error::Input("there is no tensor `inputs`".into()))?;

@@ -1,14 +1,14 @@
-"""The peers, written as well as we can write them. One process runs one of them:
+"""The peers, optimised as well as we can. One process runs one of them:
 
     python peers.py worker SUITE/NET/IMPLEMENTATION [FOLDER]
 
-A worker warms up, says so, and then steps when asked; README.md has the protocol. A step draws its own noise, takes the
-next of 16 input batches, and covers forward, KL of every weight, backward and the Adam update. Predictions are in
-inference.py, with the weights and inputs of FOLDER.
+A worker warms up, reports that it is ready, and then makes steps on request; README.md has the protocol. A step draws its
+own noise, takes the next of 16 input batches, and covers forward, KL of every weight, backward and the Adam update.
+Predictions are in inference.py, with the weights and inputs of FOLDER.
 
-SparseVD here, in PyTorch and JAX alike: theta and log sigma^2 per weight, log sigma^2 = -10 at first; deterministic biases;
-local reparameterisation; log alpha = log sigma^2 - log(theta^2 + 1e-8) within +-10; the KL of Molchanov et al. (2017), eq. 14,
-summed and divided by the number of data.
+SparseVD here, in PyTorch and JAX alike: θ and log σ² per weight, log σ² = -10 initially; deterministic biases;
+local reparameterisation; log α = log σ² - log(θ² + 1e-8) within ±10; the KL of Molchanov et al. (2017), eq. 14,
+summed and divided by the number of examples.
 """
 import importlib.metadata
 import json
@@ -35,7 +35,7 @@ def vgg(k):
     return net + ["flatten", ("dense", inputs, inputs), ("norm1", inputs), "relu", ("dense", inputs, 10)]
 
 
-# Layers; the shape of an input; the batch; the number of data.
+# Layers; the shape of an input; the batch size; the number of examples.
 NETS = {
     "mlp": ([("dense", 784, 300), "relu", ("dense", 300, 100), "relu", ("dense", 100, 10)], (784,), 100, 60_000),
     "lenet5": ([("conv", 1, 20, 5, 0), "relu", "pool", ("conv", 20, 50, 5, 0), "relu", "pool", "flatten",
@@ -45,7 +45,7 @@ NETS = {
 
 
 def weighted(net):
-    """The layers, each with whether it has a bias: one before a batch normalisation needs none."""
+    """The layers, each with True if it has a bias; a layer before a batch normalisation needs none."""
     layers = NETS[net][0]
     for layer, after in zip(layers, layers[1:] + [""]):
         yield layer, not (isinstance(after, tuple) and after[0].startswith("norm"))
@@ -56,7 +56,7 @@ def torch_kl(theta, log_sigma2, plain_softplus):
     import torch
     import torch.nn.functional as F
     log_alpha = torch.clamp(log_sigma2 - torch.log(theta * theta + 1e-8), -10, 10)
-    # log(1 + exp) is safe within +-10, and at times much faster than softplus.
+    # log(1 + exp) is safe within ±10, and sometimes much faster than softplus.
     softplus = torch.log(1 + torch.exp(-log_alpha)) if plain_softplus else F.softplus(-log_alpha)
     return (K1 - K1 * torch.sigmoid(K2 + K3 * log_alpha) + 0.5 * softplus).sum()
 
@@ -141,14 +141,14 @@ def torch_train(net, impl):
 
 
 def torch_compiled(f, impl):
-    """Compiled where the implementation's name says so; `_tuned` at the best settings we found on a CPU."""
+    """Compiled if the implementation's name contains `compile`; with `_tuned`, at the best settings we found on a CPU."""
     import torch
     if "compile" not in impl:
         return f
     if impl.endswith("_tuned"):
         import torch._inductor.config as inductor
         inductor.fallback_random = True        # PyTorch's own generator: several times faster than Inductor's Philox
-        inductor.layout_optimization = False   # keeps convolutions from being rewritten to channels-last
+        inductor.layout_optimization = False   # does not rewrite convolutions to channels-last
     return torch.compile(f)
 
 
@@ -187,7 +187,7 @@ def jax_kl(theta, log_sigma2):
 
 
 def jax_train(net, impl):
-    """The whole step is one compiled function that reuses its buffers; images are height x width x channels."""
+    """The whole step is one compiled function that reuses its buffers; images are height × width × channels."""
     import jax
     import jax.numpy as jnp
     import numpy
@@ -298,7 +298,7 @@ def jax_kl_only(_):
 
 # ----------------------------------------------------------------------------------------------------------------- worker
 def kl_weights(numpy):
-    """Weights of 784 x 300 as they are early in a training."""
+    """784 × 300 weights like those early in a training run."""
     rng = numpy.random.default_rng(0)
     return (rng.standard_normal((300, 784)) * 0.02).astype("f"), rng.uniform(-12, -4, (300, 784)).astype("f")
 

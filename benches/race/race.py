@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The race: this library against its peers, all in one run. Usually started by `run`, which makes the environments.
+"""The race: compares this library with its peers in one run. Usually started by `run`, which makes the environments.
 
-One process per implementation. They warm up one after another, and then go round: in every round each runs one block of
-steps, in an order drawn anew, so that all meet the same disturbances of the machine. A time is the median over the rounds of a
+Each implementation has one process. They warm up one after another. In every round each runs one block of steps, in a new
+random order, so that disturbances of the machine affect all alike. A time is the median over the rounds of a
 block's mean; a ratio is the median of the ratios within each round.
 """
 import argparse
@@ -23,7 +23,7 @@ import inference
 from peers import NETS
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Freed activations stay in the process instead of going back to the system and being asked for again in every step.
+# Freed activations stay in the process, instead of being returned to the system and requested again in every step.
 MALLOC = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=4294967296"}
 
 TRAIN = ["ours", "torch_svd", "torch_svd_tuned", "torch_svd_compile", "torch_svd_compile_tuned", "cplxmodule",
@@ -43,7 +43,7 @@ LABELS = {
     "torch_compile_tuned_1t": "torch.compile, tuned, 1 thread", "onnx": "ONNX Runtime", "onnx_1t": "ONNX Runtime, 1 thread",
     "torch_csr": "PyTorch CSR", "torch_csr_1t": "PyTorch CSR, 1 thread", "scipy": "SciPy CSR",
 }
-# Suite: title, work, unit, seconds to unit, implementations, rounds, seconds a block.
+# Suite: title, work, unit, factor from seconds to it, implementations, rounds, seconds per block.
 SUITES = {
     "mlp": ("Training step, LeNet-300-100, batch 100", "train/mlp", "ms", 1e3, TRAIN, 21, 0.4),
     "lenet5": ("Training step, LeNet-5, batch 100", "train/lenet5", "ms", 1e3, TRAIN, 11, 0.8),
@@ -55,13 +55,13 @@ SUITES = {
     "lenet5infer": ("Prediction, LeNet-5, batch 100", "infer/lenet5", "us", 1e6, PREDICT_CONV, 21, 0.2),
 }
 BATCHES = {"infer1": 1, "infer100": 100, "lenet5infer1": 1, "lenet5infer": 100}
-# How far an output may be from that in double precision.
+# The largest allowed difference of an output from that in double precision.
 TOLERANCE = 1e-4
 RSS = ("Peak memory, LeNet-300-100, 200 training steps", "train/mlp", TRAIN)
 
 
 class Worker:
-    """A process that steps when asked. Its environment fixes the number of threads and hides any GPU."""
+    """A process that makes steps on request. Its environment fixes the number of threads and hides any GPU."""
 
     def __init__(self, args, work, impl, folder=None):
         threads = "1" if impl.endswith("_1t") else str(args.threads)
@@ -81,7 +81,7 @@ class Worker:
         self.info = self.read()["ready"]
 
     def compare(self, expected):
-        """Its outputs, which must be these; keeps the largest difference."""
+        """Compares its outputs with the expected ones, and stores the largest difference."""
         outputs = self.info.pop("outputs")
         if len(outputs) != len(expected):
             raise RuntimeError(f"{len(outputs)} outputs, not {len(expected)}")
@@ -95,7 +95,7 @@ class Worker:
             if line.startswith("{"):
                 return json.loads(line)
         self.errors.seek(0)
-        raise RuntimeError((self.errors.read().strip().splitlines() or ["ended without a word"])[-1])
+        raise RuntimeError((self.errors.read().strip().splitlines() or ["ended without an error message"])[-1])
 
     def ask(self, **question):
         self.process.stdin.write(json.dumps(question) + "\n")
@@ -115,7 +115,7 @@ class Worker:
 
 
 def starting(args, work, impls, folder=None, expected=()):
-    """The workers that start, and why the others did not."""
+    """Starts workers; returns those that run, and the errors of the others."""
     workers, failed = [], {}
     for impl in impls:
         if args.only and impl not in args.only:
@@ -139,7 +139,7 @@ def busy_seconds():
 
 
 def others(workers):
-    """CPU seconds of everything that is not the race."""
+    """CPU seconds of all programs other than the race."""
     return busy_seconds() - sum(os.times()[:2]) - sum(worker.cpu_seconds() for worker in workers)
 
 
@@ -235,7 +235,7 @@ def race_text(result):
         ratio = best["ours_to_it"]["median"]
         lines += [f"Fastest peer: {LABELS[best['impl']]}; this library takes {ratio:.2f} of its time.", ""]
     disturbed = result["cores_used_by_others"]
-    verdict = ": too many for a fair race" if disturbed > 0.1 else ""
+    verdict = ": too many for a fair comparison" if disturbed > 0.1 else ""
     return [*lines, f"{result['rounds']} rounds; meanwhile other programs kept {disturbed:.2f} cores busy{verdict}.", ""]
 
 
@@ -244,7 +244,7 @@ def memory_text(result):
         imported = "" if r["imported_mb"] is None else figures(r["imported_mb"])
         return [LABELS[r["impl"]], figures(r["hwm_mb"]), imported, figures(r["anon_mb"])]
     rows = [row(r) for r in sorted(result["rows"], key=lambda r: r["hwm_mb"])]
-    return [f"## {result['title']}", "", *table(["MB", "peak", "of it libraries alone", "own pages at the end"], rows)]
+    return [f"## {result['title']}", "", *table(["MB", "peak", "after importing the libraries", "own pages at the end"], rows)]
 
 
 def report(results):
@@ -270,17 +270,17 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"{' '.join([*SUITES, 'rss'])} (default: all)")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and shorter blocks")
-    parser.add_argument("--rounds", type=int, help="rounds of every suite")
+    parser.add_argument("--rounds", type=int, help="number of rounds of every suite")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", type=lambda text: text.split(","), help="implementations to start, as ours,jax_svd")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="implementations to start, such as ours,jax_svd")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("target/race"), help="folder for results.json and .md")
-    parser.add_argument("--torch", default=sys.executable, help="a Python with PyTorch and what `run` installs")
+    parser.add_argument("--torch", default=sys.executable, help="a Python with PyTorch and the packages that `run` installs")
     parser.add_argument("--jax", default=sys.executable, help="a Python with JAX")
     parser.add_argument("--ours", default="target/release/race_worker", help="our worker's command")
     args = parser.parse_args()
     unknown = set(args.suites) - {*SUITES, "rss"}
     if unknown:
-        parser.error(f"unknown suites {sorted(unknown)}; there are {[*SUITES, 'rss']}")
+        parser.error(f"unknown suites {sorted(unknown)}; the known ones are {[*SUITES, 'rss']}")
     return args
 
 

@@ -1,4 +1,5 @@
-//! Our side of the race: one process that steps when `race.py` asks it to. `benches/race/README.md` has the protocol.
+//! This library's side of the race: one process that makes steps when `race.py` asks for them. `benches/race/README.md`
+//! has the protocol.
 //!
 //! `race_worker worker SUITE/NET/ours [FOLDER]`
 
@@ -18,11 +19,11 @@ use sparsevd::data::{Images, Layout, Vectors};
 use sparsevd::prelude::*;
 use sparsevd::{Classifier, LeNet5, VggQuarter, on_threads};
 
-/// Distinct batches of input, cycled.
+/// The number of distinct input batches, used in turn.
 const POOL: usize = 16;
 const LEARNING_RATE: f64 = 1e-3;
 
-/// What the driver asks for, one JSON object a line.
+/// A request of the driver, one JSON object per line.
 #[derive(Deserialize)]
 #[serde(tag = "cmd", rename_all = "lowercase")]
 enum Ask {
@@ -37,13 +38,13 @@ enum Ask {
 /// One step of the work; returns its loss.
 type Step = Box<dyn FnMut() -> Result<f64, Error>>;
 
-/// What a worker does, and the outputs for its first inputs where they can be compared.
+/// The steps of a worker, and the outputs for its first inputs if they can be compared.
 struct Work {
     step: Step,
     outputs: Option<Vec<f32>>,
 }
 
-/// Every work this side can do.
+/// Builds the work with this name.
 fn work(spec: &str, folder: &Path) -> Result<Work, String> {
     let predicts = match spec {
         "infer/mlp/ours" => Some(inference::compacted(folder, &inference::MLP, [784, 1, 1])),
@@ -60,7 +61,7 @@ fn work(spec: &str, folder: &Path) -> Result<Work, String> {
         "train/lenet5/ours" => training::<LeNet5, Images, 1>(100, 60_000, [1, 28, 28]),
         "train/vgg/ours" => training::<VggQuarter, Images, 3>(50, 50_000, [3, 32, 32]),
         "kl/784x300/ours" => kl(),
-        _ => return Err(format!("unknown work {spec:?}; `work` in worker.rs lists what there is")),
+        _ => return Err(format!("unknown work {spec:?}; `work` in worker.rs lists the known ones")),
     };
     step.map(|step| Work { step, outputs: None }).map_err(|error| error.to_string())
 }
@@ -72,8 +73,8 @@ where
     Net: BuildOnDevice<Cpu, f32, Built: Classifier<I, 10, f32, Cpu, L>>,
     Net::Built: 'static,
 {
-    let shape =
-        L::shape::<I>(batch, dims).ok_or_else(|| Error::Input(format!("{dims:?} is not what the net reads")))?;
+    let shape = L::shape::<I>(batch, dims)
+        .ok_or_else(|| Error::Input(format!("the network does not read inputs of {dims:?}")))?;
     let (device, mut rng) = (Cpu::seed_from_u64(0), StdRng::seed_from_u64(0));
     device.enable_cache(); // as `Trainer` does
     let mut net = device.build_module::<Net, f32>();
@@ -95,8 +96,8 @@ where
     }))
 }
 
-/// theta from N(0, 0.02^2) in dense layers and N(0, 0.05^2) in convolutions (of at most 5 x 5 per channel), log sigma^2
-/// = -10.
+/// Sets θ from N(0, 0.02²) in dense layers and N(0, 0.05²) in convolutions (of at most 5 × 5 per channel), and log σ² =
+/// -10.
 fn start_like_the_peers(net: &mut impl Network<f32, Cpu>, rng: &mut StdRng) -> Result<(), Error> {
     for (_, layer) in net.layers_mut() {
         let std = if layer.grid().area > 1 { 0.05 } else { 0.02 };
@@ -107,7 +108,7 @@ fn start_like_the_peers(net: &mut impl Network<f32, Cpu>, rng: &mut StdRng) -> R
     Ok(())
 }
 
-/// Value and gradient of the KL of 784 x 300 weights, log sigma^2 from -12 to -4.
+/// Value and gradient of the KL of 784 × 300 weights, with log σ² from -12 to -4.
 fn kl() -> Result<Step, Error> {
     let device = Cpu::seed_from_u64(0);
     device.enable_cache(); // as `Trainer` does

@@ -1,5 +1,5 @@
-//! What must hold for any bytes whatever: nothing panics; what is refused leaves the network as it was; what is taken
-//! can be written and read again.
+//! Properties that hold for all bytes: nothing panics; rejected bytes leave the network unchanged; accepted bytes can
+//! be written and read again.
 #![allow(dead_code, reason = "each fuzz target is one of these")]
 
 use sparsevd::data::{cifar, idx};
@@ -7,7 +7,7 @@ use sparsevd::infer::{CompactNet, Precision, Scratch};
 use sparsevd::prelude::*;
 use sparsevd::{WarmUp, means_from_bytes, posterior_from_bytes, posterior_to_bytes};
 
-/// A network small enough that a fuzzer gets somewhere.
+/// A network small enough for a fuzzer.
 pub type Net = (SparseVdLinear<2, 3>, BatchNorm<3>, ReLU, ArdLinear<3, 2>);
 pub type Built = <Net as BuildOnDevice<Cpu, f32>>::Built;
 

@@ -1,5 +1,5 @@
-//! The figure and the table of paper-notes/kl.md: what each form of the log-uniform KL is worth. And what it says a weight is
-//! worth, for paper-notes/initialisation.md.
+//! The figure and the table of paper-notes/kl.md, with the error of each form of the log-uniform KL, and the table of
+//! paper-notes/initialisation.md, with the cost and the saving of removing a weight.
 //!
 //! ```text
 //! cargo run --release -p sparsevd-priors --example kl_figure
@@ -12,13 +12,13 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use sparsevd_priors::{Ard, Dual, LogUniform, Normal, Prior};
 
-// Readable on white and on black; the background is left transparent.
+// Colours that are readable on white and on black; the background is transparent.
 const TEXT: RGBColor = RGBColor(128, 128, 128);
 const FIT: RGBColor = RGBColor(214, 73, 91);
 const CUBIC: RGBColor = RGBColor(52, 142, 196);
 const ARD: RGBColor = RGBColor(222, 148, 40);
 
-/// KL and dKL/dlog alpha, at sigma = 1 and theta = e^(-log alpha / 2).
+/// KL and dKL/dlog α, at σ = 1 and θ = e^(-log α / 2).
 fn kl(prior: &impl Prior, log_alpha: f64) -> (f64, f64) {
     let (mean, log_var) = Dual::inputs((-0.5 * log_alpha).exp(), 0.0);
     let kl = prior.kl(Normal::new(mean, log_var));
@@ -43,7 +43,7 @@ fn grid(from: f64, to: f64) -> impl Iterator<Item = f64> {
     (0..=20_000).map(move |i| from + (to - from) * f64::from(i) / 20_000.0)
 }
 
-/// The largest of these errors, with its sign, and where it is.
+/// The position and the signed value of the largest of these errors.
 fn worst(errors: impl Iterator<Item = (f64, f64)>) -> (f64, f64) {
     errors.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).unwrap_or((f64::NAN, f64::NAN))
 }
@@ -52,7 +52,7 @@ fn print_table() {
     println!("| form | log alpha | largest error, nats | at | largest error of dKL/dlog alpha | at |");
     println!("|---|---|---|---|---|---|");
     for (name, _, form) in approximations() {
-        // The cubic breaks off at log alpha = 0, which belongs to the right.
+        // The cubic ends at log α = 0, which belongs to the part on the right.
         for (from, to) in [(-10.0, 10.0), (-10.0, -1e-9), (0.0, 10.0), (3.0, 10.0)] {
             let (at, value) = worst(grid(from, to).map(|a| (a, form(a).0 - exact(a).0)));
             let (slope_at, slope) = worst(grid(from, to).map(|a| (a, form(a).1 - exact(a).1)));
@@ -62,25 +62,25 @@ fn print_table() {
     }
 }
 
-/// What removing a weight costs in likelihood, where sigma is at its optimum and the likelihood quadratic in the weight with
-/// curvature H: H theta^2 / 2, with H sigma^2 / 2 = -dKL/dlog sigma^2. And its KL, which removing it saves. Both in nats.
+/// The cost of removing a weight, and the KL that it saves, in nats. The cost in likelihood is H θ² / 2 if the
+/// log-likelihood is quadratic in the weight with curvature H, and H σ² / 2 = -dKL/dlog σ² if σ is optimal.
 fn cost_and_saving(prior: &impl Prior, log_alpha: f64) -> (f64, f64) {
     let (saving, slope) = kl(prior, log_alpha);
     (-slope * (-log_alpha).exp(), saving)
 }
 
-/// Where the two are equal: the log alpha above which the ELBO gains by removing a weight.
+/// The log α at which the two are equal: above it, removing a weight increases the ELBO.
 fn break_even(prior: &impl Prior) -> f64 {
-    let (mut pays_not, mut pays) = (-3.0, 3.0);
+    let (mut low, mut high) = (-3.0, 3.0);
     for _ in 0..60 {
-        let middle = 0.5 * (pays_not + pays);
+        let middle = 0.5 * (low + high);
         let (cost, saving) = cost_and_saving(prior, middle);
-        *(if cost < saving { &mut pays } else { &mut pays_not }) = middle;
+        *(if cost < saving { &mut high } else { &mut low }) = middle;
     }
-    pays
+    high
 }
 
-/// What removing a weight costs and saves, and where the two are equal.
+/// Prints the cost and the saving of removing a weight, and the log α at which they are equal.
 fn print_worth() {
     let at = [3.0, 2.0, 1.0, 0.0, -0.5, -1.0];
     let row = |what: &str, f: &dyn Fn(f64) -> f64| {

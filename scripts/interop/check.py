@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Exchanges networks with PyTorch through safetensors files, both ways, and compares outputs.
+"""Exchanges networks with PyTorch through safetensors files, in both directions, and compares outputs.
 
     python3 -m venv venv && venv/bin/pip install torch safetensors numpy packaging
     venv/bin/python scripts/interop/check.py
 
 (a) A state dict saved by PyTorch is read by `load_means`; (b) a posterior saved by `save_posterior` is read by
-`load_state_dict`. For a dense network and one with a convolution and batch norm; all outputs must agree to 1e-5 of the
-largest. Not part of CI, which has no PyTorch.
+`load_state_dict`. Both are checked for a dense network and for one with a convolution and batch norm; outputs must differ
+by at most 1e-5 of the largest. Not part of CI, which has no PyTorch.
 """
 
 import pathlib
@@ -32,14 +32,14 @@ def compare(what, ours, theirs):
     gap = ((ours - theirs).abs().max() / theirs.abs().max()).item()
     print(f"{what}: {tuple(ours.shape)} outputs, largest difference {gap:.1e} of the largest output")
     if not gap <= 1e-5:
-        sys.exit(f"{what}: more than 1e-5")
+        sys.exit(f"{what}: the difference is more than 1e-5; the two libraries disagree")
 
 
 def check(name, folder):
     torch.manual_seed(1)
     net, x = NETS[name](), torch.randn(20, 64) if name == "dense" else torch.randn(20, 1, 8, 8)
     for _ in range(3):
-        net(3 * x + 1)  # batch norm takes note
+        net(3 * x + 1)  # moves batch norm's running moments
     for parameter in net.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     save_file({"inputs": x}, folder / "inputs.safetensors")

@@ -1,24 +1,18 @@
-//! The behaviour of the library, in one program: it links dfdx once.
+//! What networks do: training, files, pruning, what is refused. What layers compute is in `tests/kernels`: two programs,
+//! so that two cores compile them.
 
+#[path = "../common/mod.rs"]
 mod common;
 mod compact;
-mod conv;
 mod corpus;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod defaults;
 mod faults;
-mod fused_kl;
-mod fused_linear;
-mod gradient_variance;
-mod gradients;
-mod graphs;
 mod house;
 mod image_nets;
 mod network;
-mod noise;
 mod own_module;
-mod pool;
 mod posterior_file;
 mod resume;
 mod training;

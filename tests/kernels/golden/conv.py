@@ -1,6 +1,6 @@
 """Golden values of convolutions and pools, from PyTorch in double precision.
 
-    python tests/golden/conv.py > tests/golden/conv.json      # torch 2.x, CPU
+    python tests/kernels/golden/conv.py > tests/kernels/golden/conv.json      # torch 2.x, CPU
 """
 
 import json

@@ -333,7 +333,7 @@ fn local_reparameterisation_has_the_right_moments() {
     moments::<Depthwise, Multiplicative<PerLayer>>([5, 5]);
 }
 
-/// PyTorch's convolutions and their gradients; the numbers come from `tests/golden/conv.py`.
+/// PyTorch's convolutions and their gradients; the numbers come from `tests/kernels/golden/conv.py`.
 #[test]
 fn agrees_with_pytorch() {
     fn check<M: Convolution>(name: &str) {

@@ -123,7 +123,7 @@ proptest! {
     }
 }
 
-/// PyTorch's pools and their gradients; the numbers come from `tests/golden/conv.py`.
+/// PyTorch's pools and their gradients; the numbers come from `tests/kernels/golden/conv.py`.
 #[test]
 fn agree_with_pytorch() {
     let golden: Vec<serde_json::Value> = serde_json::from_str(include_str!("golden/conv.json")).unwrap();

@@ -1,10 +1,35 @@
 //! The element types of weights.
 
 use dfdx::prelude::Dtype;
+use gemm_common::Parallelism;
 use sparsevd_infer::Number;
 use sparsevd_priors::{Lane, Lanes};
 
 use super::buffers::Pool;
+
+/// `dst = alpha dst + beta lhs rhs`: rows, columns and inner dimension; each matrix with its steps to the next column and
+/// the next row, after `dst` whether it is read; alpha, beta, three conjugations, threads.
+pub type Gemm<E> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut E,
+    isize,
+    isize,
+    bool,
+    *const E,
+    isize,
+    isize,
+    *const E,
+    isize,
+    isize,
+    E,
+    E,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);
 
 /// The element type of weights: `f32` or `f64`.
 pub trait Elem: Dtype + Number + num_traits::Float + rand_distr::uniform::SampleUniform {
@@ -14,6 +39,10 @@ pub trait Elem: Dtype + Number + num_traits::Float + rand_distr::uniform::Sample
     /// Memory that the kernels reuse.
     #[doc(hidden)]
     fn pool() -> &'static Pool<Self>;
+
+    /// The matrix product of this precision.
+    #[doc(hidden)]
+    fn gemm() -> Gemm<Self>;
 
     /// The number nearest to `x`.
     fn of(x: f64) -> Self {
@@ -32,6 +61,9 @@ impl Elem for f32 {
         static POOL: Pool<f32> = Pool::new();
         &POOL
     }
+    fn gemm() -> Gemm<f32> {
+        gemm_f32::gemm::f32::get_gemm_fn()
+    }
 }
 
 impl Elem for f64 {
@@ -39,5 +71,8 @@ impl Elem for f64 {
     fn pool() -> &'static Pool<f64> {
         static POOL: Pool<f64> = Pool::new();
         &POOL
+    }
+    fn gemm() -> Gemm<f64> {
+        gemm_f64::gemm::f64::get_gemm_fn()
     }
 }

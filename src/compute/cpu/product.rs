@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use gemm::Parallelism;
+use gemm_common::Parallelism;
 
 use crate::compute::elem::Elem;
 
@@ -83,17 +83,20 @@ fn product<E: Elem>(out: &mut [E], accumulate: bool, left: Matrix<'_, E>, right:
     let one = <E as num_traits::One>::one();
     let threads = if m * n * k < 64 * 64 * 64 { Parallelism::None } else { threads };
     let beta_c = if accumulate { one } else { <E as num_traits::Zero>::zero() };
+    // Its kernels prefer an output in columns: transposed, ours is one, and the operands change places.
+    let (m, n, [out_cs, out_rs], left, right) =
+        if n > 1 { (n, m, [n as isize, 1], right.t(), left.t()) } else { (m, n, [1, n as isize], left, right) };
     let ((left_cs, left_rs), (right_cs, right_rs)) = (left.strides(), right.strides());
     // SAFETY: the assertions above and in `Matrix::new` keep every index that the strides generate inside its slice;
-    // `out` is borrowed mutably, so it overlaps neither operand; `Elem` is `f32` or `f64`, which gemm supports.
+    // `out` is borrowed mutably, so it overlaps neither operand.
     unsafe {
-        gemm::gemm(
+        E::gemm()(
             m,
             n,
             k,
             out.as_mut_ptr(),
-            1,
-            n as isize,
+            out_cs,
+            out_rs,
             accumulate,
             left.numbers.as_ptr(),
             left_cs,

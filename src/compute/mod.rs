@@ -13,6 +13,7 @@ mod scale;
 pub(crate) mod seeds;
 mod sliding;
 mod threads;
+pub(crate) mod visit;
 
 pub use backend::{Backend, LayerView, NormMoments, NormView, OnTape, Taped};
 pub use elem::Elem;

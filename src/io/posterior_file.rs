@@ -10,10 +10,11 @@ use sparsevd_infer::{Container, Dtype, Entry, FileError, container, file};
 
 use super::scalars::{self, Scalar, Scalars};
 use super::sound;
+use crate::compute::visit::Tensors;
 use crate::compute::{Backend, Elem};
 use crate::error::Error;
 use crate::model::describe::{DFDX, Description, differences, other_kinds};
-use crate::model::tensors::{self, Named, all_fit, by_name, entries, finite, fit, parameters, wrong_shape};
+use crate::model::tensors::{self, AnyNetwork, Named, all_fit, by_name, entries, finite, fit, parameters, wrong_shape};
 use crate::model::{ByPath, Network, kinds};
 
 const KIND: &str = "posterior";
@@ -226,8 +227,8 @@ where
 }
 
 /// The epsilons of a network's norms, from a file of this library.
-fn norms<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
-    network: &N,
+fn norms<E: Elem, D: Backend<E>>(
+    network: &dyn Tensors<E, D>,
     about: &str,
     problems: &mut Vec<String>,
 ) -> Result<Scalars, Error> {
@@ -264,14 +265,11 @@ fn is_no_mean(name: &str) -> bool {
 
 /// Writes values whose names and shapes are checked into the network. If a number is out of range, it fails and leaves
 /// the network unchanged.
-fn put<N, E: Elem, D: Backend<E>>(
-    network: &mut N,
+fn put<E: Elem, D: Backend<E>>(
+    network: &mut dyn AnyNetwork<E, D>,
     mut values: BTreeMap<String, Vec<E>>,
     scalars: &Scalars,
-) -> Result<(), Error>
-where
-    N: Network<E, D> + TensorCollection<E, D>,
-{
+) -> Result<(), Error> {
     sound::tensors(network, &by_name(&values))?;
     tensors::write(network, |name| values.remove(name))?;
     scalars::write(network, scalars)

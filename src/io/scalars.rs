@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use dfdx::nn::tensor_collection::TensorCollection;
-use dfdx::prelude::*;
 use sparsevd_infer::FileError;
 
 use super::sound;
-use crate::compute::dfdx_tricks::{self as tricks, Visit, VisitMut};
+use crate::compute::visit::{AnyTensor, AnyTensorMut, Tensors, Visit, VisitMut};
 use crate::compute::{Backend, Elem};
 use crate::error::Error;
 
@@ -36,9 +34,9 @@ impl Scalar {
 }
 
 /// All scalars of a network, in order.
-pub(crate) fn read<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Scalar>, Error> {
+pub(crate) fn read<E: Elem, D: Backend<E>>(network: &dyn Tensors<E, D>) -> Result<Vec<Scalar>, Error> {
     let mut reader = Reader(Vec::new());
-    tricks::visit(network, &mut reader).map_err(Error::device)?;
+    network.read_with(&mut reader).map_err(Error::device)?;
     Ok(reader.0)
 }
 
@@ -46,7 +44,7 @@ pub(crate) fn read<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &
 ///
 /// # Errors
 /// [`FileError::NotFinite`] and [`FileError::Range`] for a value that would be rejected when read; the device's.
-pub(crate) fn to_file<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Scalars, Error> {
+pub(crate) fn to_file<E: Elem, D: Backend<E>>(network: &dyn Tensors<E, D>) -> Result<Scalars, Error> {
     let scalars = read(network)?;
     scalars.iter().try_for_each(|scalar| sound::scalar(&scalar.name, scalar.value))?;
     Ok(scalars.into_iter().map(|scalar| (scalar.name, scalar.value)).collect())
@@ -81,17 +79,14 @@ pub(crate) fn fit(here: &[Scalar], file: Option<&Scalars>, problems: &mut Vec<St
 }
 
 /// Sets scalars by name.
-pub(crate) fn write<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
-    network: &mut N,
-    values: &Scalars,
-) -> Result<(), Error> {
-    tricks::visit_mut(network, &mut Writer(values)).map_err(Error::device)
+pub(crate) fn write<E: Elem, D: Backend<E>>(network: &mut dyn Tensors<E, D>, values: &Scalars) -> Result<(), Error> {
+    network.change_with(&mut Writer(values)).map_err(Error::device)
 }
 
 struct Reader(Vec<Scalar>);
 
 impl<E: Elem, D: Backend<E>> Visit<E, D> for Reader {
-    fn tensor<S: Shape>(&mut self, _name: String, _trained: bool, _tensor: &Tensor<S, E, D>) -> Result<(), D::Err> {
+    fn tensor(&mut self, _name: String, _trained: bool, _tensor: &dyn AnyTensor<E, D>) -> Result<(), D::Err> {
         Ok(())
     }
 
@@ -103,7 +98,7 @@ impl<E: Elem, D: Backend<E>> Visit<E, D> for Reader {
 struct Writer<'a>(&'a Scalars);
 
 impl<E: Elem, D: Backend<E>> VisitMut<E, D> for Writer<'_> {
-    fn tensor<S: Shape>(&mut self, _name: String, _trained: bool, _tensor: &mut Tensor<S, E, D>) -> Result<(), D::Err> {
+    fn tensor(&mut self, _name: String, _trained: bool, _tensor: &mut dyn AnyTensorMut<E, D>) -> Result<(), D::Err> {
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::model::{Network, join_path, log_most};
 /// Rejects tensors with a number out of range: one that is not finite; a negative variance, of a norm or in Adam; a
 /// log-variance whose variance is beyond the network's precision.
 pub(crate) fn tensors<E: Elem, D: Backend<E>>(
-    network: &impl Network<E, D>,
+    network: &dyn Network<E, D>,
     tensors: &[(&str, &[E])],
 ) -> Result<(), FileError> {
     for (name, values) in tensors {

@@ -202,7 +202,7 @@ pub trait Network<E: Elem = f32, D: Backend<E> = Cpu> {
 }
 
 /// The names of all parts of a network without parameters.
-pub(crate) fn kinds<E: Elem, D: Backend<E>>(network: &impl Network<E, D>) -> ByPath<String> {
+pub(crate) fn kinds<E: Elem, D: Backend<E>>(network: &dyn Network<E, D>) -> ByPath<String> {
     let mut found = Vec::new();
     network.kinds("", &mut found);
     found

@@ -7,9 +7,14 @@ use dfdx::prelude::*;
 use sparsevd_infer::{Entry, FileError};
 
 use super::network::{Network, join_path};
-use crate::compute::dfdx_tricks::{self as tricks, Visit, VisitMut, id, overwrite};
+use crate::compute::visit::{AnyTensor, AnyTensorMut, Tensors, Visit, VisitMut, count_layers};
 use crate::compute::{Backend, Elem};
 use crate::error::Error;
+
+/// A network of any type, for what need not be compiled again for each.
+pub(crate) trait AnyNetwork<E: Elem, D: Backend<E>>: Network<E, D> + Tensors<E, D> {}
+
+impl<N: Network<E, D> + TensorCollection<E, D>, E: Elem, D: Backend<E>> AnyNetwork<E, D> for N {}
 
 /// A tensor's name, such as `2.0.weight`, shape and numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,37 +50,34 @@ impl<E> Named<E> {
 }
 
 /// All tensors of a network, in order.
-pub(crate) fn read<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error> {
+pub(crate) fn read<E: Elem, D: Backend<E>>(network: &dyn Tensors<E, D>) -> Result<Vec<Named<E>>, Error> {
     let mut reader = Reader(Vec::new());
-    tricks::visit(network, &mut reader).map_err(Error::device)?;
+    network.read_with(&mut reader).map_err(Error::device)?;
     Ok(reader.0)
 }
 
 struct Reader<E>(Vec<Named<E>>);
 
 impl<E: Elem, D: Backend<E>> Visit<E, D> for Reader<E> {
-    fn tensor<S: Shape>(&mut self, name: String, trained: bool, tensor: &Tensor<S, E, D>) -> Result<(), D::Err> {
-        let shape = tensor.shape().concrete().into_iter().collect();
-        self.0.push(Named { name, shape, values: tensor.as_vec(), trained });
+    fn tensor(&mut self, name: String, trained: bool, tensor: &dyn AnyTensor<E, D>) -> Result<(), D::Err> {
+        self.0.push(Named { name, shape: tensor.dims(), values: tensor.numbers(), trained });
         Ok(())
     }
 }
 
 /// The ids and names of the trained tensors, in order. A tensor that replaces another has an id of its own.
-pub(crate) fn trained<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
-    network: &N,
-) -> Result<Vec<(UniqueId, String)>, Error> {
+pub(crate) fn trained<E: Elem, D: Backend<E>>(network: &dyn Tensors<E, D>) -> Result<Vec<(UniqueId, String)>, Error> {
     let mut trained = Trained(Vec::new());
-    tricks::visit(network, &mut trained).map_err(Error::device)?;
+    network.read_with(&mut trained).map_err(Error::device)?;
     Ok(trained.0)
 }
 
 struct Trained(Vec<(UniqueId, String)>);
 
 impl<E: Elem, D: Backend<E>> Visit<E, D> for Trained {
-    fn tensor<S: Shape>(&mut self, name: String, trained: bool, tensor: &Tensor<S, E, D>) -> Result<(), D::Err> {
+    fn tensor(&mut self, name: String, trained: bool, tensor: &dyn AnyTensor<E, D>) -> Result<(), D::Err> {
         if trained {
-            self.0.push((id(tensor), name));
+            self.0.push((tensor.id(), name));
         }
         Ok(())
     }
@@ -85,11 +87,8 @@ impl<E: Elem, D: Backend<E>> Visit<E, D> for Trained {
 ///
 /// # Errors
 /// [`Error::Input`].
-pub(crate) fn all_visited<N, E: Elem, D: Backend<E>>(network: &N) -> Result<(), Error>
-where
-    N: Network<E, D> + TensorCollection<E, D>,
-{
-    let layers = tricks::count_layers(network).map_err(Error::device)?;
+pub(crate) fn all_visited<E: Elem, D: Backend<E>>(network: &dyn AnyNetwork<E, D>) -> Result<(), Error> {
+    let layers = count_layers(network).map_err(Error::device)?;
     let visits = network.layers();
     let visited: HashSet<*const ()> = visits.iter().map(|(_, layer)| std::ptr::from_ref(*layer).cast()).collect();
     if visited.len() < layers || visited.len() < visits.len() {
@@ -104,33 +103,30 @@ where
 }
 
 /// The tensors of a network that go into files: all but unused ones, such as the bias of a layer without one.
-pub(crate) fn parameters<N, E: Elem, D: Backend<E>>(network: &N) -> Result<Vec<Named<E>>, Error>
-where
-    N: Network<E, D> + TensorCollection<E, D>,
-{
+pub(crate) fn parameters<E: Elem, D: Backend<E>>(network: &dyn AnyNetwork<E, D>) -> Result<Vec<Named<E>>, Error> {
     let idle = idle(network);
     Ok(read(network)?.into_iter().filter(|tensor| !idle.contains(&tensor.name)).collect())
 }
 
 /// The names of the unused tensors.
-pub(crate) fn idle<E: Elem, D: Backend<E>>(network: &impl Network<E, D>) -> HashSet<String> {
+pub(crate) fn idle<E: Elem, D: Backend<E>>(network: &dyn Network<E, D>) -> HashSet<String> {
     let layers = network.layers().into_iter();
     layers.flat_map(|(path, layer)| layer.idle().into_iter().map(move |field| join_path(&path, field))).collect()
 }
 
 /// Overwrites each tensor for whose name `values` returns numbers, as many as the tensor holds.
-pub(crate) fn write<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
-    network: &mut N,
+pub(crate) fn write<E: Elem, D: Backend<E>>(
+    network: &mut dyn Tensors<E, D>,
     values: impl FnMut(&str) -> Option<Vec<E>>,
 ) -> Result<(), Error> {
-    tricks::visit_mut(network, &mut Writer(values)).map_err(Error::device)
+    network.change_with(&mut Writer(values)).map_err(Error::device)
 }
 
 struct Writer<F>(F);
 
 impl<E: Elem, D: Backend<E>, F: FnMut(&str) -> Option<Vec<E>>> VisitMut<E, D> for Writer<F> {
-    fn tensor<S: Shape>(&mut self, name: String, _trained: bool, tensor: &mut Tensor<S, E, D>) -> Result<(), D::Err> {
-        (self.0)(&name).map_or(Ok(()), |values| overwrite(tensor, &values))
+    fn tensor(&mut self, name: String, _trained: bool, tensor: &mut dyn AnyTensorMut<E, D>) -> Result<(), D::Err> {
+        (self.0)(&name).map_or(Ok(()), |values| tensor.overwrite(&values))
     }
 }
 

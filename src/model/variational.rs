@@ -7,9 +7,10 @@ use dfdx::prelude::*;
 use rand_distr::Uniform;
 use sparsevd_priors::{Noise, Prior};
 
-use crate::compute::dfdx_tricks::{id, layer_met, tensor_of};
+use crate::compute::dfdx_tricks::{id, tensor_of};
 use crate::compute::graph::sample::sampled;
 use crate::compute::seeds::Seed;
+use crate::compute::visit::layer_met;
 use crate::compute::{Backend, Elem, LayerView, OnTape, Reads, Taped, affine, noise};
 use crate::spec::{Family, Map, Settings, Spread};
 

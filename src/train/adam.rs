@@ -1,11 +1,11 @@
 //! The Adam optimiser, threaded, with gradient memory that is reused from step to step.
 
-use dfdx::nn::ZeroGrads;
 use dfdx::nn::tensor_collection::TensorCollection;
 use dfdx::prelude::*;
 use dfdx::tensor_ops::AdamConfig;
 
-use crate::compute::dfdx_tricks::{self as tricks, Visit, VisitMut, backward_into, without_gradient};
+use crate::compute::dfdx_tricks::backward_into;
+use crate::compute::visit::{AnyTensor, AnyTensorMut, Tensors, Visit, VisitMut, clear_gradients, zero_gradients};
 use crate::compute::{Backend, Elem, Taped};
 use crate::error::{Error, place, setting, split_name};
 use crate::model::tensors;
@@ -73,6 +73,10 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         network: &mut N,
         objective: Taped<Rank0, E, D>,
     ) -> Result<(), Error> {
+        self.step_of_any(network, objective)
+    }
+
+    fn step_of_any(&mut self, network: &mut dyn Tensors<E, D>, objective: Taped<Rank0, E, D>) -> Result<(), Error> {
         let rate = self.learning_rate;
         setting(
             rate >= 0.0 && E::of(rate).is_finite(),
@@ -94,25 +98,25 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         self.steps += 1;
         let (config, step) = (self.config(), self.steps - self.begun);
         let mut update = Update { config, step, moments: self.moments(network)?, gradients: &mut gradients };
-        tricks::visit_mut(network, &mut update).map_err(Error::device)?;
+        network.change_with(&mut update).map_err(Error::device)?;
         if first || !D::ADAM_CLEARS {
-            network.try_zero_grads(&mut gradients).map_err(Error::device)?;
+            clear_gradients(network, &mut gradients).map_err(Error::device)?;
         }
         self.gradients = Some(gradients);
         Ok(())
     }
 
     /// Rejects a gradient that is not finite, before it changes a weight.
-    fn all_finite<N: TensorCollection<E, D>>(&self, network: &N, gradients: &mut Gradients<E, D>) -> Result<(), Error> {
+    fn all_finite(&self, network: &dyn Tensors<E, D>, gradients: &mut Gradients<E, D>) -> Result<(), Error> {
         let mut bad = NotFinite { gradients, found: None };
-        tricks::visit(network, &mut bad).map_err(Error::device)?;
+        network.read_with(&mut bad).map_err(Error::device)?;
         let Some((tensor, value)) = bad.found else { return Ok(()) };
         let (path, name) = split_name(&tensor);
         Err(Error::not_finite(format!("the gradient of {name}"), value, place(path)))
     }
 
     /// Restarts if a tensor was replaced by another.
-    pub(super) fn follow<N: TensorCollection<E, D>>(&mut self, network: &N) -> Result<(), Error> {
+    pub(super) fn follow(&mut self, network: &dyn Tensors<E, D>) -> Result<(), Error> {
         let trained: Vec<UniqueId> = tensors::trained(network)?.into_iter().map(|(id, _)| id).collect();
         if trained != self.trained {
             if !self.trained.is_empty() {
@@ -125,14 +129,11 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
 
     /// The two moments of every trained tensor, zero at first. They are stored as gradients: dfdx has no other memory
     /// that belongs to a tensor, can be updated on any device, and can be read and written from here.
-    pub(super) fn moments<N: TensorCollection<E, D>>(
-        &mut self,
-        network: &N,
-    ) -> Result<&mut [Gradients<E, D>; 2], Error> {
+    pub(super) fn moments(&mut self, network: &dyn Tensors<E, D>) -> Result<&mut [Gradients<E, D>; 2], Error> {
         let moments = match self.moments.take() {
             Some(moments) => moments,
             None => {
-                let zeros = || network.try_alloc_grads().map_err(Error::device);
+                let zeros = || zero_gradients(network).map_err(Error::device);
                 [zeros()?, zeros()?]
             }
         };
@@ -145,17 +146,26 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
 }
 
 /// `Ok` if every parameter has a gradient.
-fn every_tensor_has_one<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
-    network: &mut N,
+fn every_tensor_has_one<E: Elem, D: Backend<E>>(
+    network: &mut dyn Tensors<E, D>,
     gradients: &Gradients<E, D>,
 ) -> Result<(), Error> {
-    let without = without_gradient(network, gradients).map_err(Error::device)?;
-    if without.is_empty() {
+    struct Without<'a, E: Elem, D: Backend<E>>(&'a Gradients<E, D>, Vec<String>);
+    impl<E: Elem, D: Backend<E>> VisitMut<E, D> for Without<'_, E, D> {
+        fn tensor(&mut self, name: String, _trained: bool, tensor: &mut dyn AnyTensorMut<E, D>) -> Result<(), D::Err> {
+            if tensor.without_gradient(self.0)? {
+                self.1.push(name);
+            }
+            Ok(())
+        }
+    }
+    let mut without = Without(gradients, Vec::new());
+    network.change_with(&mut without).map_err(Error::device)?;
+    let Without(_, names) = without;
+    if names.is_empty() {
         return Ok(());
     }
-    let names = tensors::trained(network)?.into_iter().filter(|(id, _)| without.contains(id)).map(|(_, name)| name);
-    let names = names.collect::<Vec<_>>().join(", ");
-    Err(Error::Input(format!("no gradient for {names}; the objective must depend on each parameter")))
+    Err(Error::Input(format!("no gradient for {}; the objective must depend on each parameter", names.join(", "))))
 }
 
 /// The update of one tensor after the other.
@@ -167,13 +177,11 @@ struct Update<'a, E: Elem, D: Backend<E>> {
 }
 
 impl<E: Elem, D: Backend<E>> VisitMut<E, D> for Update<'_, E, D> {
-    fn tensor<S: Shape>(&mut self, _name: String, trained: bool, tensor: &mut Tensor<S, E, D>) -> Result<(), D::Err> {
+    fn tensor(&mut self, _name: String, trained: bool, tensor: &mut dyn AnyTensorMut<E, D>) -> Result<(), D::Err> {
         if !trained {
             return Ok(());
         }
-        let [m, v] = &mut *self.moments;
-        let moments = [m.get_or_alloc_mut(tensor)?, v.get_or_alloc_mut(tensor)?];
-        D::adam(tensor, moments, self.gradients.get_or_alloc_mut(tensor)?, &self.config, self.step)
+        tensor.adam(self.moments, self.gradients, &self.config, self.step)
     }
 }
 
@@ -184,9 +192,9 @@ struct NotFinite<'a, E: Elem, D: Backend<E>> {
 }
 
 impl<E: Elem, D: Backend<E>> Visit<E, D> for NotFinite<'_, E, D> {
-    fn tensor<S: Shape>(&mut self, name: String, trained: bool, tensor: &Tensor<S, E, D>) -> Result<(), D::Err> {
+    fn tensor(&mut self, name: String, trained: bool, tensor: &dyn AnyTensor<E, D>) -> Result<(), D::Err> {
         if trained && self.found.is_none() {
-            self.found = D::not_finite(tensor, self.gradients)?.map(|value| (name, value));
+            self.found = tensor.not_finite(self.gradients)?.map(|value| (name, value));
         }
         Ok(())
     }

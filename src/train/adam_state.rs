@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use dfdx::nn::tensor_collection::TensorCollection;
 use dfdx::prelude::*;
 
 use super::adam::Adam;
-use crate::compute::dfdx_tricks::{self as tricks, Visit, set_gradient};
+use crate::compute::visit::{AnyTensor, Tensors, Visit};
 use crate::compute::{Backend, Elem};
 use crate::error::Error;
 use crate::model::tensors::Named;
@@ -18,24 +17,24 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
     }
 
     /// The moments by name: `adam.m.0.weight`, `adam.v.0.weight`, .., as the next step would use them.
-    pub(crate) fn state<N: TensorCollection<E, D>>(&mut self, network: &N) -> Result<Vec<Named<E>>, Error> {
+    pub(crate) fn state(&mut self, network: &dyn Tensors<E, D>) -> Result<Vec<Named<E>>, Error> {
         self.follow(network)?;
         let mut reader = Reader { moments: self.moments(network)?, found: Vec::new() };
-        tricks::visit(network, &mut reader).map_err(Error::device)?;
+        network.read_with(&mut reader).map_err(Error::device)?;
         Ok(reader.found)
     }
 
     /// Restores these numbers of [`steps`](Adam::steps) and these moments.
-    pub(crate) fn restore<N: TensorCollection<E, D>>(
+    pub(crate) fn restore(
         &mut self,
-        network: &N,
+        network: &dyn Tensors<E, D>,
         [steps, begun]: [i32; 2],
         values: &mut BTreeMap<String, Vec<E>>,
     ) -> Result<(), Error> {
         (self.steps, self.begun, self.trained) = (steps, begun, Vec::new());
         (self.moments, self.gradients) = (None, None);
         let mut writer = Writer { moments: self.moments(network)?, values };
-        tricks::visit(network, &mut writer).map_err(Error::device)
+        network.read_with(&mut writer).map_err(Error::device)
     }
 }
 
@@ -55,13 +54,11 @@ struct Reader<'a, E: Elem, D: Backend<E>> {
 }
 
 impl<E: Elem, D: Backend<E>> Visit<E, D> for Reader<'_, E, D> {
-    fn tensor<S: Shape>(&mut self, name: String, trained: bool, tensor: &Tensor<S, E, D>) -> Result<(), D::Err> {
+    fn tensor(&mut self, name: String, trained: bool, tensor: &dyn AnyTensor<E, D>) -> Result<(), D::Err> {
         if trained {
-            let shape: Vec<usize> = tensor.shape().concrete().into_iter().collect();
             for (moments, name) in self.moments.iter_mut().zip(names(&name)) {
-                moments.try_alloc_for(tensor)?;
-                let values = moments.get(tensor).as_vec();
-                self.found.push(Named::trained(name, shape.clone(), values));
+                let values = tensor.gradient(moments)?;
+                self.found.push(Named::trained(name, tensor.dims(), values));
             }
         }
         Ok(())
@@ -74,10 +71,10 @@ struct Writer<'a, E: Elem, D: Backend<E>> {
 }
 
 impl<E: Elem, D: Backend<E>> Visit<E, D> for Writer<'_, E, D> {
-    fn tensor<S: Shape>(&mut self, name: String, trained: bool, tensor: &Tensor<S, E, D>) -> Result<(), D::Err> {
+    fn tensor(&mut self, name: String, trained: bool, tensor: &dyn AnyTensor<E, D>) -> Result<(), D::Err> {
         for (moments, name) in self.moments.iter_mut().zip(names(&name)) {
             if let Some(values) = self.values.remove(&name).filter(|_| trained) {
-                set_gradient(moments, tensor, &values)?;
+                tensor.set_gradient(moments, &values)?;
             }
         }
         Ok(())

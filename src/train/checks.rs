@@ -1,8 +1,8 @@
 //! Checks of a training run.
 
-use dfdx::nn::tensor_collection::TensorCollection;
 use dfdx::prelude::*;
 
+use crate::compute::visit::Tensors;
 use crate::compute::{Backend, Elem, Taped};
 use crate::data::{Augment, Dataset, Layout};
 use crate::error::{Error, setting};
@@ -26,10 +26,7 @@ pub(super) fn entropy(class_counts: &[usize]) -> f64 {
 }
 
 /// Rejects batches of one example in a network with a batch norm: a single number has no variance.
-pub(super) fn norm_of_one<N: TensorCollection<E, D>, E: Elem, D: Backend<E>>(
-    network: &N,
-    batch: usize,
-) -> Result<(), Error> {
+pub(super) fn norm_of_one<E: Elem, D: Backend<E>>(network: &dyn Tensors<E, D>, batch: usize) -> Result<(), Error> {
     let has_norm = batch == 1 && tensors::read(network)?.iter().any(|tensor| tensor.role() == "running_var");
     setting(!has_norm, "batch", 1.0, "at least 2, because a batch norm takes the variance of the batch")
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dfdx::nn::tensor_collection::TensorCollection;
 use serde::{Deserialize, Serialize};
 use sparsevd_infer::{Container, FileError};
 
@@ -18,8 +17,8 @@ use crate::error::{Error, place, split_name};
 use crate::io::scalars::{self, Scalars};
 use crate::io::sound;
 use crate::model::describe::{DFDX, Description, differences, other_kinds};
-use crate::model::tensors::{self, Named, all_fit, by_name, entries, fit, parameters};
-use crate::model::{ByPath, Network, kinds};
+use crate::model::tensors::{self, AnyNetwork, Named, all_fit, by_name, entries, fit, parameters};
+use crate::model::{ByPath, kinds};
 
 /// The progress of a training run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -129,15 +128,12 @@ pub(crate) struct Codec<'a> {
 
 impl Codec<'_> {
     /// The file of a training run at this point.
-    pub(crate) fn pack<N, E: Elem, D: Backend<E>>(
+    pub(crate) fn pack<E: Elem, D: Backend<E>>(
         &self,
-        network: &N,
+        network: &dyn AnyNetwork<E, D>,
         adam: &mut Adam<E, D>,
         progress: &Progress,
-    ) -> Result<Container, Error>
-    where
-        N: Network<E, D> + TensorCollection<E, D>,
-    {
+    ) -> Result<Container, Error> {
         let mut tensors = parameters(network)?;
         tensors.extend(adam.state(network)?);
         sound::tensors(network, &tensors.iter().map(Named::numbers).collect::<Vec<_>>())
@@ -164,15 +160,12 @@ impl Codec<'_> {
     }
 
     /// Restores a training run from a file. If anything does not fit, nothing is changed.
-    pub(crate) fn unpack<N, E: Elem, D: Backend<E>>(
+    pub(crate) fn unpack<E: Elem, D: Backend<E>>(
         &self,
         file: &Container,
-        network: &mut N,
+        network: &mut dyn AnyNetwork<E, D>,
         adam: &mut Adam<E, D>,
-    ) -> Result<Progress, Error>
-    where
-        N: Network<E, D> + TensorCollection<E, D>,
-    {
+    ) -> Result<Progress, Error> {
         let about: About = file.about()?;
         if about.layers.iter().any(|(_, layer)| layer.is_text()) {
             let problem = "it is a checkpoint of format 1, whose layers this version cannot compare; finish the training run \

@@ -6,7 +6,7 @@ use crate::model::Network;
 
 /// Rejects an objective that is not finite, and names its first term or layer that is not.
 pub(crate) fn objective<E: Elem, D: Backend<E>>(
-    network: &impl Network<E, D>,
+    network: &dyn Network<E, D>,
     nll: f64,
     kl: f64,
     objective: f64,
@@ -29,7 +29,7 @@ pub(crate) fn objective<E: Elem, D: Backend<E>>(
 }
 
 /// Rejects a weight that is not finite.
-fn weights<E: Elem, D: Backend<E>>(network: &impl Network<E, D>) -> Result<(), Error> {
+fn weights<E: Elem, D: Backend<E>>(network: &dyn Network<E, D>) -> Result<(), Error> {
     let layers = network.layers();
     let bad = layers.iter().find_map(|(path, layer)| Some((path, layer.not_finite()?)));
     bad.map_or(Ok(()), |(path, (parameter, value))| Err(Error::not_finite(parameter, value, place(path))))

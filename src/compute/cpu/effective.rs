@@ -4,24 +4,24 @@
 use std::ops::Range;
 
 use dfdx::prelude::*;
-use sparsevd_priors::{Dual, INV_ALPHA_FLOOR, Lane, Noise, Prior, shared};
+use sparsevd_priors::{Dual, INV_ALPHA_FLOOR, Lane, Noise, Prior, Shared, shared};
 
 use super::buffer::Buffer;
-use super::gradient::{gradient, ordered, with_gradient};
-use super::memory::numbers;
+use super::gradient::{Parameter, ordered, with_gradient};
 use super::product::Matrix;
 use super::sparse::{Rows, Sparse};
 use super::weights::{Weights, Write};
 use crate::compute::backend::LayerView;
 use crate::compute::elem::Elem;
-use crate::spec::{Family, Grid, Map, Spread};
+use crate::spec::{Family, Grid, Map, Masking};
 
 /// The effective weights of one pass; it keeps what the backward pass needs.
-pub(super) struct Effective<M: Map, Q: Family, E: Elem> {
+pub(super) struct Effective<E: Elem> {
     pub(super) grid: Grid,
-    posterior: Q,
-    theta: Tensor<M::Weight, E, Cpu>,
-    spread: Tensor<Spread<M, Q>, E, Cpu>,
+    shared: Shared,
+    formula: Box<dyn Formula<E>>,
+    theta: Box<dyn Parameter<E>>,
+    spread: Box<dyn Parameter<E>>,
     /// Var w, if there is Gaussian noise.
     variances: Option<Used<E>>,
     /// The weights that masking keeps; `None` without masking.
@@ -52,56 +52,69 @@ pub(super) enum Factor<'a, E: Elem> {
     Sparse(Rows<'a, E>),
 }
 
-impl<M: Map, Q: Family, E: Elem> Effective<M, Q, E>
-where
-    Cpu: Device<E>,
-{
+impl<E: Elem> Effective<E> {
     /// The effective weights of a layer. The gradients of parameters that are not contiguous reach them over the tape.
-    pub(super) fn of<P: Prior>(
+    pub(super) fn of<M: Map, Q: Family, P: Prior>(
         layer: LayerView<'_, M, Q, P, E, Cpu>,
         tape: &mut OwnedTape<E, Cpu>,
-    ) -> Result<Self, CpuError> {
+    ) -> Result<Self, CpuError>
+    where
+        Cpu: Device<E>,
+    {
         let mut effective = Effective::still(layer, ordered(layer.theta, tape)?)?;
-        effective.spread = ordered(layer.spread, tape)?;
-        let noisy = layer.posterior.noise() == Noise::Gaussian;
-        let threshold = layer.settings.masking.threshold();
-        if !noisy && threshold.is_none() {
-            return Ok(effective);
-        }
-        let variances = variances(&effective.weights(), &effective.posterior);
-        let both = layer.settings.masking.whole();
-        effective.kept = threshold.map(|threshold| {
-            let mask = if Q::TRAINED {
-                mask(&effective.weights(), &variances, threshold)
-            } else {
-                not_zero(numbers(&effective.theta)) // log α says nothing about single weights
-            };
-            Kept { means: Used::of(Buffer::copy(numbers(&effective.theta)), Some(&mask), M::grid()), mask, both }
-        });
-        let mask = effective.kept.as_ref().filter(|kept| kept.both).map(|kept| &*kept.mask);
-        effective.variances = noisy.then(|| Used::of(variances, mask, M::grid()));
+        effective.spread = Box::new(ordered(layer.spread, tape)?);
+        effective.fill(layer.posterior.noise() == Noise::Gaussian, layer.settings.masking, Q::TRAINED);
         Ok(effective)
     }
 
     /// The given weights, without noise.
-    pub(super) fn still<P: Prior>(
+    pub(super) fn still<M: Map, Q: Family, P: Prior>(
         layer: LayerView<'_, M, Q, P, E, Cpu>,
         weights: Tensor<M::Weight, E, Cpu>,
-    ) -> Result<Self, CpuError> {
-        let (posterior, spread) = (layer.posterior.clone(), layer.spread.clone());
-        let theta = weights.try_contiguous()?;
-        Ok(Effective { grid: M::grid(), posterior, theta, spread, variances: None, kept: None })
+    ) -> Result<Self, CpuError>
+    where
+        Cpu: Device<E>,
+    {
+        Ok(Effective {
+            grid: M::grid(),
+            shared: shared::<Q>(),
+            formula: Box::new(layer.posterior.clone()),
+            theta: Box::new(weights.try_contiguous()?),
+            spread: Box::new(layer.spread.clone()),
+            variances: None,
+            kept: None,
+        })
+    }
+
+    /// Computes the variances and the mask.
+    fn fill(&mut self, noisy: bool, masking: Masking, trained: bool) {
+        let threshold = masking.threshold();
+        if !noisy && threshold.is_none() {
+            return;
+        }
+        let variances = self.formula.variances(&self.weights());
+        self.kept = threshold.map(|threshold| {
+            let theta = self.theta.numbers();
+            let mask = if trained {
+                mask(&self.weights(), &variances, threshold)
+            } else {
+                not_zero(theta) // log α says nothing about single weights
+            };
+            Kept { means: Used::of(Buffer::copy(theta), Some(&mask), self.grid), mask, both: masking.whole() }
+        });
+        let mask = self.kept.as_ref().filter(|kept| kept.both).map(|kept| &*kept.mask);
+        self.variances = noisy.then(|| Used::of(variances, mask, self.grid));
     }
 
     fn weights(&self) -> Weights<'_, E> {
-        Weights { grid: self.grid, theta: numbers(&self.theta), spread: numbers(&self.spread), shared: shared::<Q>() }
+        Weights { grid: self.grid, theta: self.theta.numbers(), spread: self.spread.numbers(), shared: self.shared }
     }
 
     /// E w of some outputs.
     pub(super) fn means(&self, rows: Range<usize>) -> Factor<'_, E> {
         match &self.kept {
             Some(kept) => kept.means.rows(rows, self.grid.cols),
-            None => Factor::Dense(Matrix::rows_of(numbers(&self.theta), rows, self.grid.cols)),
+            None => Factor::Dense(Matrix::rows_of(self.theta.numbers(), rows, self.grid.cols)),
         }
     }
 
@@ -126,7 +139,7 @@ where
         // The gradients of θ and of the second parameter are written in one pass.
         with_gradient(
             grads,
-            |grads| grads.get_or_alloc_mut(&self.theta),
+            |grads| self.theta.gradient(grads),
             |d_theta, grads| {
                 match &self.kept {
                     // Sparse products add nothing to the gradients of masked weights.
@@ -141,8 +154,8 @@ where
                     }
                 }
                 if self.noisy() {
-                    let d_spread = gradient(grads, &self.spread)?;
-                    pull_variances(&self.weights(), &self.posterior, &d_variance, d_theta, d_spread);
+                    let d_spread = self.spread.gradient(grads)?;
+                    self.formula.pull_back(&self.weights(), &d_variance, d_theta, d_spread);
                 }
                 Ok(())
             },
@@ -171,16 +184,35 @@ impl<E: Elem> Used<E> {
 
 // The functions below have as few type parameters as possible: they take most of the compile time.
 
-/// Var w.
-fn variances<Q: Family, E: Elem>(weights: &Weights<'_, E>, posterior: &Q) -> Buffer<E> {
-    let mut out = Buffer::any(weights.grid.len());
-    weights.for_rows(&mut out, |_, row, out| {
-        for i in (0..out.len()).step_by(E::Lanes::WIDTH) {
-            let (theta, spread) = row.lanes(i);
-            posterior.variance(theta, spread).store(&mut out[i..]);
-        }
-    });
-    out
+/// The variances of a posterior family.
+trait Formula<E: Elem>: Send + Sync {
+    /// Var w.
+    fn variances(&self, weights: &Weights<'_, E>) -> Buffer<E>;
+
+    /// Adds to the gradients of θ and of the second parameter what follows from `d`, the gradient of the variances.
+    fn pull_back(&self, weights: &Weights<'_, E>, d: &[E], d_theta: &mut [E], d_spread: &mut [E]);
+}
+
+impl<Q: Family, E: Elem> Formula<E> for Q {
+    fn variances(&self, weights: &Weights<'_, E>) -> Buffer<E> {
+        let mut out = Buffer::any(weights.grid.len());
+        weights.for_rows(&mut out, &|_, row, out| {
+            for i in (0..out.len()).step_by(E::Lanes::WIDTH) {
+                let (theta, spread) = row.lanes(i);
+                self.variance(theta, spread).store(&mut out[i..]);
+            }
+        });
+        out
+    }
+
+    fn pull_back(&self, weights: &Weights<'_, E>, d: &[E], d_theta: &mut [E], d_spread: &mut [E]) {
+        let cols = weights.grid.cols;
+        weights.pull_back(Write::Add, d_theta, d_spread, |r, row, i| {
+            let (theta, spread) = row.duals(i);
+            let d = E::Lanes::load(&d[r * cols + i..(r + 1) * cols]);
+            self.variance(theta, spread) * Dual { value: d, grad: [E::Lanes::splat(0.0); 2] }
+        });
+    }
 }
 
 /// 1 for weights with log α below the threshold, otherwise 0. The comparison is `Var w < e^threshold θ²`, which needs
@@ -192,7 +224,7 @@ fn mask<E: Elem>(weights: &Weights<'_, E>, variances: &[E], threshold: f64) -> B
         return mask;
     }
     let (most, cols) = (E::Lanes::splat(threshold.exp()), weights.grid.cols);
-    weights.for_rows(&mut mask, |r, row, mask| {
+    weights.for_rows(&mut mask, &|r, row, mask| {
         for i in (0..cols).step_by(E::Lanes::WIDTH) {
             let (theta, variance) = (row.lanes(i).0, E::Lanes::load(&variances[r * cols + i..(r + 1) * cols]));
             (most * theta * theta - variance).above(0.0).store(&mut mask[i..]);
@@ -206,20 +238,4 @@ fn not_zero<E: Elem>(numbers: &[E]) -> Buffer<E> {
     let mut mask = Buffer::any(numbers.len());
     mask.iter_mut().zip(numbers).for_each(|(mask, x)| *mask = if *x == E::default() { E::default() } else { E::ONE });
     mask
-}
-
-/// Adds to the gradients of θ and of the second parameter what follows from `d`, the gradient of the variances.
-fn pull_variances<Q: Family, E: Elem>(
-    weights: &Weights<'_, E>,
-    posterior: &Q,
-    d: &[E],
-    d_theta: &mut [E],
-    d_spread: &mut [E],
-) {
-    let cols = weights.grid.cols;
-    weights.pull_back(Write::Add, d_theta, d_spread, |r, row, i| {
-        let (theta, spread) = row.duals(i);
-        let d = E::Lanes::load(&d[r * cols + i..(r + 1) * cols]);
-        posterior.variance(theta, spread) * Dual { value: d, grad: [E::Lanes::splat(0.0); 2] }
-    });
 }

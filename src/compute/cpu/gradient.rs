@@ -3,9 +3,29 @@
 use dfdx::prelude::*;
 use rayon::prelude::*;
 
+use super::memory::numbers;
 use crate::compute::backend::Numbers;
 use crate::compute::elem::Elem;
 use crate::compute::threads::{CHUNK, PARALLEL};
+
+/// A contiguous tensor of any shape: what uses it is compiled once, not for every layer of a network.
+pub(super) trait Parameter<E: Elem>: Send + Sync {
+    /// Its numbers.
+    fn numbers(&self) -> &[E];
+
+    /// Its gradient, to add to.
+    fn gradient<'a>(&self, grads: &'a mut Gradients<E, Cpu>) -> Result<&'a mut Numbers<E, Cpu>, CpuError>;
+}
+
+impl<S: Shape, E: Elem> Parameter<E> for Tensor<S, E, Cpu> {
+    fn numbers(&self) -> &[E] {
+        numbers(self)
+    }
+
+    fn gradient<'a>(&self, grads: &'a mut Gradients<E, Cpu>) -> Result<&'a mut Numbers<E, Cpu>, CpuError> {
+        grads.get_or_alloc_mut(self)
+    }
+}
 
 /// A tensor's gradient, to add to.
 pub(super) fn gradient<'a, S: Shape, E: Elem>(

@@ -33,16 +33,17 @@ where
             grads,
             |grads| grads.get_or_alloc_mut(&theta),
             |to_theta, grads| {
-                let to_spread = gradient(grads, &spread)?;
-                rayon::join(
-                    || accumulate(to_theta, &d_theta, |d| d * g),
-                    || accumulate(to_spread, &d_spread, |d| d * g),
-                );
+                add_scaled(g, [to_theta, gradient(grads, &spread)?], [&d_theta, &d_spread]);
                 Ok(())
             },
         )
     });
     Ok(out.put_tape(tape))
+}
+
+/// `to += g from`, twice.
+fn add_scaled<E: Elem>(g: E, [to_theta, to_spread]: [&mut [E]; 2], [d_theta, d_spread]: [&[E]; 2]) {
+    rayon::join(|| accumulate(to_theta, d_theta, |d| d * g), || accumulate(to_spread, d_spread, |d| d * g));
 }
 
 /// Returns the summed KL; its gradient replaces the contents of `d_theta` and `d_spread`. The function has as few type

@@ -6,7 +6,7 @@ use sparsevd_priors::Prior;
 
 use super::buffer::Buffer;
 use super::effective::{Effective, Factor};
-use super::gradient::{gradient, ordered, with_gradient};
+use super::gradient::{Parameter, ordered, with_gradient};
 use super::memory::{numbers, tensor};
 use super::product::{Matrix, multiply, multiply_on_half};
 use crate::compute::backend::{LayerView, Taped};
@@ -14,7 +14,7 @@ use crate::compute::elem::Elem;
 use crate::compute::noise;
 use crate::compute::seeds::Seed;
 use crate::compute::threads::piece;
-use crate::spec::{Family, LinearMap, Map};
+use crate::spec::{Family, LinearMap};
 
 /// `y = x θᵀ + b + sqrt(x² vᵀ + floor) ε`, with `v = Var w`, on the tape.
 pub(super) fn linear<B: Dim, Q: Family, P: Prior, E: Elem, const I: usize, const O: usize, const BIAS: bool>(
@@ -37,42 +37,55 @@ where
     })?;
 
     let out = y.ghost();
+    let bias: Option<Box<dyn Parameter<E>>> = if BIAS { Some(Box::new(bias)) } else { None };
+    let pass = Pass { effective, noisy, x: Box::new(x), rows, bias };
     tape.add_backward_op(move |grads| {
         with_gradient(
             grads,
             |grads| grads.get_or_alloc_mut(&out),
-            |g, grads| {
-                if BIAS {
-                    let d_bias = gradient(grads, &bias)?;
-                    g.chunks(O).for_each(|g| d_bias.iter_mut().zip(g).for_each(|(to, g)| *to += *g));
-                }
-                let (x_numbers, g) = (Matrix::new(numbers(&x), rows, I), Matrix::new(&g[..], rows, O));
-                let pull_back = |d_x: &mut [E], grads: &mut Gradients<E, Cpu>| {
-                    effective.pull_back(grads, |d_means, d_variance| {
-                        backward(&effective, noisy.as_ref(), [x_numbers, g], d_means, d_variance, d_x);
-                    })
-                };
-                if !input_grad {
-                    return pull_back(&mut [], grads);
-                }
-                with_gradient(grads, |grads| grads.get_or_alloc_mut(&x), |d_x, grads| pull_back(d_x, grads))
-            },
+            |g, grads| pass.backward(Matrix::new(&g[..], rows, O), input_grad, grads),
         )
     });
     Ok(y.put_tape(tape))
 }
 
+/// What the backward pass needs.
+struct Pass<E: Elem> {
+    effective: Effective<E>,
+    noisy: Option<Noisy<E>>,
+    x: Box<dyn Parameter<E>>,
+    rows: usize,
+    bias: Option<Box<dyn Parameter<E>>>,
+}
+
+impl<E: Elem> Pass<E> {
+    /// Adds to all gradients what follows from `g`, that of the output.
+    fn backward(&self, g: Matrix<'_, E>, input_grad: bool, grads: &mut Gradients<E, Cpu>) -> Result<(), CpuError> {
+        if let Some(bias) = &self.bias {
+            let d_bias = bias.gradient(grads)?;
+            g.numbers().chunks(g.cols()).for_each(|g| d_bias.iter_mut().zip(g).for_each(|(to, g)| *to += *g));
+        }
+        let x = Matrix::new(self.x.numbers(), self.rows, self.effective.grid.cols);
+        let pull_back = |d_x: &mut [E], grads: &mut Gradients<E, Cpu>| {
+            self.effective.pull_back(grads, |d_means, d_variance| {
+                backward(&self.effective, self.noisy.as_ref(), [x, g], d_means, d_variance, d_x);
+            })
+        };
+        if !input_grad {
+            return pull_back(&mut [], grads);
+        }
+        with_gradient(grads, |grads| self.x.gradient(grads), |d_x, grads| pull_back(d_x, grads))
+    }
+}
+
 /// Writes the output. Returns the terms of the noise for the backward pass, if there is noise.
-fn forward<M: Map, Q: Family, E: Elem>(
-    effective: &Effective<M, Q, E>,
+fn forward<E: Elem>(
+    effective: &Effective<E>,
     x: Matrix<'_, E>,
     bias: &[E],
     y: &mut [E],
     seed: Seed,
-) -> Option<Noisy<E>>
-where
-    Cpu: Device<E>,
-{
+) -> Option<Noisy<E>> {
     let add_bias = |y: &mut [E]| {
         if !bias.is_empty() {
             y.chunks_mut(bias.len()).for_each(|y| y.iter_mut().zip(bias).for_each(|(y, b)| *y += *b));
@@ -103,16 +116,14 @@ where
 }
 
 /// Adds to the gradients of the means, of the variances if there is noise, and of the input unless `d_x` is empty.
-fn backward<M: Map, Q: Family, E: Elem>(
-    effective: &Effective<M, Q, E>,
+fn backward<E: Elem>(
+    effective: &Effective<E>,
     noisy: Option<&Noisy<E>>,
     [x, g]: [Matrix<'_, E>; 2],
     d_means: &mut [E],
     d_variance: &mut [E],
     d_x: &mut [E],
-) where
-    Cpu: Device<E>,
-{
+) {
     let outputs = 0..effective.grid.rows;
     match (noisy, effective.variances(outputs.clone())) {
         (Some(noisy), Some(variances)) => {

@@ -57,7 +57,7 @@ impl<E: Elem> Weights<'_, E> {
     }
 
     /// Runs `f(row index, row, its part of out)` for every row, in parallel if there are many weights.
-    pub(super) fn for_rows(&self, out: &mut [E], f: impl Fn(usize, Row<'_, E>, &mut [E]) + Sync) {
+    pub(super) fn for_rows(&self, out: &mut [E], f: &(dyn Fn(usize, Row<'_, E>, &mut [E]) + Sync)) {
         let cols = self.grid.cols;
         if self.grid.len() < PARALLEL {
             out.chunks_mut(cols).enumerate().for_each(|(r, out)| f(r, self.row(r), out));
@@ -94,6 +94,13 @@ impl<E: Elem> Weights<'_, E> {
             }
             [value.sum(), shared.sum()]
         };
+        self.sum_of_rows(write, d_theta, d_spread, &run)
+    }
+
+    /// Runs `run(row index, its part of d_theta, its part of d_spread)` for every row, and returns the sum of the values
+    /// that it gives. Its second result is the gradient of a second parameter that the row shares.
+    fn sum_of_rows(&self, write: Write, d_theta: &mut [E], d_spread: &mut [E], run: &RowOf<'_, E>) -> f64 {
+        let (cols, own) = (self.grid.cols, self.shared == Shared::None);
         let sums: Vec<[f64; 2]> = match (own, self.grid.len() < PARALLEL) {
             (true, true) => {
                 let rows = d_theta.chunks_mut(cols).zip(d_spread.chunks_mut(cols)).enumerate();
@@ -125,6 +132,9 @@ impl<E: Elem> Weights<'_, E> {
         CHUNK.div_ceil(self.grid.cols)
     }
 }
+
+/// What [`Weights::pull_back`] does with one row.
+type RowOf<'a, E> = dyn Fn(usize, &mut [E], &mut [E]) -> [f64; 2] + Sync + 'a;
 
 /// The treatment of the numbers already in a slice.
 #[derive(Clone, Copy, PartialEq)]

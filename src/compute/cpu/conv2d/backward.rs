@@ -1,6 +1,5 @@
 //! The gradients of a convolution: of its weights, of its bias, and of its input.
 
-use dfdx::prelude::*;
 use rayon::prelude::*;
 use sparsevd_priors::Lane;
 
@@ -10,7 +9,6 @@ use crate::compute::cpu::effective::Factor;
 use crate::compute::cpu::product::{Matrix, multiply_here};
 use crate::compute::elem::Elem;
 use crate::compute::threads::piece;
-use crate::spec::{Convolution, Family};
 
 /// Consecutive images of the batch, with their gradients.
 pub(super) struct Part<'a, E> {
@@ -43,10 +41,7 @@ pub(super) struct Sums<E: Elem> {
     pub(super) bias: Buffer<E>,
 }
 
-impl<M: Convolution, Q: Family, E: Elem> Convolve<M, Q, E>
-where
-    Cpu: Device<E>,
-{
+impl<E: Elem> Convolve<E> {
     /// Returns the sums over the batch, and adds to the gradient of the input.
     pub(super) fn backward(&self, mut batch: Part<'_, E>) -> Sums<E> {
         let mut take = |images: usize| batch.split_off(images * self.input_len(), images * self.output_len());

@@ -1,6 +1,5 @@
 //! The output of a convolution.
 
-use dfdx::prelude::*;
 use rayon::prelude::*;
 
 use super::Convolve;
@@ -9,12 +8,8 @@ use crate::compute::cpu::effective::Factor;
 use crate::compute::cpu::product::multiply_here;
 use crate::compute::elem::Elem;
 use crate::compute::noise;
-use crate::spec::{Convolution, Family};
 
-impl<M: Convolution, Q: Family, E: Elem> Convolve<M, Q, E>
-where
-    Cpu: Device<E>,
-{
+impl<E: Elem> Convolve<E> {
     /// Computes the output; `eps` becomes `eps / (2 std)`, the derivative of the output by its variance.
     pub(super) fn forward(&self, x: &[E], bias: &[E], y: &mut [E], eps: Option<&mut [E]>) {
         let bias = if self.bias { bias } else { &[] };

@@ -11,7 +11,7 @@ use sparsevd_priors::Prior;
 
 use super::buffer::Buffer;
 use super::effective::{Effective, Factor};
-use super::gradient::{gradient, ordered, with_gradient};
+use super::gradient::{Parameter, ordered, with_gradient};
 use super::memory::{numbers, numbers_mut, tensor, zeros_while};
 use super::product::Matrix;
 use super::unfold::Geometry;
@@ -20,7 +20,7 @@ use crate::compute::elem::Elem;
 use crate::compute::noise;
 use crate::compute::seeds::Seed;
 use crate::spec::{Convolution, Family};
-use backward::Part;
+use backward::{Part, Sums};
 
 /// Number of parts that a batch is cut into. Each part sums its own gradients, and the sums are added in order, so that
 /// the result does not depend on the number of threads.
@@ -41,9 +41,9 @@ where
     Cpu: Device<E>,
 {
     let (x, mut tape) = x.try_contiguous()?.split_tape();
-    let convolution = Convolve::new(&x, Effective::of(layer, &mut tape)?)?;
+    let convolution = Convolve::new::<M, B>(&x, Effective::of(layer, &mut tape)?)?;
     let bias = ordered(layer.bias, &mut tape)?;
-    let (mut y, mut slope) = zeros_while(x.device(), convolution.output(&x), || {
+    let (mut y, mut slope) = zeros_while(x.device(), convolution.output::<M, B>(&x), || {
         convolution.effective.noisy().then(|| {
             let mut eps = Buffer::any(convolution.images * convolution.output_len());
             noise::fill(seed, &mut eps);
@@ -53,23 +53,45 @@ where
     convolution.forward(numbers(&x), numbers(&bias), numbers_mut(&mut y), slope.as_deref_mut());
 
     let out = y.ghost();
+    let bias: Option<Box<dyn Parameter<E>>> = if M::BIAS { Some(Box::new(bias)) } else { None };
+    let pass = Pass { convolution, slope, x: Box::new(x), bias };
     tape.add_backward_op(move |grads| {
         let sums = with_gradient(
             grads,
             |grads| grads.get_or_alloc_mut(&out),
-            |g, grads| {
-                let run = |d_x: Option<&mut [E]>| {
-                    Ok(convolution.backward(Part { x: numbers(&x), g: &g[..], slope: slope.as_deref(), d_x }))
-                };
-                if !input_grad {
-                    return run(None);
-                }
-                with_gradient(grads, |grads| grads.get_or_alloc_mut(&x), |d_x, _| run(Some(&mut d_x[..])))
-            },
+            |g, grads| pass.sums(&g[..], input_grad, grads),
         )?;
-        if M::BIAS {
-            gradient(grads, &bias)?.iter_mut().zip(sums.bias.iter()).for_each(|(to, g)| *to += *g);
+        pass.add(&sums, grads)
+    });
+    Ok(y.put_tape(tape))
+}
+
+/// What the backward pass needs.
+struct Pass<E: Elem> {
+    convolution: Convolve<E>,
+    slope: Option<Buffer<E>>,
+    x: Box<dyn Parameter<E>>,
+    bias: Option<Box<dyn Parameter<E>>>,
+}
+
+impl<E: Elem> Pass<E> {
+    /// The gradients of the weights and of the bias that follow from `g`, that of the output; adds to the input's.
+    fn sums(&self, g: &[E], input_grad: bool, grads: &mut Gradients<E, Cpu>) -> Result<Sums<E>, CpuError> {
+        let run = |d_x: Option<&mut [E]>| {
+            Ok(self.convolution.backward(Part { x: self.x.numbers(), g, slope: self.slope.as_deref(), d_x }))
+        };
+        if !input_grad {
+            return run(None);
         }
+        with_gradient(grads, |grads| self.x.gradient(grads), |d_x, _| run(Some(&mut d_x[..])))
+    }
+
+    /// Adds them to those of the parameters.
+    fn add(&self, sums: &Sums<E>, grads: &mut Gradients<E, Cpu>) -> Result<(), CpuError> {
+        if let Some(bias) = &self.bias {
+            bias.gradient(grads)?.iter_mut().zip(sums.bias.iter()).for_each(|(to, g)| *to += *g);
+        }
+        let convolution = &self.convolution;
         convolution.effective.pull_back(grads, |d_means, d_variance| {
             for group in 0..convolution.groups {
                 convolution.hand_out(&convolution.means(group), group, &sums.means, d_means);
@@ -78,8 +100,7 @@ where
                 }
             }
         })
-    });
-    Ok(y.put_tape(tape))
+    }
 }
 
 /// `y = conv(x, weights) + b`.
@@ -93,13 +114,13 @@ where
     Cpu: Device<E>,
 {
     let (x, bias) = (x.try_contiguous()?, layer.bias.clone().try_contiguous()?);
-    let convolution = Convolve::new(&x, Effective::still(layer, weights)?)?;
-    tensor(x.device(), convolution.output(&x), |y| convolution.forward(numbers(&x), numbers(&bias), y, None))
+    let convolution = Convolve::new::<M, B>(&x, Effective::still(layer, weights)?)?;
+    tensor(x.device(), convolution.output::<M, B>(&x), |y| convolution.forward(numbers(&x), numbers(&bias), y, None))
 }
 
 /// One convolution of a batch.
-struct Convolve<M: Convolution, Q: Family, E: Elem> {
-    effective: Effective<M, Q, E>,
+struct Convolve<E: Elem> {
+    effective: Effective<E>,
     /// The geometry of one group of channels.
     geometry: Geometry,
     groups: usize,
@@ -107,13 +128,10 @@ struct Convolve<M: Convolution, Q: Family, E: Elem> {
     bias: bool,
 }
 
-impl<M: Convolution, Q: Family, E: Elem> Convolve<M, Q, E>
-where
-    Cpu: Device<E>,
-{
-    fn new<B: Dim>(
+impl<E: Elem> Convolve<E> {
+    fn new<M: Convolution, B: Dim>(
         x: &Tensor<(B, M::In, usize, usize), E, Cpu>,
-        effective: Effective<M, Q, E>,
+        effective: Effective<E>,
     ) -> Result<Self, CpuError> {
         let (batch, channels, height, width) = *x.shape();
         let outputs = M::WINDOW.outputs([height, width]).ok_or(CpuError::WrongNumElements)?;
@@ -123,7 +141,10 @@ where
     }
 
     /// The shape of the output.
-    fn output<B: Dim>(&self, x: &Tensor<(B, M::In, usize, usize), E, Cpu>) -> (B, M::Out, usize, usize) {
+    fn output<M: Convolution, B: Dim>(
+        &self,
+        x: &Tensor<(B, M::In, usize, usize), E, Cpu>,
+    ) -> (B, M::Out, usize, usize) {
         (x.shape().0, M::Out::default(), self.geometry.outputs[0], self.geometry.outputs[1])
     }
 
@@ -138,7 +159,7 @@ where
     }
 
     /// The parts of the batch as ranges of images, whose lengths differ by at most one.
-    fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<M, Q, E> {
+    fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<E> {
         let images = self.images;
         (0..PARTS).map(move |i| images * i / PARTS..images * (i + 1) / PARTS).filter(|part| !part.is_empty())
     }

@@ -173,9 +173,9 @@ fn report(args: &Args, split: &Split, records: Vec<Record>, folder: &Folder) -> 
     let results = Results::on(Args::NAME, args, split, records);
     let (mut figures, bands) = (Vec::new(), bands(&results.records));
     for layer in LAYERS {
-        let y = Quantity::log("Var of dNLL/dtheta, mean over weights [nats²]");
+        let y = Quantity::log("Var of dNLL/dθ, mean over weights [nats²]");
         let lines = over_seeds(&results.records, layer, |y| y);
-        let svg = curves(&lines, Quantity::linear("log alpha"), y, &format!("Gradient noise, {layer}"));
+        let svg = curves(&lines, Quantity::linear("log α"), y, &format!("Gradient noise, {layer}"));
         let caption =
             format!("The variance of the gradient of a mean over the noise of the pass, for the same data. {bands}");
         figures.push(Figure::new(&format!("variance-{}", layer.replace(' ', "-")), svg, caption));

@@ -155,7 +155,7 @@ impl Case {
 
 fn report(args: &Args, split: &Split, records: Vec<Record>, folder: &Folder) -> Result<(), Failure> {
     let results = Results::on(Args::NAME, args, split, records);
-    let x = Quantity::linear("threshold on log alpha");
+    let x = Quantity::linear("threshold on log α");
     let error = over_seeds(&results.records, "error by threshold", |error| 100.0 * error);
     let error = curves(&error, x, Quantity::log("test error [%]"), "Error over the threshold");
     let kept = over_seeds(&results.records, "kept by threshold", |kept| kept);

@@ -25,7 +25,7 @@ pub enum Error {
         range: Cow<'static, str>,
     },
     /// A quantity of training is NaN or infinite. If it is the objective or a gradient, the weights are as before the
-    /// step, and a training loop of your own can go on. If it is a weight, `place` names its layer.
+    /// step, and a training loop of your own can continue. If it is a weight, `place` names its layer.
     #[error("{what} is {value} in {place}{}; {}{}", when(*at), advice(what == KL), last(checkpoint.as_ref()))]
     NotFinite {
         /// The quantity.

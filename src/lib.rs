@@ -1,9 +1,9 @@
 //! Variational Bayesian layers with pluggable priors, on [dfdx].
 //!
-//! A layer is `Variational<Map, Posterior, Prior>`: how weights act on an input, what is trained about each weight, and
-//! a prior, which is one formula. Sparse Variational Dropout (Molchanov, Ashukha, Vetrov, ICML 2017) is its log-uniform
-//! special case with the additive posterior. Networks are tuples of layers and other modules; [`prelude`] has the names
-//! that most programs need.
+//! A layer is `Variational<Map, Posterior, Prior>`: the map applies the weights to an input, the posterior has the
+//! trained parameters of each weight, and the prior is one formula. Sparse Variational Dropout (Molchanov, Ashukha,
+//! Vetrov, ICML 2017) is its log-uniform special case with the additive posterior. Networks are tuples of layers and
+//! other modules; [`prelude`] has the names that most programs need.
 //!
 //! ```
 //! use sparsevd::prelude::*;
@@ -19,9 +19,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # Which type to reach for
+//! # Which type to use
 //!
-//! | to | reach for |
+//! | to | use |
 //! |---|---|
 //! | write a layer in a network's type | [`SparseVdLinear`], [`ArdLinear`], [`GaussianLinear`], [`DropoutLinear`], [`DenseLinear`]; any other combination is [`Variational`] with [`LinearMap`] or [`Conv2dMap`] |
 //! | choose a prior | [`priors`] has a table of them; a prior of your own implements [`priors::Prior`] |
@@ -33,14 +33,14 @@
 //! | get data | [`data::Split`], [`data::Dataset`] |
 //! | evaluate | [`predict`] with [`Evaluate`], then [`metrics::Predictions`]; [`Network::with_weights`] with [`Weights`] for a forward pass |
 //! | see what pruning keeps | [`Prune::sparsity`] |
-//! | deploy | [`compact`], then the crate [`infer`], which knows no dfdx |
-//! | keep a posterior, or read one | [`save_posterior`], [`load_posterior`]; [`load_means`] from PyTorch, [`copy_means`] |
-//! | measure how noisy gradients are | [`gradient_variance`] |
+//! | deploy | [`compact`], then the crate [`infer`], which does not depend on dfdx |
+//! | save or load a posterior | [`save_posterior`], [`load_posterior`]; [`load_means`] from PyTorch, [`copy_means`] |
+//! | measure the noise of gradients | [`gradient_variance`] |
 //! | use more or fewer threads | [`on_threads`] |
 //! | write generic code | [`Elem`], [`Backend`], [`Family`], [`Map`], [`Network`], [`Classifier`] |
 //! | understand a failure | [`Error`], [`Warning`] |
 //!
-//! Numbers are in nats unless a name says otherwise; the KL is summed over weights, never averaged.
+//! Numbers are in nats unless a name says otherwise; the KL is summed over weights, not averaged.
 
 mod compute;
 pub mod data;

@@ -198,7 +198,8 @@ mod tests {
         [out.value, out.grad[0], out.grad[1]].map(|part| part.first(1).sum())
     }
 
-    /// Where value and derivative are finite numbers of `f32`, so are the dual's, whatever the intermediate results.
+    /// If value and derivative are finite in `f32`, so are the dual's, even where an intermediate result could
+    /// overflow.
     #[test]
     fn gradients_are_finite_where_their_limits_are() {
         macro_rules! finite {

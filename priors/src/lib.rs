@@ -1,6 +1,6 @@
 //! Priors and posterior families for variational layers, each written once as a formula, without a training engine.
 //!
-//! | you need | reach for |
+//! | you need | use |
 //! |---|---|
 //! | sparsity from noise, the Sparse Variational Dropout of Molchanov et al. | [`LogUniform`] |
 //! | sparsity by empirical Bayes, per weight, neuron or layer | [`Ard`] |

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-/// A pool of free buffers. Every training step needs the same lengths, and to allocate them anew would cost more than
+/// A pool of free buffers. Every training step needs the same lengths, and allocating them again would cost more than
 /// the arithmetic.
 pub struct Pool<E>(Mutex<Vec<Vec<E>>>);
 

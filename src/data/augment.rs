@@ -137,9 +137,9 @@ mod tests {
         assert_eq!(shifted([-1, 1], false), [0., 0., 0., 2., 3., 0., 0., 0., 0., 8., 9., 0.]);
     }
 
-    /// With `crop_pad` 1 and `flip` there are 9 x 2 equally likely outcomes, all different for this image. Over 18,000
-    /// draws each count is binomial(18000, 1/18), of deviation sqrt(18000 17 / 18^2) = 30.7; 5 deviations are 154,
-    /// which any of the 18 exceeds with probability below 18 x 6e-7 for a fair sampler. The seed is fixed.
+    /// With `crop_pad` 1 and `flip` there are 9 × 2 equally likely outcomes, all different for this image. Over 18,000
+    /// draws each count is binomial(18000, 1/18), with standard deviation sqrt(18000 × 17 / 18²) = 30.7; 5 of them are
+    /// 154, which any of the 18 counts exceeds with probability below 18 × 6e-7 for a fair sampler. The seed is fixed.
     #[test]
     fn every_window_and_mirror_is_equally_likely() {
         let augment = Augment { crop_pad: 1, flip: true, ..Augment::default() };
@@ -170,8 +170,8 @@ mod tests {
         }
     }
 
-    /// Worked out by hand, around the centre (1/2, 1): upside down; half as wide, so that the outer columns show what is
-    /// two pixels from the centre, outside; twice as wide; slanted by half a pixel a row.
+    /// Computed by hand, around the centre (1/2, 1): turned upside down; at half the width, where the outer columns
+    /// read outside the image; at twice the width; slanted by half a pixel per row.
     #[test]
     fn warps_turn_stretch_and_slant_around_the_centre() {
         assert_eq!(warped([[-1.0, 0.0], [0.0, -1.0]], [0, 0], false)[..6], [6., 5., 4., 3., 2., 1.]);
@@ -180,9 +180,10 @@ mod tests {
         assert_eq!(warped([[1.0, 0.0], [1.0, 1.0]], [0, 0], false)[..6], [0.5, 1.5, 2.5, 4.5, 5.5, 3.]);
     }
 
-    /// On planes that hold their pixels' own row and column the matrix can be read off beside the centre. Over 2,000 draws
-    /// the mean of each entry has deviation w / sqrt(3 x 2000) = 0.0129 w, which it exceeds five times with probability below 6e-7;
-    /// that none comes within a hundredth of either end has probability 2 x 0.995^2000 < 1e-4 each. The seed is fixed.
+    /// On planes that hold the row and the column of each pixel, the pixels next to the centre give the matrix. Over
+    /// 2,000 draws the mean of each entry has standard deviation w / sqrt(3 × 2000) = 0.0129 w, and exceeds five of
+    /// them with probability below 6e-7. No draw of an entry is within a hundredth of an end with probability 2 ×
+    /// 0.995^2000 < 1e-4. The seed is fixed.
     #[test]
     fn the_matrix_of_a_warp_is_uniform_around_the_identity() {
         let (mut rng, mut out, w) = (StdRng::seed_from_u64(2), [0.0; 50], 0.3);

@@ -113,7 +113,7 @@ proptest! {
         prop_assert!(parse_batch("x", &raw).is_err());
     }
 
-    /// Cut anywhere: refused unless records stay whole. Gzip has a checksum: always refused.
+    /// A truncated file is rejected, unless it ends after a record. Gzip has a checksum, so it is always rejected.
     #[test]
     fn truncations_are_refused(n in 0_usize..2 * 3073) {
         let raw = records(&[3, 7]);
@@ -122,7 +122,7 @@ proptest! {
         prop_assert!(parse_batch("x", &gz[..n % gz.len()]).is_err());
     }
 
-    /// One flipped bit: in a label another label or a refusal, elsewhere exactly one other pixel.
+    /// A flipped bit in a label gives another label or an error; elsewhere it changes exactly one pixel.
     #[test]
     fn flipped_bits_stay_where_they_are(at in 0_usize..2 * 3073, bit in 0_u8..8) {
         let mut raw = records(&[3, 7]);

@@ -68,7 +68,7 @@ fn a_class_too_small_is_named_with_its_count() {
         table(&[5, 4, 9]).folds(5, 0).map(drop),
         Err(DataError::Rare { class: 1, have: 4, needs: 5, .. })
     ));
-    // A gap in the labels, and more classes than anybody counts.
+    // A gap in the labels, and a very large number of classes.
     let gap = Dataset::new("gap", [1, 1, 1], 3, vec![0.0; 4], vec![0, 0, 2, 2]).unwrap();
     assert!(matches!(gap.split(2, 0), Err(DataError::Rare { class: 1, have: 0, .. })));
     assert!(told(gap.split(2, 0).map(drop)).starts_with("gap: no example of class 1;"));

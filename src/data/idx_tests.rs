@@ -80,7 +80,7 @@ fn absurd_headers_are_refused_before_memory_is_asked_for() {
         let raw = images(count, height, width, &PIXELS);
         assert!(matches!(parse_images("x", &raw), Err(DataError::Header { .. })), "{count} {height} {width}");
     }
-    // Within the limit, but a lie: 2^30 bytes promised, 12 there.
+    // Within the limit, but wrong: the header has 2^30 bytes, the file 12.
     let raw = images(1 << 10, 1 << 10, 1 << 10, &PIXELS);
     for raw in [gzip(&raw), raw] {
         let refused = parse_images("x", &raw);
@@ -98,7 +98,7 @@ fn a_gzip_bomb_stops_at_the_first_byte_too_many() {
 #[test]
 fn files_are_read_and_missing_ones_named() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("labels"); // gzipped, and the name does not say so
+    let path = dir.path().join("labels"); // gzipped, without `.gz` in the name
     std::fs::write(&path, gzip(&labels(&[3, 1]))).unwrap();
     assert_eq!(read_labels(&path).unwrap(), [3, 1]);
     assert!(matches!(read_images(&dir.path().join("no")), Err(DataError::Read { path, .. }) if path.ends_with("no")));
@@ -121,7 +121,7 @@ proptest! {
         prop_assert_eq!(read.is_ok(), promised == n && n > 0);
     }
 
-    /// One flipped bit anywhere: refused, or a set of the size that its own header says.
+    /// A flipped bit gives an error, or a set of the size in its header.
     #[test]
     fn flipped_bits_never_give_a_wrong_size(at in 0_usize..28, bit in 0_u8..8) {
         let mut raw = images(2, 3, 2, &PIXELS);

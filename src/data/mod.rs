@@ -1,6 +1,6 @@
 //! Data sets of labelled images.
 //!
-//! | you have | reach for |
+//! | you have | use |
 //! |---|---|
 //! | nothing at hand | [`Split::optdigits`]: 5,620 real digits of 8 × 8 pixels, built into the crate |
 //! | a folder with MNIST, Fashion-MNIST or anything in their format, or with CIFAR-10 | [`Split::from_dir`] |

@@ -12,8 +12,8 @@ fn sorted(parts: &[Vec<usize>]) -> Vec<usize> {
     all
 }
 
-/// Wine: 59, 71 and 48 of 178. A fifth, 36: 36 x 59 / 178 = 11.93, 14.36, 9.71; 11 + 14 + 9 leave two, for 0.93 and
-/// 0.71.
+/// Wine has 59, 71 and 48 of 178 examples. The exact shares of a fifth, 36, are 36 × 59 / 178 = 11.93, 14.36 and 9.71.
+/// Of these, 11 + 14 + 9 leave two, which go to the remainders 0.93 and 0.71.
 #[test]
 fn largest_remainders_are_rounded_up() {
     assert_eq!(apportion(&[59, 71, 48], 36, 1), [12, 14, 10]);
@@ -21,8 +21,8 @@ fn largest_remainders_are_rounded_up() {
     assert_eq!(apportion(&[5], 3, 1), [3]);
 }
 
-/// 10 of 1,000, one of each of nine rare groups: of an exact share of 9.82 one is left to the large one. And a half of
-/// 8 that leaves one of each of three pairs in the other half of 3 can take but 1 of each, and 5 of 5 - 0.
+/// In a draw of 10 of 1,000, nine rare groups get one each, and one is left for the large group, whose exact share is
+/// 9.82. A draw of 8 of 12 that leaves one of each pair takes only 1 of each of the three pairs, and 5 of the 6 others.
 #[test]
 fn no_group_is_left_out_of_either_half() {
     let sizes = [[2; 9].as_slice(), &[982]].concat();
@@ -31,9 +31,9 @@ fn no_group_is_left_out_of_either_half() {
     assert_eq!(apportion(&[2, 2, 2, 6], 8, 1), [1, 1, 1, 5]);
 }
 
-/// One group is a plain random draw: over 6,000 seeds each of 6 orders of 3 examples, drawn one and two, is expected
-/// 1,000 times, with deviation sqrt(6000 5 / 36) = 28.9. Five deviations are 145, which a fair shuffle exceeds in one
-/// of 6 with probability below 6 x 6e-7. The seeds are fixed.
+/// With one group the draw is uniform: over 6,000 seeds each of 6 orders of 3 examples, drawn as one and two, is
+/// expected 1,000 times, with standard deviation sqrt(6000 × 5 / 36) = 28.9. Five of them are 145, which a fair shuffle
+/// exceeds for any of the 6 with probability below 6 × 6e-7. The seeds are fixed.
 #[test]
 fn every_order_is_equally_likely() {
     let mut counts = std::collections::BTreeMap::new();
@@ -44,8 +44,9 @@ fn every_order_is_equally_likely() {
     assert!(counts.len() == 6 && counts.values().all(|n| (n - 1000).abs() <= 145), "{counts:?}");
 }
 
-/// Of four groups of one exact share, 3/2, over 600 seeds each is the one rounded up in half the draws: 300 times, with
-/// deviation sqrt(600 / 4) = 12.2; five are 61, exceeded with probability below 4 x 6e-7. The seeds are fixed.
+/// Four groups have the same exact share, 3/2. Over 600 seeds each is rounded up in half the draws: 300 times, with
+/// standard deviation sqrt(600 / 4) = 12.2; five of them are 61, exceeded with probability below 4 × 6e-7. The seeds
+/// are fixed.
 #[test]
 fn ties_are_broken_at_random() {
     let mut up = [0_i32; 4];
@@ -58,7 +59,7 @@ fn ties_are_broken_at_random() {
     assert!(up.iter().all(|n| (n - 300).abs() <= 61), "{up:?}");
 }
 
-/// A change of these numbers changes the splits of all users: it is value-breaking.
+/// A change of these numbers changes the splits of all users, so it is a breaking change of values.
 #[test]
 fn draws_are_those_of_every_version() {
     assert_eq!(Strata::new(groups(&[4, 4, 2]), 7).draw(4, 1), [vec![9, 4, 1, 2], vec![0, 6, 3, 7, 8, 5]]);
@@ -82,7 +83,8 @@ proptest! {
         prop_assert_eq!(&halves, &Strata::new(groups(&sizes), seed).draw(n, 1));
     }
 
-    /// Within one of the exact share where one example on either side is no more than the share; never none or all.
+    /// Each count is within one of the exact share if all exact shares are at least 1 in both halves. It is never 0 or
+    /// all.
     #[test]
     fn shares_are_exact_to_one((sizes, n, _) in problem()) {
         let (counts, all) = (apportion(&sizes, n, 1), sizes.iter().sum::<usize>());
@@ -119,7 +121,8 @@ proptest! {
         }
     }
 
-    /// 20 examples in 10 of 184,756 halves: two given seeds agree by chance with that probability, times the orders.
+    /// 20 examples have 184,756 halves of 10: two given seeds agree by chance with probability 1 / 184,756 at most,
+    /// since their orders must agree, too.
     #[test]
     fn other_seeds_draw_others(seed: u64) {
         let draw = |seed| Strata::new(groups(&[20]), seed).draw(10, 1);

@@ -116,7 +116,7 @@ where
 ///
 /// The scalars (a norm's epsilon and momentum, the rate of dfdx's dropout) are read, too; an older file without them
 /// can be read if the network has the defaults. The training settings of the layers ([`Settings`](crate::Settings))
-/// stay as they are, so that training can go on with others; draws from the posterior depend on them
+/// stay as they are, so that training can continue with others; draws from the posterior depend on them
 /// ([`Masking::Weights`](crate::Masking::Weights)).
 ///
 /// Layers are compared by the identifiers and parameters of their maps, posteriors and priors. Files of format 1, which

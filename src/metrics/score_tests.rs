@@ -12,7 +12,7 @@ fn close(found: f64, expected: f64) {
     assert!((found - expected).abs() < 1e-7, "{found} != {expected}");
 }
 
-/// Three examples in three classes, all worked out by hand.
+/// Three examples in three classes, all computed by hand.
 #[test]
 fn by_hand() {
     let p = [0.7, 0.2, 0.1, 0.1, 0.5, 0.4, 0.3, 0.3, 0.4];

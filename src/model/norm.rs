@@ -91,7 +91,7 @@ impl<const C: usize, E: Elem, D: Backend<E>> BatchNorm<C, E, D> {
             return Err(D::shape_error()); // a single number has no variance
         }
         if moments.iter().any(|m| !(m.mean.is_finite() && m.variance.is_finite())) {
-            return Ok(y); // the objective will be rejected, and a user's own loop may go on
+            return Ok(y); // the objective will be rejected, and a user's own loop may continue
         }
         let moved = |running: &Tensor<Rank1<C>, E, D>, to: fn(&NormMoments) -> f64| {
             let step = |(old, m): (&E, &NormMoments)| E::of((1.0 - self.momentum) * old.f64() + self.momentum * to(m));

@@ -1,10 +1,10 @@
-//! The CPU's own operations against the dfdx graph: equal numbers, equal gradients, ties and NaN included.
+//! The CPU's pools compared with the dfdx graph: equal outputs and gradients, including ties and NaN.
 
 use super::*;
 use crate::compute::graph;
 use proptest::prelude::*;
 
-/// Output and gradient of `sum_j y_j (j + 1)`, an integer where the pixels are.
+/// Output and gradient of `sum_j y_j (j + 1)`, both integers if the pixels are.
 fn run<E: Elem>(
     pool: impl Fn(Images<usize, Const<2>, E, Cpu, OwnedTape<E, Cpu>>, Window) -> Pooled<E>,
     x: &Images<usize, Const<2>, E, Cpu, NoneTape>,

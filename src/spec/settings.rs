@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Added to the variance of an output under its square root; it keeps the gradient finite where all inputs are zero and
+/// Added to the variance of an output under its square root; it keeps the gradient finite if all inputs are zero, and
 /// adds noise of standard deviation 1e-8.
 pub const VARIANCE_FLOOR: f64 = 1e-16;
 
@@ -61,8 +61,8 @@ pub enum Estimator {
     Flipout,
 }
 
-/// The masking of weights during training. A weight is masked if its log α is at or above the threshold, which each
-/// pass checks anew. The KL always includes all weights.
+/// The masking of weights during training. A weight is masked if its log α is at or above the threshold; each pass
+/// checks it again. The KL always includes all weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Masking {

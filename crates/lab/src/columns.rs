@@ -91,7 +91,13 @@ pub(crate) const COLUMNS: [Column; 37] = [
         "nats per image, on the images and labels it was trained on",
     ),
     column("sparsity at start", "sparse % at start", 100.0, 1, "weights that would be pruned before training"),
-    column("auroc", "AUROC %", 100.0, 2, "how often an out-of-distribution image has the higher entropy: 50 is chance"),
+    column(
+        "auroc",
+        "AUROC %",
+        100.0,
+        2,
+        "the probability that an out-of-distribution image has the higher entropy: 50 is chance",
+    ),
 ];
 
 /// Numbers of all layers in one cell; the name is the beginning of their names.

@@ -67,7 +67,7 @@ pub fn over_epochs(
 /// # Errors
 /// If there is nothing to draw.
 pub fn kept(records: &[Record], threshold: f64) -> Result<Figure, PlotError> {
-    let title = format!("Weights kept: log alpha below {threshold}");
+    let title = format!("Weights kept: log α below {threshold}");
     over_epochs(records, "sparsity", |sparsity| 100.0 * (1.0 - sparsity), Quantity::log("weights kept [%]"), &title)
 }
 
@@ -100,7 +100,7 @@ pub fn log_alphas(records: &[Record], threshold: f64) -> Result<Figure, PlotErro
         .map(|group| Values::new(&group[0].label, all(&group)))
         .collect();
     let marker = Marker::new(threshold, "kept", format!("pruned: {threshold} or more"));
-    histogram(&values, 60, Some(&marker), "log alpha, cut at ±10", "log alpha of all weights", Scale::Log)
+    histogram(&values, 60, Some(&marker), "log α, cut at ±10", "log α of all weights", Scale::Log)
 }
 
 #[cfg(test)]

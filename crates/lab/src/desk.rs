@@ -118,7 +118,7 @@ impl Desk {
         Ok(record)
     }
 
-    /// True if Ctrl-C was pressed, or the process was asked to end.
+    /// True if Ctrl-C was pressed, or the process received SIGTERM.
     pub fn stopped(&self) -> bool {
         self.stop.load(Relaxed)
     }

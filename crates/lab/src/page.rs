@@ -89,7 +89,7 @@ fn data_set(data: &Value) -> String {
     format!("{name}, {} images to train on and {} to test on", data["train"], data["test"])
 }
 
-/// Every setting that was given or has a default, as it is typed.
+/// Every setting that was given or has a default, in the form of the command line.
 fn settings(configuration: &Value) -> Vec<(String, String)> {
     let given = |(name, value): (&String, &Value)| {
         let text = match value {

@@ -139,7 +139,7 @@ const TABLES: [page::Columns<'_>; 4] = [
     ),
     ("Compact", &["network", "seed", "kept", "neurons", "bytes", "quantised bytes", "quantised error"]),
     (
-        "The same weights pruned at lower thresholds, and what that should cost in NLL at most",
+        "The same weights pruned at lower thresholds, with an upper estimate of the cost in NLL",
         &["pruned at", "pruned compression", "pruned error", "pruned nll", "pruned cost"],
     ),
 ];

@@ -72,7 +72,7 @@ fn dense<N: Classifier<I, 10, f32, Cpu, L>, const I: usize, L: Layout>(
     test: &Dataset<L>,
     data: usize,
 ) -> Result<f64, Failure> {
-    let shape = L::shape::<I>(data, test.dims()).ok_or("images of another shape")?;
+    let shape = L::shape::<I>(data, test.dims()).ok_or("the images have another shape than the network reads")?;
     let x: Tensor<_, f32, Cpu> = Cpu::default().tensor_from_vec(test.inputs()[..data * test.pixels()].to_vec(), shape);
     Ok(median(|| drop(black_box(net.forward(x.clone())))))
 }

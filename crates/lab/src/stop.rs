@@ -1,4 +1,4 @@
-//! Stopping by Ctrl-C and `kill`: once stops after the current step, twice stops at once.
+//! Stopping by Ctrl-C and `kill`: the first stops after the current step, the second immediately.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
@@ -10,7 +10,7 @@ static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// The number of the signal that arrived; 0 before any.
 static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// The flag that Ctrl-C (SIGINT) and SIGTERM set. With a second one the process ends at once.
+/// The flag that Ctrl-C (SIGINT) and SIGTERM set. With a second one the process ends immediately.
 ///
 /// # Errors
 /// If they cannot be caught.

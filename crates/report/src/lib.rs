@@ -1,7 +1,7 @@
 //! Plots, tables and one-file HTML pages for the results of experiments. This crate depends on neither `sparsevd` nor
 //! dfdx.
 //!
-//! | you need | reach for |
+//! | you need | use |
 //! |---|---|
 //! | a figure as SVG text, in light and dark mode | [`plots`] |
 //! | a table for the terminal and for a page | [`Table`] |

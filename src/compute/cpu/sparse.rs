@@ -23,7 +23,7 @@ struct Entry<E> {
 }
 
 impl<E: Elem> Sparse<E> {
-    /// The weights whose `kept` is not zero; `None` if they are too many for sparse products.
+    /// The weights whose `kept` is not zero; `None` if there are too many for sparse products.
     pub(super) fn of(weights: &[E], kept: &[E], grid: Grid) -> Option<Self> {
         let count = kept.iter().filter(|kept| **kept != E::default()).count();
         if count > grid.len() / SPARSE {

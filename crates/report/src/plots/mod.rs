@@ -1,6 +1,6 @@
 //! Figures as SVG text, for a report, a README or a paper.
 //!
-//! | to show | reach for |
+//! | to show | use |
 //! |---|---|
 //! | a quantity over epochs, or one against another, with ranges | [`curves`] |
 //! | the distribution of values, such as log α with its threshold | [`histogram`] |

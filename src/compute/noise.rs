@@ -119,7 +119,7 @@ mod tests {
         assert!(kolmogorov_smirnov(draws(1, 200_000).iter().map(|x| x + 0.02).collect()) > 1.95);
     }
 
-    /// Correlations at any fixed lag have standard deviation `1 / sqrt(n)`; 4 of them: 6e-5 a lag.
+    /// Correlations at any fixed lag have standard deviation `1 / sqrt(n)`; 4 of them: 6e-5 per lag.
     #[test]
     fn is_uncorrelated_within_and_across_blocks() {
         let x = draws(2, 300_000);

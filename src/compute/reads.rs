@@ -57,7 +57,7 @@ pub trait Reads<X: Shape>: Map {
     ) -> Result<Tensor<Self::Output, E, D, T>, D::Err>;
 }
 
-/// `x W^T`.
+/// `x Wᵀ`.
 impl<B: Dim, const I: usize, const O: usize, const BIAS: bool> Reads<(B, Const<I>)> for LinearMap<I, O, BIAS> {
     type Output = (B, Const<O>);
 

@@ -19,8 +19,8 @@ pub(crate) fn piece(len: usize) -> usize {
 ///
 /// It speeds up a training run on the CPU even with 0: `f` then runs on one of the threads that the kernels use, which
 /// saves two changes of thread for each of a step's many parallel loops (15 % of a LeNet-300-100 step on 2 cores).
-/// Results do not depend on the number of threads. For a GPU it is useless and does not compile: dfdx's device cannot
-/// change threads.
+/// Results do not depend on the number of threads. It does not compile for a GPU, where it would have no effect: dfdx's
+/// device cannot change threads.
 ///
 /// ```
 /// use sparsevd::on_threads;

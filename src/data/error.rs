@@ -55,15 +55,15 @@ pub enum DataError {
         /// The largest product accepted.
         limit: u64,
     },
-    /// Fewer or more bytes than the header promises (decompressed bytes, for a `.gz` file).
+    /// Fewer or more bytes than the header implies (decompressed bytes, for a `.gz` file).
     #[error("{file}: {found} bytes, its header promises {expected}; the file is {}, download it again",
         if found < expected { "cut short" } else { "too long" })]
     Length {
         /// The file.
         file: String,
-        /// Bytes promised by the header, the header included.
+        /// The number of bytes that the header implies, the header included.
         expected: u64,
-        /// Bytes there. For a `.gz` file that is too long, reading stops at the first byte too many.
+        /// The number of bytes found. For a `.gz` file that is too long, reading stops at the first byte too many.
         found: u64,
     },
     /// A file, or what a `.gz` file unpacks to, is larger than this reader accepts.
@@ -84,7 +84,7 @@ pub enum DataError {
     Records {
         /// The file.
         file: String,
-        /// Bytes there, decompressed for a `.gz` file.
+        /// The number of bytes found, decompressed for a `.gz` file.
         found: u64,
         /// The number of bytes in one record.
         record: u64,
@@ -96,7 +96,7 @@ pub enum DataError {
     Missing {
         /// The folder.
         dir: PathBuf,
-        /// The missing part, as `training images`.
+        /// The missing part, such as `training images`.
         role: &'static str,
         /// The names that would have been accepted.
         looked_for: Vec<String>,
@@ -138,7 +138,7 @@ pub enum DataError {
         name: String,
         /// The smallest label.
         first: u8,
-        /// The largest.
+        /// The largest label.
         last: u8,
     },
     /// A folder holds several data sets.
@@ -220,12 +220,12 @@ pub enum DataError {
         /// Its value.
         value: f32,
     },
-    /// More or fewer examples asked for than can be given.
+    /// A request for more or fewer examples than can be given.
     #[error("{name}: asked for {asked}, {count} of {have} examples; {least} to {most} can {purpose}")]
     Share {
         /// The data set.
         name: String,
-        /// The count or fraction asked for.
+        /// The count or fraction requested.
         asked: Share,
         /// The number of examples that this gives.
         count: usize,
@@ -262,7 +262,7 @@ pub enum DataError {
     Folds {
         /// The data set.
         name: String,
-        /// The number of folds asked for.
+        /// The number of folds requested.
         asked: usize,
     },
     /// An index beyond the last example.

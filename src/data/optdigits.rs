@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn pixels_are_in_place() {
         let (train, test) = Split::optdigits().unwrap().into_parts();
-        // Sum of all values, and sum of value x position modulo 1000003, which notices a changed order.
+        // Sum of all values, and sum of value × position modulo 1000003, which detects a changed order.
         let sums = |data: &Dataset| {
             let weighted = integers(data).zip(1..).map(|(value, i)| value * i).sum::<u64>() % 1_000_003;
             (integers(data).sum::<u64>(), weighted)

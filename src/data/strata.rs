@@ -33,7 +33,7 @@ impl Strata {
     }
 
     /// Divides all examples into `k` parts. The sizes of two parts, and of their shares of one group, differ by at most
-    /// one: the groups are dealt out like cards, one after another.
+    /// one: the examples of one group after another go to the parts in turn.
     pub(super) fn deal(mut self, k: usize) -> Vec<Vec<usize>> {
         let mut parts = vec![Vec::new(); k];
         for (at, example) in self.groups.iter().flatten().enumerate() {

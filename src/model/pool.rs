@@ -11,7 +11,7 @@ use crate::compute::{Backend, Elem, Images};
 use crate::error::Error;
 use crate::spec::Window;
 
-/// The largest pixel of every `K` x `K` window, channel by channel.
+/// The largest pixel of every `K × K` window, channel by channel.
 ///
 /// ```text
 /// y[n, c, i, j] = max_{s, t < K} x[n, c, i STRIDE + s - PAD, j STRIDE + t - PAD]
@@ -27,7 +27,7 @@ use crate::spec::Window;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MaxPool2d<const K: usize, const STRIDE: usize = K, const PAD: usize = 0>;
 
-/// The mean of every `K` x `K` window, channel by channel; pixels outside the image count as zeros.
+/// The mean of every `K × K` window, channel by channel; pixels outside the image count as zeros.
 ///
 /// ```text
 /// y[n, c, i, j] = 1/K² sum_{s, t < K} x[n, c, i STRIDE + s - PAD, j STRIDE + t - PAD]

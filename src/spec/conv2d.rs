@@ -8,7 +8,7 @@ use sparsevd_infer::Op;
 use super::map::{Known, Map, Window};
 
 /// A two-dimensional convolution (cross-correlation, as everywhere in deep learning), from `IN` channels to `OUT`, with
-/// a `K` x `K` kernel.
+/// a `K × K` kernel.
 ///
 /// ```text
 /// y[n, o, i, j] = b[o] + sum_{c, s, t} w[o, c, s, t] x[n, g PER_GROUP + c, i STRIDE + s DILATION - PAD, j STRIDE + t DILATION - PAD]

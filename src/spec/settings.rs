@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Added to the variance of an output under its square root; it keeps the gradient finite if all inputs are zero, and
-/// adds noise of standard deviation 1e-8.
+/// The number added to the variance of an output under its square root; it keeps the gradient finite if all inputs are
+/// zero, and adds noise of standard deviation 1e-8.
 pub const VARIANCE_FLOOR: f64 = 1e-16;
 
 /// Training settings of a layer. [`Network::configure`](crate::Network::configure) sets those of all layers of a

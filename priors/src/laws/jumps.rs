@@ -1,4 +1,4 @@
-//! The law that the KL has no jumps, which finite differences at a few points can't see.
+//! The law that the KL has no jumps, which finite differences at a few points cannot detect.
 
 use super::points::{Point, evaluate, unit};
 use super::{Law, Laws, Violation, reference};

@@ -106,7 +106,7 @@ impl Planes {
     }
 
     fn moments<E: Elem>(self, x: &[E]) -> Vec<NormMoments> {
-        // Around the channel's first number: in squares around zero, a large mean would cancel the variance.
+        // Deviations from the channel's first number: with squares around zero, a large mean would cancel the variance.
         let around = |c: usize| x.get(c * self.area).map_or(0.0, |x| x.f64());
         let sums = self.sums([x, x], |c, x, _| {
             let d = x - E::Lanes::splat(around(c));

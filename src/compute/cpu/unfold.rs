@@ -179,9 +179,9 @@ fn copy_lines<'a, E: Elem>(lines: impl Iterator<Item = &'a [E]> + Clone, to: &mu
 /// The offset of a tap from its output.
 #[derive(Clone, Copy)]
 struct Shift {
-    /// In pixels of the image, counted row by row.
+    /// The offset in pixels of the image, counted row by row.
     along: isize,
-    /// In columns.
+    /// The offset in columns.
     cols: isize,
 }
 

@@ -62,7 +62,7 @@ fn relative(a: f64, b: f64) -> f64 {
     (a / b - 1.0).abs()
 }
 
-/// Where the series at zero, the 28 nodes and the asymptotic series meet, and points between them.
+/// The points at which the series at zero, the 28 nodes and the asymptotic series meet, and points between them.
 fn everywhere() -> impl Iterator<Item = f64> {
     let boundaries = (1..=56).map(|i| 0.125 * f64::from(i));
     let between = (1..4000).map(|i| 26.0 * f64::from(i) / 4000.0);

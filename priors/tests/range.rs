@@ -15,8 +15,8 @@ fn evaluate<L: Lane>(prior: &impl Prior, theta: f64, log_var: f64) -> [f64; 3] {
     [kl.value, kl.grad[0], kl.grad[1]].map(|part| part.first(1).sum())
 }
 
-/// Where `Normal` promises single precision: log sigma^2 from -87 to 30, |theta| from 0 to 1e4, and |theta| / sigma up
-/// to 1e19.
+/// The range in which `Normal` promises single precision: log σ² from -87 to 30, |θ| from 0 to 1e4, and |θ| / σ up to
+/// 1e19.
 fn posteriors() -> impl Iterator<Item = (f64, f64)> {
     let single = |x: f64| f64::from(x as f32);
     (0..=39).flat_map(move |i| {

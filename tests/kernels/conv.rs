@@ -254,8 +254,8 @@ fn masking_is_the_same_on_both_paths() {
 /// Draws of an output, output by output.
 type Draws = Vec<Vec<f64>>;
 
-/// How surprising draws are, given the mean and variance that they should have: three sums that are chi-squared, as the
-/// probability that chance makes them larger (or smaller, whichever is rarer).
+/// The two-sided p-values of draws, given the mean and variance that they should have, of three sums that are
+/// chi-squared.
 ///
 /// ```text
 /// mean          sum_j n (m_j - mu_j)^2 / v_j               ~ chi^2(outputs)

@@ -1,4 +1,4 @@
-//! How noisy each estimator's gradients are.
+//! The variance of each estimator's gradients.
 
 use sparsevd::prelude::*;
 use sparsevd::priors::Flat;

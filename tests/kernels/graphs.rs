@@ -85,7 +85,7 @@ fn change<S: Shape>(tensor: &mut Off<S>, f: &mut dyn FnMut(&mut Vec<f64>)) {
 struct Step<S> {
     part: Box<dyn Part<S>>,
     reads: usize,
-    /// Whether it gets a tape of its own, as `h.retaped()` gives, or the one that all others are on.
+    /// True if it gets a tape of its own, as from `h.retaped()`; otherwise it is on the tape of the others.
     own_tape: bool,
     /// Added to the result, where there is one.
     joined: Option<usize>,
@@ -220,7 +220,7 @@ fn of_images() {
     }
 }
 
-/// What one pass is told of its data does not hold for the next.
+/// A tensor that is data in one pass is not data in the next.
 #[test]
 fn data_can_be_asked_for_their_gradient_later() {
     let mut layer = Cpu::seed_from_u64(1).build_module::<SparseVdLinear<4, 3>, f64>();

@@ -10,7 +10,7 @@ use sparsevd::{Bernoulli, Estimator, Family, Fixed, PerOutput, PerWeight};
 /// 7e-6 of the comparisons, of which this file makes some 160: a false alarm for 1 seed in 1,000.
 const ERRORS: f64 = 4.5;
 
-/// How many standard errors the mean and the variance of `x` are away from these.
+/// The differences of the mean and the variance of `x` from these, in standard errors; the larger of the two.
 fn off(x: &[f64], mean: f64, variance: f64) -> f64 {
     let n = x.len() as f64;
     let average = |f: &dyn Fn(f64) -> f64| x.iter().map(|x| f(*x)).sum::<f64>() / n;
@@ -105,7 +105,7 @@ fn sampled_weights_have_the_moments_of_the_posterior() {
     }
 }
 
-/// How many standard errors the mean of `x` is away from 0: `sum x / sqrt(sum x^2)`, if it is 0.
+/// The mean of `x` in standard errors, if the true mean is 0: `sum x / sqrt(sum x²)`.
 fn mean_off(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.iter().map(|x| x * x).sum::<f64>().sqrt()
 }

@@ -22,7 +22,7 @@ fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     }
 }
 
-/// What a pool computes, and its gradient when `sum_j y_j cos(j)` is differentiated, one pixel at a time.
+/// The output of a pool and the gradient of `sum_j y_j cos(j)`, computed one pixel at a time.
 fn loops(max: bool, kernel: usize, stride: usize, pad: usize, x: &[f64], size: [usize; 2]) -> Option<[Vec<f64>; 2]> {
     let side = |size: usize| Some((size + 2 * pad).checked_sub(kernel)? / stride + 1);
     let [rows, cols] = [side(size[0])?, side(size[1])?];

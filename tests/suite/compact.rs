@@ -150,7 +150,7 @@ proptest! {
     }
 }
 
-/// What goes, and what stays, in a network that can be followed by hand: 3 -> 3 -> 2 -> 1.
+/// Removed and kept parts of a network that can be computed by hand: 3 -> 3 -> 2 -> 1.
 #[test]
 fn dead_structure_goes() {
     type Net = (SparseVdLinear<3, 3>, ReLU, SparseVdLinear<3, 2>, ReLU, SparseVdLinear<2, 1>);

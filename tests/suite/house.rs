@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The folders and files at the top of `src`, from the ground up: each may use those before it.
 const FLOORS: [&str; 10] = ["data", "metrics", "error", "spec", "compute", "model", "prune", "evaluate", "io", "train"];
-/// What only names parts of the library for its users.
+/// The modules that only re-export parts of the library.
 const FACADES: [&str; 3] = ["", "prelude", "modules"];
 
 /// Modules by path, such as `compute::cpu`, with their text.

@@ -328,7 +328,7 @@ fn a_network_changes_precision_and_device() {
     assert!((single - double).abs() < 1e-4 * double);
 }
 
-/// What a layer is set to goes along to another precision or device.
+/// A layer keeps its settings when it is converted to another precision or device.
 #[test]
 fn another_precision_keeps_posterior_prior_and_settings() {
     type Net = (DropoutLinear<4, 3>, VariationalLinear<3, 3, StudentT>, BatchNorm<3>);

@@ -43,7 +43,7 @@ fn go_on<N>(_: &mut N, _: &mut Epoch) -> Result<ControlFlow<()>, Error> {
     Ok(ControlFlow::Continue(()))
 }
 
-/// What must be the same: every tensor, Adam's moments included, and the history but for its times.
+/// The contents that must be the same: every tensor, Adam's moments included, and the history without its times.
 fn contents(path: &Path) -> (Container, History) {
     let file = Container::read(path, "training", 2).unwrap();
     let about: serde_json::Value = file.about().unwrap();

@@ -109,7 +109,7 @@ proptest! {
     }
 }
 
-/// What a sound file is refused for with something else in one place.
+/// The error of reading a valid file after this change.
 fn with(change: impl FnOnce(&mut Value, &mut Vec<Entry>)) -> FileError {
     let file = Container::parse("compact", 1, &net().to_bytes(Precision::Single).unwrap()).unwrap();
     let (mut about, mut tensors): (Value, _) = (file.about().unwrap(), file.tensors);

@@ -23,7 +23,7 @@ struct Args {
 
 type Net = (SparseVdLinear<64, 12>, ReLU, SparseVdLinear<12, 10>);
 
-/// What two seeds came to.
+/// The records of two seeds.
 fn run(out: &Path, more: &[&str]) -> Result<Vec<Record>, Box<dyn std::error::Error>> {
     let usual = ["lab", "--epochs", "3", "--batch", "20", "--seeds", "2", "--threads", "1", "--out"];
     let args = Args::parse_from(usual.into_iter().chain(out.to_str()).chain(more.iter().copied()));

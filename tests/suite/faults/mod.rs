@@ -27,7 +27,7 @@ fn trainer() -> Trainer {
     Trainer { epochs: 2, batch: 20, progress: false, ..Trainer::default() }
 }
 
-/// What a kind of file is read with.
+/// The function that reads a kind of file.
 type Read = fn(&mut Built, &[u8]) -> Result<(), Error>;
 
 /// A posterior and a checkpoint, each with a network that it was written from and the way to read it.

@@ -85,7 +85,7 @@ fn numbers_that_can_be() {
     }
 }
 
-/// What could not be read again is not written, so that it takes no sound file's place.
+/// A network that could not be read again is not written, so that it does not replace a valid file.
 #[test]
 fn a_network_that_cannot_be_is_not_written() {
     let spoiled = |change: fn(&mut Built)| {

@@ -1,4 +1,4 @@
-//! What a network computes with besides its tensors is in its files.
+//! The scalars of a network, its numbers that are not tensors, in files.
 
 use serde_json::Value;
 use sparsevd::{AvgPool2d, Epoch, FileError, copy_means, means_from_bytes, posterior_from_bytes, posterior_to_bytes};

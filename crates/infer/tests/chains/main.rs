@@ -85,13 +85,13 @@ proptest! {
     }
 }
 
-/// What a file says of a layer.
+/// The description of a layer in a file.
 #[derive(Debug)]
 struct LeftOver {
     /// The channels that each output reads.
     rows: Vec<Vec<usize>>,
     pads: bool,
-    /// Whether its pool counts zeros around the image.
+    /// True if its pool counts zeros around the image.
     borders: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a chain of operations computes, in double precision and as plainly as can be.
+//! A reference for chains of operations, in double precision and with the simplest code.
 
 use sparsevd_infer::{Activation, Op, Pool, PoolKind, Window};
 
@@ -9,7 +9,7 @@ pub struct Signal {
     pub shape: [usize; 3],
     /// Channel by channel, row by row.
     pub numbers: Vec<f64>,
-    /// What the numbers would be if nothing cancelled: rounding errors are a fraction of these.
+    /// The sums of absolute values, without cancellation: rounding errors are a fraction of these.
     pub sizes: Vec<f64>,
 }
 

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod conv;
+mod estimators;
 mod fused_kl;
 mod fused_linear;
 mod gradient_variance;

@@ -11,3 +11,4 @@ mod gradients;
 mod graphs;
 mod noise;
 mod pool;
+mod weight_masking;

@@ -13,6 +13,7 @@ mod house;
 mod image_nets;
 mod network;
 mod own_module;
+mod own_posterior;
 mod posterior_file;
 mod resume;
 mod training;

@@ -58,7 +58,7 @@ fn agree<M: Map, Q: Family, P: Prior>(prior: &P, p: &Parameters) {
     compare("composed f32", &kl(&mut layer::<M, Q, P, f32>(prior, p), true), &exact, 1e-4);
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Parameters {
     theta: Vec<f64>,
     log_sigma2: Vec<f64>,
@@ -134,6 +134,39 @@ fn a_scale_per_input_is_one_for_each_channel_of_each_group() {
             close("per input and per output", a, b, 1e-12, |_| 1.0);
         }
         assert!((per_input[0][0] - per_layer[0][0]).abs() > 1e-3, "composed: {composed}");
+    }
+}
+
+/// A kernel of 3 x 3 and two groups, in each of which three outputs read two channels: 27 weights share a scale. The fit at its optimum is
+/// `scale^2 = mean (theta^2 + sigma^2)`, and the KL then `sum ln scale - ln sigma`, with all sums by hand here. The
+/// differences are of step 1e-5, so err by about 1e-10 and by rounding of 1e-14 / 1e-5; gradients are of order 1.
+#[test]
+fn a_scale_per_input_of_a_grouped_convolution_has_the_right_gradient() {
+    type Grouped = Conv2dMap<4, 6, 3, 1, 1, 1, 2, 2>;
+    const COUNT: usize = 6 * 2 * 9;
+    let wave = |at: f64| (0..COUNT).map(|i| (at * (i + 1) as f64).sin()).collect::<Vec<f64>>();
+    // Means that grow from channel to channel, so that another sharing has another KL.
+    let channel = |i: usize| i / 54 * 2 + i / 9 % 2;
+    let theta: Vec<f64> = wave(1.1).iter().enumerate().map(|(i, x)| (0.3 + channel(i) as f64) * x).collect();
+    let p = Parameters { theta, log_sigma2: wave(2.3), log_alpha: wave(0.7) };
+
+    let mut scales = [0.0; 4];
+    (0..COUNT).for_each(|i| scales[channel(i)] += (p.theta[i].powi(2) + p.log_sigma2[i].exp()) / 27.0);
+    let by_hand: f64 = (0..COUNT).map(|i| 0.5 * (scales[channel(i)].ln() - p.log_sigma2[i])).sum();
+    for composed in [false, true] {
+        let of = |p: &Parameters| kl(&mut layer::<Grouped, Additive, Ard, f64>(&Ard::per_input(), p), composed);
+        let [value, d_theta, d_spread] = of(&p);
+        close("KL", &value, &[by_hand], 1e-12, |_| 1.0);
+        let differences = |of_parameters: fn(&mut Parameters) -> &mut Vec<f64>| -> Vec<f64> {
+            let at = |i: usize, by: f64| {
+                let mut moved = p.clone();
+                of_parameters(&mut moved)[i] += by;
+                of(&moved)[0][0]
+            };
+            (0..COUNT).map(|i| (at(i, 1e-5) - at(i, -1e-5)) / 2e-5).collect()
+        };
+        close("d theta", &d_theta, &differences(|p| &mut p.theta), 1e-8, |_| 1.0);
+        close("d log sigma^2", &d_spread, &differences(|p| &mut p.log_sigma2), 1e-8, |_| 1.0);
     }
 }
 

@@ -175,7 +175,9 @@ fn finite_differences<M: Convolution, Q: Family>(size: [usize; 2], estimator: Es
     };
     let theta =
         check("theta", &floats(&net.theta), grads.get(&net.theta).as_vec(), &|net, _, to| net.theta.copy_from(to));
-    assert!(theta.iter().all(|g| *g != 0.0) || net.posterior.noise() == Noise::Dropout(0.5));
+    // A weight has no gradient where every pixel that it reads is dropped: with a rate of a half, few have none.
+    let dropped = if let Noise::Dropout(_) = net.posterior.noise() { theta.len() / 3 } else { 0 };
+    assert!(theta.iter().filter(|g| **g == 0.0).count() <= dropped, "{theta:?}");
     if Q::TRAINED {
         let spread = grads.get(&net.spread).as_vec();
         let spread = check("spread", &floats(&net.spread), spread, &|net, _, to| net.spread.copy_from(to));

@@ -179,26 +179,44 @@ fn flipout_of_a_convolution_flips_whole_channels() {
     assert!((0..16).all(|i| across(i / 4, i % 4) < ERRORS), "channels have weights of their own");
 }
 
-/// `Weights::Sample`, seen through unit inputs.
+/// Draws of each weight of `Weights::Sample`, seen through unit inputs.
+fn draws<Q: Family>() -> Vec<Vec<f64>> {
+    let mut layer = layer::<Q>(13);
+    put(&mut layer.bias, &[0.0; 2]);
+    let unit = batch::<3, f32>(3, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+    let mut draws = vec![Vec::new(); 6];
+    for seed in 0..20_000 {
+        let y = floats(&layer.with_weights(Weights::Sample(seed)).unwrap().forward(unit.clone()));
+        (0..6).for_each(|i| draws[i].push(y[i % 3 * 2 + i / 3]));
+    }
+    draws
+}
+
 #[test]
 fn posterior_samples_have_the_moments_of_the_posterior() {
     fn hold<Q: Family>(variance: [f64; 6]) {
-        let mut layer = layer::<Q>(13);
-        put(&mut layer.bias, &[0.0; 2]);
-        let unit = batch::<3, f32>(3, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
-        let mut draws = vec![Vec::new(); 6];
-        for seed in 0..20_000 {
-            let y = floats(&layer.with_weights(Weights::Sample(seed)).unwrap().forward(unit.clone()));
-            (0..6).for_each(|i| draws[i].push(y[i % 3 * 2 + i / 3]));
-        }
-        for i in 0..6 {
-            assert!(off(&draws[i], THETA[i], variance[i]) < ERRORS, "weight {i}");
-            assert!(off(&draws[i], THETA[i], variance[i] / 1.1) > ERRORS || Q::SPREAD == "unused", "weight {i}");
+        for (i, draws) in draws::<Q>().iter().enumerate() {
+            assert!(off(draws, THETA[i], variance[i]) < ERRORS, "weight {i}");
+            assert!(off(draws, THETA[i], variance[i] / 1.1) > ERRORS, "weight {i}");
         }
     }
     hold::<Additive>(additive());
     hold::<Multiplicative<PerOutput>>(per_output());
-    hold::<Bernoulli>(alpha_is_one());
+}
+
+/// With dropout of rate 1/2 a weight is 0 or twice its mean, so that its variance follows from how often. The same coin
+/// decides for both outputs.
+#[test]
+fn posterior_samples_of_dropout_are_zero_or_scaled_up() {
+    let all = draws::<Bernoulli>();
+    for (i, (draws, theta)) in all.iter().zip(THETA).enumerate() {
+        assert!(draws.iter().all(|w| *w == 0.0 || (w / theta - 2.0).abs() < 1e-6), "weight {i}: single precision");
+        let kept: Vec<f64> = draws.iter().map(|w| f64::from(*w != 0.0)).collect();
+        assert!(off(&kept, 0.5, 0.25) < ERRORS, "weight {i}");
+        // A rate that is 5 % off is noticed.
+        assert!(off(&kept, 0.475, 0.475 * 0.525) > ERRORS, "weight {i}");
+        assert!(draws.iter().zip(&all[i % 3]).all(|(w, first)| (*w == 0.0) == (*first == 0.0)), "weight {i}");
+    }
 }
 
 /// Four channels in two groups, each with a coin of its own: each is on in half of the draws, each two in a quarter,

@@ -155,22 +155,28 @@ fn a_checkpoint_with_a_nan_is_refused() {
     assert_eq!(bytes(&target), before);
 }
 
-/// Does not try where the user may write everywhere, as root may.
-#[cfg(unix)]
+/// A file takes the folder's place: unlike a folder that is read-only, it keeps root from writing, too.
 #[test]
-fn a_folder_that_is_read_only_is_named() {
-    use std::os::unix::fs::PermissionsExt;
+fn a_place_that_cannot_be_written_to_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
-    if std::fs::write(dir.path().join("probe"), b"").is_ok() {
-        return;
-    }
-    let path = dir.path().join("posterior.safetensors");
+    let folder = dir.path().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    let path = folder.join("training");
+    let checkpoints = Checkpoints::at(&path);
+    let goes = |_: &mut _, _: &mut Epoch| {
+        if folder.is_dir() {
+            std::fs::remove_dir(&folder).unwrap();
+            std::fs::write(&folder, b"a file").unwrap();
+        }
+        Ok(ControlFlow::Continue(()))
+    };
+    let result = trainer().fit_resumable_with(&mut net(1), &DIGITS, &checkpoints, goes);
+    assert!(matches!(result, Err(Error::Checkpoint { .. })), "{result:?}");
+    // It is a file from the start.
+    let result = trainer().fit_resumable(&mut net(1), &DIGITS, &checkpoints).map(drop);
+    assert!(matches!(&result, Err(Error::File(FileError::Write { path: named, .. })) if *named == path), "{result:?}");
     let result = save_posterior(&net(1), &path);
     assert!(matches!(&result, Err(Error::File(FileError::Write { path: named, .. })) if *named == path), "{result:?}");
-    let go_on = |_: &mut _, _: &mut Epoch| Ok(ControlFlow::Continue(()));
-    let result = trainer().fit_resumable_with(&mut net(1), &DIGITS, &Checkpoints::at(&path), go_on);
-    assert!(matches!(result, Err(Error::Checkpoint { .. })), "{result:?}");
 }
 
 /// An old file is gone as soon as a training begins anew: a crash before the first checkpoint leaves nothing to

@@ -33,25 +33,65 @@ fn bars(n: usize, [channels, height, width]: [usize; 3]) -> Result<Dataset, Data
     Dataset::new("bars", [channels, height, width], 10, inputs, labels)
 }
 
+/// Trains LeNet-5 on 100 bars, from weights and noise of this seed: the NLL of each epoch, and the errors on 50 others
+/// with the posterior means, the pruned means and posterior samples.
+fn lenet5_on_bars(seed: u64) -> (Vec<f64>, [f64; 3]) {
+    let data = bars(100, [1, 28, 28]).unwrap().images();
+    let mut net = Cpu::seed_from_u64(seed).build_module::<LeNet5, f32>();
+    assert_eq!(net.sparsity(3.0).unwrap().weights(), 430_500);
+    let warm_up = WarmUp::Epochs(1.0, 10.0);
+    let trainer = Trainer { epochs: 4, batch: 10, warm_up, seed, progress: false, ..Trainer::default() };
+    let history = trainer.fit(&mut net, &data).unwrap();
+    let test = bars(50, [1, 28, 28]).unwrap().images();
+    let errors = [Evaluate::Mean, Evaluate::Pruned(3.0), Evaluate::Samples { count: 2, seed: 0 }]
+        .map(|how| predict(&mut net, &test, how).unwrap().score(test.labels()).unwrap().error);
+    (history.epochs.iter().map(|epoch| epoch.nll).collect(), errors)
+}
+
 #[test]
 fn lenet5_learns_from_images() {
-    let data = bars(100, [1, 28, 28]).unwrap().images();
-    let mut net = build::<LeNet5>();
-    assert_eq!(net.sparsity(3.0).unwrap().weights(), 430_500);
+    let (nll, errors) = lenet5_on_bars(0);
+    bars_are_learned(&nll, errors);
+    // The same seed and network give the same training run.
+    assert_eq!(lenet5_on_bars(0), (nll, errors));
+}
+
+/// With ten seeds none of 50 images was wrong, three times each, so an error is rarer than 1 in 500 (with 95 %), and three
+/// are a matter of 1 seed in 6,000. The NLL fell to 0.256 ± 0.018 of that of the first epoch; the bound is six of these
+/// deviations away.
+///
+/// ```text
+/// cargo test -p sparsevd --test suite images_are_learned_from_any_seed -- --ignored --nocapture
+/// ```
+fn bars_are_learned(nll: &[f64], errors: [f64; 3]) {
+    assert!(nll[3] < 0.37 * nll[0], "{nll:?}");
+    assert!(errors.iter().all(|error| *error < 0.05), "{errors:?}");
+}
+
+/// The test error of a small convolutional network on the digits, trained from weights and noise of this seed.
+fn error_on_digits(seed: u64) -> f64 {
+    type Net = (SparseVdConv2d<1, 8, 3>, ReLU, MaxPool2d<2>, Flatten<72>, ArdLinear<72, 10>);
+    let digits = Split::optdigits().unwrap().take(1000, 500, 0).unwrap().centred().images();
+    let warm_up = WarmUp::Epochs(0.0, 20.0);
     let trainer =
-        Trainer { epochs: 4, batch: 10, warm_up: WarmUp::Epochs(1.0, 10.0), progress: false, ..Trainer::default() };
-    let history = trainer.fit(&mut net, &data).unwrap();
-    let nll: Vec<f64> = history.epochs.iter().map(|epoch| epoch.nll).collect();
-    assert!(nll[3] < 0.5 * nll[0], "{nll:?}");
-    // Guessing is wrong 9 times in 10.
-    let test = bars(50, [1, 28, 28]).unwrap().images();
-    for how in [Evaluate::Mean, Evaluate::Pruned(3.0), Evaluate::Samples { count: 2, seed: 0 }] {
-        let error = predict(&mut net, &test, how).unwrap().score(test.labels()).unwrap().error;
-        assert!(error < 0.3, "{how:?}: {error}");
+        Trainer { epochs: 4, batch: 25, learning_rate: 5e-3, progress: false, warm_up, seed, ..Trainer::default() };
+    let mut net = Cpu::seed_from_u64(seed).build_module::<Net, f32>();
+    trainer.fit(&mut net, digits.train()).unwrap();
+    predict(&mut net, digits.test(), Evaluate::Mean).unwrap().score(digits.test().labels()).unwrap().error
+}
+
+/// With the same ten seeds 8.4 % ± 1.2; six deviations away.
+const ERROR_ON_DIGITS: f64 = 0.155;
+
+#[test]
+#[ignore = "twenty training runs; what the bounds of two are made from"]
+fn images_are_learned_from_any_seed() {
+    let runs: Vec<_> = (0..10).map(|seed| (lenet5_on_bars(seed), error_on_digits(seed))).collect();
+    println!("{runs:#?}");
+    for ((nll, errors), error) in runs {
+        bars_are_learned(&nll, errors);
+        assert!(error < ERROR_ON_DIGITS, "{error}");
     }
-    // The same seed and network give the same training.
-    let again = Trainer { epochs: 1, ..trainer }.fit(&mut build::<LeNet5>(), &data).unwrap();
-    assert_eq!(again.epochs[0].nll, nll[0]);
 }
 
 /// Whatever computes on several threads: convolutions, batch norm, pools, weights that are switched off.
@@ -116,22 +156,10 @@ fn augmentation_that_cannot_be_is_refused() {
 
 #[test]
 fn the_digits_inside_the_crate_are_images_too() {
-    type Net = (SparseVdConv2d<1, 8, 3>, ReLU, MaxPool2d<2>, Flatten<72>, ArdLinear<72, 10>);
     let digits = Split::optdigits().unwrap().take(1000, 500, 0).unwrap();
     assert_eq!(digits.clone().images().vectors(), digits);
-    let digits = digits.centred().images();
-    let trainer = Trainer {
-        epochs: 4,
-        batch: 25,
-        learning_rate: 5e-3,
-        progress: false,
-        warm_up: WarmUp::Epochs(0.0, 20.0),
-        ..Trainer::default()
-    };
-    let mut net = build::<Net>();
-    trainer.fit(&mut net, digits.train()).unwrap();
-    let metrics = predict(&mut net, digits.test(), Evaluate::Mean).unwrap().score(digits.test().labels()).unwrap();
-    assert!(metrics.error < 0.25, "{}", metrics.error);
+    let error = error_on_digits(0);
+    assert!(error < ERROR_ON_DIGITS, "{error}");
 }
 
 #[test]

@@ -38,25 +38,66 @@ fn error(net: &mut Built, split: &Split, how: Evaluate) -> f64 {
     predict(net, split.test(), how).unwrap().score(split.test().labels()).unwrap().error
 }
 
+/// What a training run on the digits came to.
+#[derive(Debug)]
+struct Learned {
+    sparsity: f64,
+    mean: f64,
+    pruned: f64,
+    samples: f64,
+}
+
+/// Trains on the digits, from weights and noise of this seed.
+fn learn_the_digits(split: &Split, seed: u64) -> (Built, History, Learned) {
+    let mut net = Cpu::seed_from_u64(2 + seed).build_module::<Net, f32>();
+    let trainer = Trainer { epochs: 60, learning_rate: 3e-3, warm_up: WarmUp::Epochs(5.0, 25.0), seed, ..trainer() };
+    let history = trainer.fit(&mut net, split.train()).unwrap();
+    let learned = Learned {
+        sparsity: history.epochs[59].sparsity.sparsity(),
+        mean: error(&mut net, split, Evaluate::Mean),
+        pruned: error(&mut net, split, Evaluate::Pruned(THRESHOLD)),
+        samples: error(&mut net, split, Evaluate::Samples { count: 8, seed: 1 }),
+    };
+    (net, history, learned)
+}
+
 #[test]
 fn a_sparse_network_learns_the_digits() {
-    let (split, mut net) = (digits(), net());
-    let trainer = Trainer { epochs: 60, learning_rate: 3e-3, warm_up: WarmUp::Epochs(5.0, 25.0), ..trainer() };
-    let history = trainer.fit(&mut net, split.train()).unwrap();
+    let split = digits();
+    let (mut net, history, learned) = learn_the_digits(&split, 0);
     let (first, last) = (&history.epochs[0], &history.epochs[59]);
     assert!(last.nll < 0.5 * first.nll && last.train_error < first.train_error);
     assert_eq!((first.beta, last.beta, history.stopped), (0.0, 1.0, false));
     // 2,368 weights. Log alpha at the start exceeds 3 where |theta| < e^-6.5 = 0.0015: about 1 % of U(-0.125, 0.125).
     assert!(history.sparsity_at_start < 0.03, "{}", history.sparsity_at_start);
-    assert!(last.sparsity.sparsity() > 0.6, "{}", last.sparsity);
     assert_eq!(last.sparsity, net.sparsity(THRESHOLD).unwrap());
-    let mean = error(&mut net, &split, Evaluate::Mean);
-    let pruned = error(&mut net, &split, Evaluate::Pruned(THRESHOLD));
-    let samples = error(&mut net, &split, Evaluate::Samples { count: 8, seed: 1 });
-    assert!(mean < 0.06 && samples < 0.06, "{mean} {samples}");
-    assert!((pruned - mean).abs() < 0.005, "{pruned} {mean}");
+    within_bounds(&learned);
     // Evaluation leaves the means in place.
-    assert_eq!(error(&mut net, &split, Evaluate::Mean), mean);
+    assert_eq!(error(&mut net, &split, Evaluate::Mean), learned.mean);
+}
+
+/// Ten seeds gave these means and standard deviations, and the bounds are six of these away:
+///
+/// ```text
+/// sparsity 0.734 ± 0.0064     error of the means 3.97 % ± 0.21     of samples 4.37 % ± 0.39     pruned - mean 0.02 % ± 0.065
+/// cargo test -p sparsevd --test suite the_digits_are_learned_from_any_seed -- --ignored --nocapture
+/// ```
+/// Another seed, or other last digits from another processor, is beyond one of four with a chance of some 6e-4, by Student's
+/// t for a deviation that is known from ten.
+fn within_bounds(learned: &Learned) {
+    let Learned { sparsity, mean, pruned, samples } = learned;
+    assert!(*sparsity > 0.695, "{learned:?}");
+    assert!(*mean < 0.053 && *samples < 0.068, "{learned:?}");
+    assert!((pruned - mean).abs() < 0.0042, "{learned:?}");
+}
+
+#[test]
+#[ignore = "ten training runs; what the bounds of one are made from"]
+fn the_digits_are_learned_from_any_seed() {
+    let split = digits();
+    let runs: Vec<Learned> = (0..10).map(|seed| learn_the_digits(&split, seed).2).collect();
+    println!("{runs:#?}");
+    runs.iter().for_each(within_bounds);
 }
 
 #[test]
@@ -198,7 +239,8 @@ fn a_tensor_that_is_replaced_is_trained() {
     }
 }
 
-/// `y = 2 x - 1 + 0.3 eps`, 400 data: the standard error of the noise level is 0.3 / sqrt(800) = 0.011.
+/// `y = 2 x - 1 + 0.3 eps`, 400 examples with x ~ N(0, 1): the standard errors are 0.3 / sqrt(400) = 0.015 of slope and
+/// intercept, and 0.3 / sqrt(800) = 0.011 of the noise level. With other seeds, 4.5 of them are exceeded in 7e-6 of cases.
 #[test]
 fn regression_learns_the_noise_level() {
     let mut random = rand::rngs::StdRng::seed_from_u64(6);
@@ -212,17 +254,21 @@ fn regression_learns_the_noise_level() {
     let elbo = Elbo::new(400).unwrap();
     let mut adam = Adam::new(0.03);
     let mut nll = 0.0;
-    for _ in 0..600 {
+    for step in 0..600 {
+        adam.learning_rate = 0.03 * (1.0 - f64::from(step) / 600.0);
         let outputs = net.0.forward_mut(x.leaky_trace());
         let loss = elbo.loss(&net, net.1.nll(outputs, y.clone()).unwrap(), 0.0).unwrap();
         nll = loss.nll;
         adam.step(&mut net, loss.objective).unwrap();
     }
     let noise = (0.5 * net.1.log_noise.array()).exp();
-    assert!((noise - 0.3).abs() < 4.0 * 0.011, "{noise}");
-    assert!((net.0.theta.array()[0][0] - 2.0).abs() < 0.1 && (net.0.bias.array()[0] + 1.0).abs() < 0.1);
-    // 0.5 ln(2 pi e 0.3^2) = 0.215 nats per datum.
-    assert!((nll - 0.215).abs() < 0.15, "{nll}");
+    assert!((noise - 0.3).abs() < 4.5 * 0.011, "{noise}");
+    let (slope, intercept) = (net.0.theta.array()[0][0], net.0.bias.array()[0]);
+    assert!((slope - 2.0).abs() < 4.5 * 0.015 && (intercept + 1.0).abs() < 4.5 * 0.015, "{slope} {intercept}");
+    // At the best noise level s, ln s + ln(2 pi e) / 2 nats per example. That of the last pass differs by its noise in the
+    // slope, whose deviation is the standard error: 0.3 * 0.015 / sqrt(400) / 0.3^2 = 0.0025 nats, or 0.011 in 4.5 of these.
+    let expected = noise.ln() + 0.5 * (std::f64::consts::TAU * std::f64::consts::E).ln();
+    assert!((nll - expected).abs() < 0.011, "{nll}, not {expected}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::real::Real;
 /// struct Logistic;
 ///
 /// impl Prior for Logistic {
-///     const ID: &'static str = "logistic";
+///     const ID: &'static str = "logistic_example";
 ///
 ///     fn kl<R: Real>(&self, q: Normal<R>) -> R {
 ///         q.kl_to(|w| -w.clone() - (-w).softplus().scale(2.0))

@@ -38,7 +38,7 @@ pub use sharing::{PerLayer, PerOutput, PerWeight, Sharing};
 ///     type Per = PerWeight;
 ///
 ///     fn q<R: Real>(&self, theta: R, rho: R) -> Normal<R> {
-///         Normal::new(theta, rho.softplus().ln().scale(2.0))
+///         Normal::new(theta, rho.softplus().shift(1e-12).ln().scale(2.0)) // finite however small ρ is
 ///     }
 /// }
 /// assert!((Softplus.q(0.3, -5.0_f64).std() - 0.006_715_348).abs() < 1e-9);

@@ -1,8 +1,8 @@
-//! The names that most programs need, and dfdx's: `use sparsevd::prelude::*`. Import it instead of dfdx's own prelude, not
-//! beside it: some names, such as [`ReLU`], are this library's here. Other names are in the root of the
+//! The names that most programs need, and those of dfdx: `use sparsevd::prelude::*`. Import it instead of dfdx's
+//! prelude, not in addition to it: some names, such as [`ReLU`], are this library's. Other names are in the root of the
 //! crate or in its modules, such as [`priors`](crate::priors) and [`data`](crate::data).
 //!
-//! | to | reach for |
+//! | to | use |
 //! |---|---|
 //! | name a network | a tuple of [`SparseVdLinear`], [`ArdLinear`], [`GaussianLinear`], [`DropoutLinear`], [`GaussianDropoutLinear`], [`DenseLinear`], [`SparseVdConv2d`], with [`ReLU`], [`BatchNorm`], [`MaxPool2d`], [`Flatten`] between them; [`LeNet300100`] |
 //! | choose map, posterior and prior | [`Variational`], [`VariationalLinear`] with [`LinearMap`], [`Conv2dMap`]; [`Additive`], [`Multiplicative`]; [`LogUniform`], [`Ard`], [`Gaussian`] |
@@ -12,7 +12,7 @@
 //! | train in a loop of your own | [`Network::input`], [`categorical`], [`Elbo`], [`Adam`] |
 //! | evaluate | [`predict`] with [`Evaluate`]; [`Network::with_weights`] with [`Weights`] |
 //! | see what pruning keeps | [`Prune::sparsity`]; layer by layer, [`Network::layers`] and [`Layer`] |
-//! | keep it | [`save_posterior`], [`load_posterior`] |
+//! | save or load it | [`save_posterior`], [`load_posterior`] |
 //! | write a prior | [`Prior`], [`Real`], [`Normal`] |
 //! | write generic code | [`Elem`], [`Backend`]; [`Error`] |
 

@@ -66,8 +66,8 @@ pub(crate) fn set_gradient<S: Shape, E: Elem, D: Backend<E>>(
     Ok(())
 }
 
-/// Whether a tensor is trained and has no gradient. dfdx's optimisers notice that; a step of length zero
-/// makes one of them look.
+/// True if a tensor is trained and has no gradient. dfdx's optimisers report that, so this runs one with learning rate
+/// 0.
 pub(crate) fn without_gradient<S: Shape, E: Elem, D: Backend<E>>(
     tensor: &mut Tensor<S, E, D>,
     options: TensorOptions<S, E, D>,

@@ -7,8 +7,8 @@ use sparsevd_priors::{Lane, Lanes};
 
 use super::buffers::Pool;
 
-/// `dst = alpha dst + beta lhs rhs`: rows, columns and inner dimension; each matrix with its steps to the next column and
-/// the next row, after `dst` whether it is read; alpha, beta, three conjugations, threads.
+/// `dst = alpha dst + beta lhs rhs`. The arguments are rows, columns and inner dimension; each matrix with its steps to
+/// the next column and the next row, and after `dst` true if it is read; alpha, beta, three conjugations, threads.
 pub type Gemm<E> = unsafe fn(
     usize,
     usize,

@@ -130,11 +130,11 @@ mod tests {
         }
     }
 
-    /// The numbers of a seed, at the start and where a block of 1,024 ends. They were computed outside of this crate, in
-    /// double precision, from the definitions above. Logarithms, sines and roots round differently with the width of
-    /// vectors, so five digits are pinned.
+    /// The numbers of a seed, at the start and at the end of a block of 1,024. They were computed outside of this
+    /// crate, in double precision, from the definitions above. Logarithms, sines and roots round differently with the
+    /// width of vectors, so five digits are pinned.
     ///
-    /// Where this fails, the same seed gives other noise: a **Value-breaking** entry in CHANGELOG.md.
+    /// If this fails, the same seed gives other noise, which needs a **Value-breaking** entry in CHANGELOG.md.
     #[test]
     fn the_stream_of_a_seed_is_pinned() {
         #[rustfmt::skip]
@@ -154,7 +154,7 @@ mod tests {
         check::<f64>(&pinned);
     }
 
-    /// As the stream of normal numbers; exactly, for there is only arithmetic of 24 bits in it.
+    /// Like the test of the normal numbers, but exact: the mask needs only arithmetic of 24 bits.
     #[test]
     fn the_masks_of_a_seed_are_pinned() {
         fn check<E: Elem>() {

@@ -85,11 +85,11 @@ mod tests {
 
     use super::*;
 
-    /// What follows from seed 7, computed outside of this crate from the definitions above; the last from those of rand
-    /// 0.8, whose `StdRng` is ChaCha with 12 rounds.
+    /// The seeds derived from seed 7, computed outside of this crate from the definitions above; the last number is
+    /// from those of rand 0.8, whose `StdRng` is ChaCha with 12 rounds.
     ///
-    /// Where this fails, the same seed gives another training run, split or draw: a **Value-breaking** entry in
-    /// CHANGELOG.md.
+    /// If this fails, the same seed gives another training run, split or draw, which needs a **Value-breaking** entry
+    /// in CHANGELOG.md.
     #[test]
     fn what_follows_from_a_seed_is_pinned() {
         let seed = Seed(7);

@@ -1,5 +1,5 @@
-//! Visits to the tensors of a network. What visits them is not generic over the network or a tensor's shape, so that it
-//! is compiled once, not for every network that a program has.
+//! Visitors of a network's tensors. They are not generic over the network or a tensor's shape, so that they are
+//! compiled once, not for every network of a program.
 
 use std::cell::Cell;
 
@@ -44,7 +44,7 @@ pub(crate) trait AnyTensor<E: Elem, D: Backend<E>> {
     /// Its numbers.
     fn numbers(&self) -> Vec<E>;
 
-    /// Its gradient, zero where there is none.
+    /// Its gradient; zeros if it has none.
     fn gradient(&self, gradients: &mut Gradients<E, D>) -> Result<Vec<E>, D::Err>;
 
     /// Sets its gradient.
@@ -59,7 +59,7 @@ pub(crate) trait AnyTensor<E: Elem, D: Backend<E>> {
 
 /// A tensor of any shape, to be changed.
 pub(crate) trait AnyTensorMut<E: Elem, D: Backend<E>> {
-    /// Gives it these numbers.
+    /// Overwrites its numbers.
     fn overwrite(&mut self, numbers: &[E]) -> Result<(), D::Err>;
 
     /// Adam's update at step 1, 2, .., with its two moments and its gradient.
@@ -71,7 +71,7 @@ pub(crate) trait AnyTensorMut<E: Elem, D: Backend<E>> {
         step: i32,
     ) -> Result<(), D::Err>;
 
-    /// Whether it is trained and has no gradient.
+    /// True if it is trained and has no gradient.
     fn without_gradient(&mut self, gradients: &Gradients<E, D>) -> Result<bool, D::Err>;
 }
 
@@ -106,7 +106,7 @@ impl<S: Shape, E: Elem, D: Backend<E>> AnyTensor<E, D> for Tensor<S, E, D> {
     }
 }
 
-/// A tensor with what dfdx's own visitors want to know.
+/// A tensor with the options that dfdx's own visitors need.
 struct Slot<'a, S: Shape, E: Elem, D: Backend<E>> {
     tensor: &'a mut Tensor<S, E, D>,
     options: Option<TensorOptions<S, E, D>>,
@@ -210,7 +210,7 @@ impl<E: Elem, D: Backend<E>> TensorVisitor<E, D> for Change<'_, E, D> {
     }
 }
 
-/// Gradients of zero for all trained tensors; backward passes drop those of other tensors when they are done.
+/// Gradients of zero for all trained tensors; a backward pass drops those of other tensors at its end.
 pub(crate) fn zero_gradients<E: Elem, D: Backend<E>>(network: &dyn Tensors<E, D>) -> Result<Gradients<E, D>, D::Err> {
     let mut gradients = Gradients::leaky();
     clear_gradients(network, &mut gradients)?;

@@ -11,7 +11,7 @@ use crate::compute::visit::{AnyTensor, AnyTensorMut, Tensors, Visit, VisitMut, c
 use crate::compute::{Backend, Elem};
 use crate::error::Error;
 
-/// A network of any type, for what need not be compiled again for each.
+/// A network of any type, for code that is compiled once, not for each type.
 pub(crate) trait AnyNetwork<E: Elem, D: Backend<E>>: Network<E, D> + Tensors<E, D> {}
 
 impl<N: Network<E, D> + TensorCollection<E, D>, E: Elem, D: Backend<E>> AnyNetwork<E, D> for N {}

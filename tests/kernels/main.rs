@@ -1,4 +1,5 @@
-//! What the layers compute: the fused kernels against the dfdx graph, against PyTorch, and against their definitions.
+//! The computations of layers: the fused kernels compared with the dfdx graph, with PyTorch, and with their
+//! definitions.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,5 +1,5 @@
-//! What networks do: training, files, pruning, what is refused. What layers compute is in `tests/kernels`: two programs,
-//! so that two cores compile them.
+//! The behaviour of networks: training, files, pruning, errors. The computations of layers are tested in
+//! `tests/kernels`: two programs, so that two cores compile them.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -249,7 +249,7 @@ fn a_file_of_another_posterior_is_refused() {
     assert_eq!(refused(other, &file), [expected]);
 }
 
-/// What a file could not give back is not taken: an infinite variance, which only the formula knows of.
+/// A variance that is infinite by the posterior's formula is rejected, since a file with it could not be read again.
 #[test]
 fn a_variance_beyond_the_precision_is_refused() {
     let mut from = net::<Softplus>(1);

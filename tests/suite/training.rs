@@ -38,7 +38,7 @@ fn error(net: &mut Built, split: &Split, how: Evaluate) -> f64 {
     predict(net, split.test(), how).unwrap().score(split.test().labels()).unwrap().error
 }
 
-/// What a training run on the digits came to.
+/// The results of a training run on the digits.
 #[derive(Debug)]
 struct Learned {
     sparsity: f64,

@@ -8,7 +8,7 @@ use crate::compute::backend::Numbers;
 use crate::compute::elem::Elem;
 use crate::compute::threads::{CHUNK, PARALLEL};
 
-/// A contiguous tensor of any shape: what uses it is compiled once, not for every layer of a network.
+/// A contiguous tensor of any shape: code that uses it is compiled once, not for every layer of a network.
 pub(super) trait Parameter<E: Elem>: Send + Sync {
     /// Its numbers.
     fn numbers(&self) -> &[E];

@@ -49,7 +49,7 @@ where
     Ok(y.put_tape(tape))
 }
 
-/// What the backward pass needs.
+/// The data that the backward pass needs.
 struct Pass<E: Elem> {
     effective: Effective<E>,
     noisy: Option<Noisy<E>>,
@@ -59,7 +59,7 @@ struct Pass<E: Elem> {
 }
 
 impl<E: Elem> Pass<E> {
-    /// Adds to all gradients what follows from `g`, that of the output.
+    /// Adds to all gradients, given the output's gradient `g`.
     fn backward(&self, g: Matrix<'_, E>, input_grad: bool, grads: &mut Gradients<E, Cpu>) -> Result<(), CpuError> {
         if let Some(bias) = &self.bias {
             let d_bias = bias.gradient(grads)?;

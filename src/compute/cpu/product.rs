@@ -83,7 +83,7 @@ fn product<E: Elem>(out: &mut [E], accumulate: bool, left: Matrix<'_, E>, right:
     let one = <E as num_traits::One>::one();
     let threads = if m * n * k < 64 * 64 * 64 { Parallelism::None } else { threads };
     let beta_c = if accumulate { one } else { <E as num_traits::Zero>::zero() };
-    // Its kernels prefer an output in columns: transposed, ours is one, and the operands change places.
+    // Its kernels prefer a column-major output: the transpose of this one, so the operands are exchanged.
     let (m, n, [out_cs, out_rs], left, right) =
         if n > 1 { (n, m, [n as isize, 1], right.t(), left.t()) } else { (m, n, [1, n as isize], left, right) };
     let ((left_cs, left_rs), (right_cs, right_rs)) = (left.strides(), right.strides());

@@ -97,8 +97,8 @@ impl<E: Elem> Weights<'_, E> {
         self.sum_of_rows(write, d_theta, d_spread, &run)
     }
 
-    /// Runs `run(row index, its part of d_theta, its part of d_spread)` for every row, and returns the sum of the values
-    /// that it gives. Its second result is the gradient of a second parameter that the row shares.
+    /// Runs `run(row index, its part of d_theta, its part of d_spread)` for every row, and returns the sum of the
+    /// values that it returns. Its second result is the gradient of a second parameter that the row shares.
     fn sum_of_rows(&self, write: Write, d_theta: &mut [E], d_spread: &mut [E], run: &RowOf<'_, E>) -> f64 {
         let (cols, own) = (self.grid.cols, self.shared == Shared::None);
         let sums: Vec<[f64; 2]> = match (own, self.grid.len() < PARALLEL) {
@@ -133,7 +133,7 @@ impl<E: Elem> Weights<'_, E> {
     }
 }
 
-/// What [`Weights::pull_back`] does with one row.
+/// The computation of [`Weights::pull_back`] for one row.
 type RowOf<'a, E> = dyn Fn(usize, &mut [E], &mut [E]) -> [f64; 2] + Sync + 'a;
 
 /// The treatment of the numbers already in a slice.

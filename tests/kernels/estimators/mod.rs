@@ -41,13 +41,13 @@ impl Means {
         Means { mean, error }
     }
 
-    /// How many standard errors each mean is away from a number.
+    /// The differences of the means from these numbers, in standard errors.
     fn off(&self, expected: &[f64]) -> Vec<f64> {
         assert_eq!(self.mean.len(), expected.len());
         (0..expected.len()).map(|i| off(self.mean[i] - expected[i], self.error[i])).collect()
     }
 
-    /// How many standard errors of their difference the means of independent passes are apart.
+    /// The differences of the means of independent passes, in standard errors of the differences.
     fn apart(&self, other: &Means) -> Vec<f64> {
         assert_eq!(self.mean.len(), other.mean.len());
         let gap = |i: usize| off(self.mean[i] - other.mean[i], self.error[i].hypot(other.error[i]));
@@ -78,7 +78,7 @@ fn with_products(numbers: &[f64], along: &[f64], blocks: &[usize]) -> Vec<f64> {
     all
 }
 
-/// Where the outputs should be: near their means, which are of order 1.
+/// The targets of the outputs: near their means, which are of order 1.
 fn target(i: usize) -> f64 {
     (1.0 + i as f64).sin()
 }

@@ -66,7 +66,7 @@ where
     Ok(y.put_tape(tape))
 }
 
-/// What the backward pass needs.
+/// The data that the backward pass needs.
 struct Pass<E: Elem> {
     convolution: Convolve<E>,
     slope: Option<Buffer<E>>,
@@ -75,7 +75,8 @@ struct Pass<E: Elem> {
 }
 
 impl<E: Elem> Pass<E> {
-    /// The gradients of the weights and of the bias that follow from `g`, that of the output; adds to the input's.
+    /// Returns the gradients of the weights and of the bias for the output's gradient `g`; adds to the gradient of the
+    /// input.
     fn sums(&self, g: &[E], input_grad: bool, grads: &mut Gradients<E, Cpu>) -> Result<Sums<E>, CpuError> {
         let run = |d_x: Option<&mut [E]>| {
             Ok(self.convolution.backward(Part { x: self.x.numbers(), g, slope: self.slope.as_deref(), d_x }))

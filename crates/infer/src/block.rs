@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::op::{Activation, Pool, PoolKind};
-use crate::parts::sane;
 use crate::window::Window;
 
 /// A part of a network that cannot follow the parts before it.
@@ -124,5 +123,5 @@ impl Block {
 /// Height and width of a window's output.
 pub(crate) fn outputs(part: usize, window: Window, [_, height, width]: [usize; 3]) -> Result<[usize; 2], ShapeError> {
     let large = || wrong(part, format!("a window of {} pixels on an image of {height} x {width}", window.reach()));
-    if sane(&window) { window.outputs([height, width]).ok_or_else(large) } else { Err(large()) }
+    if window.is_sane() { window.outputs([height, width]).ok_or_else(large) } else { Err(large()) }
 }

@@ -41,6 +41,7 @@ mod report;
 mod run;
 mod save;
 mod shrink;
+mod tune;
 mod window;
 
 pub use block::{Before, ShapeError};

@@ -2,12 +2,11 @@
 
 use crate::block::Before;
 use crate::matrix::Matrix;
+use crate::window::LONGEST;
 use crate::{Activation, Pool, Window};
 
 /// The largest number of values per example anywhere in a network, borders included.
 pub(crate) const MOST: usize = 1 << 24;
-/// The largest side of an image and of a window, so that no product of a few of them overflows.
-const LONGEST: usize = 1 << 15;
 
 /// The parts of a layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,11 +22,6 @@ pub(crate) struct Parts {
     pub(crate) before: Before,
     /// The largest rounding error that the weights may have.
     pub(crate) sigma: Option<f64>,
-}
-
-/// True if the sizes of a window are so small that no product of a few of them overflows.
-pub(crate) fn sane(w: &Window) -> bool {
-    [w.kernel, w.stride, w.dilation].iter().all(|n| (1..LONGEST).contains(n)) && w.pad < LONGEST
 }
 
 fn larger(what: &str, window: Window, [height, width]: [usize; 2]) -> String {
@@ -70,7 +64,9 @@ impl Parts {
     /// The sizes, if they are neither zero nor too large. No product here can overflow.
     fn sizes(&self) -> Result<Sizes, String> {
         let ([channels, height, width], rows) = (self.input, self.bias.len());
-        if !self.window.iter().chain(self.pool.iter().map(|p| &p.window)).all(sane) || height.max(width) > LONGEST {
+        if !self.window.iter().chain(self.pool.iter().map(|p| &p.window)).all(Window::is_sane)
+            || height.max(width) > LONGEST
+        {
             return Err(format!("an image of {height} x {width}, or a window, with a side of 0 or beyond {LONGEST}"));
         }
         if let Some(Pool { window: Window { kernel, pad, dilation, .. }, .. }) = self.pool

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+/// The largest side of an image and of a window, so that no product of a few of them overflows.
+pub(crate) const LONGEST: usize = 1 << 15;
+
 /// A square window that slides over an image. It determines the pixels that each output reads.
 ///
 /// ```text
@@ -23,6 +26,11 @@ pub struct Window {
 }
 
 impl Window {
+    /// True if the sizes are so small that no product of a few of them overflows.
+    pub(crate) fn is_sane(&self) -> bool {
+        [self.kernel, self.stride, self.dilation].iter().all(|n| (1..LONGEST).contains(n)) && self.pad < LONGEST
+    }
+
     /// The number of windows that fit along a side of `size` pixels; `None` if none fits.
     pub const fn output(&self, size: usize) -> Option<usize> {
         match size.saturating_add(self.pad.saturating_mul(2)).checked_sub(self.reach()) {

@@ -49,6 +49,14 @@ pub fn compact<E: Elem, D: Backend<E>>(
     input: &[usize],
     threshold: f64,
 ) -> Result<CompactNet, Error> {
+    compact_any(network, input, threshold)
+}
+
+fn compact_any<E: Elem, D: Backend<E>>(
+    network: &dyn Network<E, D>,
+    input: &[usize],
+    threshold: f64,
+) -> Result<CompactNet, Error> {
     setting(!threshold.is_nan(), "threshold", threshold, "a number")?;
     let shape = match *input {
         [features] => [features, 1, 1],

@@ -7,7 +7,7 @@ use super::finite;
 use crate::compute::{Backend, Elem, Taped};
 use crate::error::{Error, setting};
 use crate::model::Network;
-use crate::model::tensors;
+use crate::model::tensors::{self, AnyNetwork};
 
 /// The evidence lower bound (ELBO), with the two numbers that weight its KL: the number of training examples, N, and
 /// the KL weight, β.
@@ -102,6 +102,15 @@ impl Elbo {
     pub fn loss<N: Network<E, D> + TensorCollection<E, D>, E: Elem, D: Backend<E>>(
         &self,
         network: &N,
+        nll: Taped<Rank0, E, D>,
+        epoch: f64,
+    ) -> Result<Loss<E, D>, Error> {
+        self.loss_of_any(network, nll, epoch)
+    }
+
+    fn loss_of_any<E: Elem, D: Backend<E>>(
+        &self,
+        network: &dyn AnyNetwork<E, D>,
         nll: Taped<Rank0, E, D>,
         epoch: f64,
     ) -> Result<Loss<E, D>, Error> {

@@ -13,6 +13,9 @@ use crate::model::tensors;
 /// Adam (Kingma and Ba 2015), without weight decay: a prior takes its place, and log σ² must never decay. Its moments
 /// cannot be saved: for a training run that can be resumed use [`Trainer`](crate::Trainer).
 ///
+/// On the CPU a parameter, gradient or moment whose square is subnormal (below 1.1e-19 in `f32`) counts as 0: the means of
+/// masked weights decay to such numbers, at which some processors are slow.
+///
 /// ```
 /// use sparsevd::prelude::*;
 ///

@@ -71,8 +71,8 @@ struct Planes {
 impl Planes {
     /// Calls `f(channel, its numbers in out, and in each of from)` for every channel of every example.
     fn each<E: Elem>(self, out: &mut [E], from: [&[E]; 2], f: impl Fn(usize, &mut [E], [&[E]; 2]) + Sync) {
-        let (area, datum) = (self.area.max(1), (self.channels * self.area).max(1));
-        let n = datum * (CHUNK / datum).max(1);
+        let (area, example) = (self.area.max(1), (self.channels * self.area).max(1));
+        let n = example * (CHUNK / example).max(1);
         let pieces = out.par_chunks_mut(n).zip(from[0].par_chunks(n)).zip(from[1].par_chunks(n));
         pieces.for_each(|((out, a), b)| {
             for (i, (out, (a, b))) in out.chunks_mut(area).zip(a.chunks(area).zip(b.chunks(area))).enumerate() {
@@ -87,11 +87,11 @@ impl Planes {
         [a, b]: [&[E]; 2],
         f: impl Fn(usize, E::Lanes, E::Lanes) -> [E::Lanes; 2] + Sync,
     ) -> Vec<[f64; 2]> {
-        let (area, datum) = (self.area.max(1), (self.channels * self.area).max(1));
+        let (area, example) = (self.area.max(1), (self.channels * self.area).max(1));
         let of_channel = |c: usize| {
             let own = c * area..(c + 1) * area;
             let mut total = [0.0; 2];
-            for (a, b) in a.chunks(datum).zip(b.chunks(datum)) {
+            for (a, b) in a.chunks(example).zip(b.chunks(example)) {
                 let (a, b) = (&a[own.clone()], &b[own.clone()]);
                 let mut sums = [E::Lanes::splat(0.0); 2];
                 for i in (0..area).step_by(E::Lanes::WIDTH) {

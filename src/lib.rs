@@ -28,7 +28,7 @@
 //! | choose a posterior | [`Additive`], [`Multiplicative`], [`Bernoulli`], [`Delta`]; one of your own implements [`Posterior`] |
 //! | build a network on a device | [`DeviceBuildExt::build_module`]; its layers are then [`modules::Variational`], and [`Network::layers`] gives any of them as [`Layer`] |
 //! | change how layers train | [`Network::configure`] with [`Settings`]: [`Estimator`], [`Masking`]; [`Network::set_prior`] |
-//! | train a classifier | [`Trainer`], with [`Checkpoints`] to resume; [`Schedule`], [`WarmUp`], [`data::Augment`] |
+//! | train a classifier | [`Trainer`], with [`Checkpoints`] to resume; [`Schedule`], [`WarmUp`], [`Group`], [`data::Augment`] |
 //! | train in a loop of your own | [`Network::input`], [`categorical`] or [`GaussianLikelihood`], [`Elbo::loss`], [`Adam::step`] |
 //! | get data | [`data::Split`], [`data::Dataset`] |
 //! | evaluate | [`predict`] with [`Evaluate`], then [`metrics::Predictions`]; [`Network::with_weights`] with [`Weights`] for a forward pass |
@@ -83,8 +83,8 @@ pub use spec::{
     VARIANCE_FLOOR, Window,
 };
 pub use train::{
-    Adam, Checkpoints, Elbo, Epoch, GaussianLikelihood, History, Loss, Schedule, Trainable, Trainer, WarmUp, Warning,
-    categorical,
+    Adam, Checkpoints, Elbo, Epoch, GaussianLikelihood, Group, History, Loss, Parameters, Schedule, Trainable, Trainer,
+    WarmUp, Warning, categorical,
 };
 
 /// The code of README.md.

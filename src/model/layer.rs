@@ -53,6 +53,16 @@ pub trait Layer<E: Elem = f32, D: Backend<E> = Cpu> {
     /// Sets the second parameter of every weight, log σ² or log α as the posterior has it, to the same number.
     #[allow(clippy::missing_errors_doc, reason = "the device's")]
     fn set_spread(&mut self, spread: f64) -> Result<(), Error>;
+    /// Sets the second parameter so that every weight has this log α, whatever its mean; means below 1e-8 count as 1e-8.
+    /// If weights share their second parameter, they share the mean of what each needs. A posterior without Gaussian
+    /// noise is left as it is.
+    ///
+    /// A trained network that becomes variational keeps what it has learned if log α is small; one log σ² for all of its
+    /// weights makes noise of the small ones at once.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a log α that is not finite, or that the posterior cannot have; the device's.
+    fn set_log_alpha(&mut self, log_alpha: f64) -> Result<(), Error>;
     /// Fixes the noise of the training passes that follow.
     fn seed_noise(&mut self, seed: u64);
     /// Marks the tensor with this id as data, whose gradient is not needed.

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use dfdx::prelude::*;
 use sparsevd_infer::Op;
-use sparsevd_priors::{Noise, Normal, Prior, Shared, shared};
+use sparsevd_priors::{Dual, Noise, Normal, Prior, Shared, shared};
 
 use super::describe::ByPath;
 use super::describe::Description;
@@ -77,6 +77,27 @@ impl<M: Map, Q: Family, P: Prior, E: Elem, D: Backend<E>> Layer<E, D> for Variat
     fn set_spread(&mut self, spread: f64) -> Result<(), Error> {
         setting(E::of(spread).is_finite(), Q::SPREAD, spread, "finite in the layer's precision")?;
         fill(&mut self.spread, spread).map_err(Error::device)
+    }
+
+    fn set_log_alpha(&mut self, log_alpha: f64) -> Result<(), Error> {
+        setting(log_alpha.is_finite(), "log_alpha", log_alpha, "finite")?;
+        if self.posterior.noise() != Noise::Gaussian {
+            return Ok(());
+        }
+        let count = floats(&self.spread).len();
+        let mut sums = vec![(0.0, 0.0); count];
+        for (i, theta) in floats(&self.theta).into_iter().enumerate() {
+            let spread = spread_with::<Q, E>(&self.posterior, theta, log_alpha);
+            let spread = spread.ok_or_else(|| Error::Setting {
+                name: "log_alpha",
+                value: log_alpha,
+                range: format!("one that the posterior {} can have in the layer's precision", Q::ID).into(),
+            })?;
+            let (sum, n) = &mut sums[sharing::<M, Q>(i)];
+            (*sum, *n) = (*sum + spread, *n + 1.0);
+        }
+        let spread: Vec<E> = sums.into_iter().map(|(sum, n)| E::of(sum / n)).collect();
+        overwrite(&mut self.spread, &spread).map_err(Error::device)
     }
 
     fn seed_noise(&mut self, seed: u64) {
@@ -192,6 +213,22 @@ impl<M: Map, Q: Family, P: Prior, E: Elem, D: Backend<E>> Variational<M, Q, P, E
             }
         }
     }
+}
+
+/// The second parameter of a weight with this mean and log α, by Newton's method; `None` if there is none.
+fn spread_with<Q: Family, E: Elem>(posterior: &Q, theta: f64, log_alpha: f64) -> Option<f64> {
+    let theta = if theta.abs() < 1e-8 { 1e-8 } else { theta };
+    let (target, mut spread) = (log_alpha + 2.0 * theta.abs().ln(), Q::INITIAL);
+    for _ in 0..100 {
+        let (theta, at) = Dual::inputs(theta, spread);
+        let log_var = posterior.q(theta, at).log_var;
+        let off = log_var.value - target;
+        if off.abs() < 1e-9 {
+            return Some(spread).filter(|spread| E::of(*spread).is_finite() && target < log_most::<E>());
+        }
+        spread -= off / log_var.grad[1];
+    }
+    None
 }
 
 /// The index of the second parameter of weight `i`.

@@ -1,14 +1,17 @@
 //! The Adam optimiser, threaded, with gradient memory that is reused from step to step.
 
+use std::collections::BTreeMap;
+
 use dfdx::nn::tensor_collection::TensorCollection;
 use dfdx::prelude::*;
 use dfdx::tensor_ops::AdamConfig;
 
+use super::groups::{Group, factors};
 use crate::compute::dfdx_tricks::backward_into;
 use crate::compute::visit::{AnyTensor, AnyTensorMut, Tensors, Visit, VisitMut, clear_gradients, zero_gradients};
 use crate::compute::{Backend, Elem, Taped};
 use crate::error::{Error, place, setting, split_name};
-use crate::model::tensors;
+use crate::model::{Network, tensors};
 
 /// Adam (Kingma and Ba 2015), without weight decay: a prior takes its place, and log σ² must never decay. Its moments
 /// cannot be saved: for a training run that can be resumed use [`Trainer`](crate::Trainer).
@@ -39,6 +42,8 @@ pub struct Adam<E: Elem = f32, D: Backend<E> = Cpu> {
     pub betas: [f64; 2],
     /// ε, which is added to the denominator; 1e-8 by default.
     pub eps: f64,
+    /// Factors of the learning rate by the names of tensors; 1 for others.
+    factors: BTreeMap<String, f64>,
     pub(super) steps: i32,
     /// The number of steps taken before the moments were last zero.
     pub(super) begun: i32,
@@ -55,12 +60,36 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
             learning_rate,
             betas: [0.9, 0.999],
             eps: 1e-8,
+            factors: BTreeMap::new(),
             steps: 0,
             begun: 0,
             moments: None,
             gradients: None,
             trained: Vec::new(),
         }
+    }
+
+    /// This optimiser with learning rates of their own for groups of `network`'s parameters.
+    ///
+    /// ```
+    /// # use sparsevd::prelude::*;
+    /// use sparsevd::{Group, Parameters};
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// let net = Cpu::seed_from_u64(0).build_module::<SparseVdLinear<4, 2>, f32>();
+    /// let adam = Adam::new(1e-4).with_groups(&net, &[Group::new(Parameters::LogVariances, 100.0)])?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a factor that is negative or not finite; [`Error::Input`] for a group without parameters.
+    pub fn with_groups<N: Network<E, D> + TensorCollection<E, D>>(
+        mut self,
+        network: &N,
+        groups: &[Group],
+    ) -> Result<Self, Error> {
+        self.factors = factors(network, groups)?;
+        Ok(self)
     }
 
     /// One step: the gradient of `objective`, then the update of every trained tensor of `network`. If a tensor was
@@ -100,8 +129,12 @@ impl<E: Elem, D: Backend<E>> Adam<E, D> {
         self.all_finite(network, &mut gradients)?;
         self.steps += 1;
         let (config, step) = (self.config(), self.steps - self.begun);
-        let mut update = Update { config, step, moments: self.moments(network)?, gradients: &mut gradients };
-        network.change_with(&mut update).map_err(Error::device)?;
+        let factors = std::mem::take(&mut self.factors);
+        let moments = self.moments(network)?;
+        let mut update = Update { config, factors: &factors, step, moments, gradients: &mut gradients };
+        let updated = network.change_with(&mut update).map_err(Error::device);
+        self.factors = factors;
+        updated?;
         if first || !D::ADAM_CLEARS {
             clear_gradients(network, &mut gradients).map_err(Error::device)?;
         }
@@ -174,17 +207,19 @@ fn every_tensor_has_one<E: Elem, D: Backend<E>>(
 /// The update of one tensor after the other.
 struct Update<'a, E: Elem, D: Backend<E>> {
     config: AdamConfig,
+    factors: &'a BTreeMap<String, f64>,
     step: i32,
     moments: &'a mut [Gradients<E, D>; 2],
     gradients: &'a mut Gradients<E, D>,
 }
 
 impl<E: Elem, D: Backend<E>> VisitMut<E, D> for Update<'_, E, D> {
-    fn tensor(&mut self, _name: String, trained: bool, tensor: &mut dyn AnyTensorMut<E, D>) -> Result<(), D::Err> {
+    fn tensor(&mut self, name: String, trained: bool, tensor: &mut dyn AnyTensorMut<E, D>) -> Result<(), D::Err> {
         if !trained {
             return Ok(());
         }
-        tensor.adam(self.moments, self.gradients, &self.config, self.step)
+        let lr = self.config.lr * self.factors.get(&name).unwrap_or(&1.0);
+        tensor.adam(self.moments, self.gradients, &AdamConfig { lr, ..self.config }, self.step)
     }
 }
 

@@ -53,12 +53,12 @@ where
         let history = History { sparsity_at_start: network.sparsity(THRESHOLD)?.sparsity(), ..History::default() };
         let device = network.layers().first().ok_or(Error::NoLayer)?.1.device();
         Ok(Run {
-            network,
             trainer,
             data,
             elbo,
             device,
-            adam: Adam::new(trainer.learning_rate),
+            adam: Adam::new(trainer.learning_rate).with_groups(network, &trainer.groups)?,
+            network,
             progress: Progress { history, ..Progress::default() },
             clock: Instant::now(),
             bar: bar(trainer, data.len() / trainer.batch),

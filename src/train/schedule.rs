@@ -15,6 +15,12 @@ pub enum Schedule {
         /// The fraction, from 0 (it decays from the start) to 1 (it never decays).
         from: f64,
     },
+    /// One cycle (Smith and Topin 2018): it rises linearly for this fraction of the epochs, then falls to zero along half
+    /// a cosine. It suits a network that starts from random weights with a large learning rate.
+    OneCycle {
+        /// The fraction, from 0 to 1.
+        rise: f64,
+    },
     /// Multiplied by `factor` at each of these epochs.
     Steps {
         /// The epochs, from 0.
@@ -36,6 +42,11 @@ impl Schedule {
         };
         match self {
             Schedule::Constant => 1.0,
+            Schedule::OneCycle { rise } => {
+                let done = (epoch as f64 + 0.5) / epochs.max(1) as f64; // at the middle of the epoch
+                let fall = || 0.5 * (1.0 + (std::f64::consts::PI * (done - rise) / (1.0 - rise)).cos());
+                if done < *rise { done / rise } else { fall() }
+            }
             Schedule::LinearToZero { from } => linear(*from),
             Schedule::HalfThenLinear => linear(0.5),
             Schedule::Steps { at, factor } => factor.powi(at.iter().filter(|at| **at <= epoch).count() as i32),
@@ -44,6 +55,9 @@ impl Schedule {
 
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self {
+            Schedule::OneCycle { rise } => {
+                setting((0.0..=1.0).contains(rise), "schedule.rise", *rise, "between 0 and 1")
+            }
             Schedule::LinearToZero { from } => {
                 setting((0.0..=1.0).contains(from), "schedule.from", *from, "between 0 and 1")
             }
@@ -110,8 +124,15 @@ mod tests {
         assert_eq!(Schedule::HalfThenLinear.factor(50, 100), 1.0);
         assert_eq!(Schedule::HalfThenLinear.factor(75, 100), 0.5);
         assert_eq!(Schedule::LinearToZero { from: 0.0 }.factor(25, 100), 0.75);
+        let cycle = |rise| (0..10).map(|epoch| Schedule::OneCycle { rise }.factor(epoch, 10)).collect::<Vec<_>>();
+        let factors = cycle(0.2);
+        let (risen, falling) = factors.split_at(2);
+        assert!((risen[0] - 0.25).abs() < 1e-12 && (risen[1] - 0.75).abs() < 1e-12, "{risen:?}");
+        assert!(falling.is_sorted_by(|a, b| a > b) && falling[0] > 0.98 && falling[7] > 0.0 && falling[7] < 0.02);
+        assert!(cycle(1.0).is_sorted() && cycle(0.0)[0] > 0.99);
         let steps = Schedule::Steps { at: vec![2, 4], factor: 0.1 };
         assert_eq!([0, 2, 4].map(|e| steps.factor(e, 10)), [1.0, 0.1, 0.1 * 0.1]);
         assert!(Schedule::LinearToZero { from: f64::NAN }.check().is_err());
+        assert!(Schedule::OneCycle { rise: -0.1 }.check().is_err());
     }
 }

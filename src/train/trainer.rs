@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checks::augmentation;
 use super::elbo::Elbo;
+use super::groups::Group;
 use super::schedule::{Schedule, WarmUp};
 use crate::data::{Augment, Dataset, Layout};
 use crate::error::{Error, setting};
@@ -23,6 +24,8 @@ pub struct Trainer {
     pub batch: usize,
     /// Adam's learning rate.
     pub learning_rate: f64,
+    /// Parameters with a learning rate of their own; none by default.
+    pub groups: Vec<Group>,
     /// The change of the learning rate over the epochs.
     pub schedule: Schedule,
     /// The KL weight after the warm-up.
@@ -43,6 +46,7 @@ impl Default for Trainer {
             epochs: 100,
             batch: 100,
             learning_rate: 1e-3,
+            groups: Vec::new(),
             schedule: Schedule::default(),
             beta: 1.0,
             warm_up: WarmUp::default(),

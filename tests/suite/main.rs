@@ -9,6 +9,7 @@ mod corpus;
 mod cuda;
 mod defaults;
 mod faults;
+mod groups;
 mod house;
 mod image_nets;
 mod network;

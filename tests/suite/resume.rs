@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use sparsevd::data::{Augment, Images, Layout};
 use sparsevd::infer::Container;
 use sparsevd::prelude::*;
-use sparsevd::{Classifier, Epoch, FileError, History, PerOutput, WarmUp, posterior_to_bytes};
+use sparsevd::{Classifier, Epoch, FileError, Group, History, Parameters, PerOutput, WarmUp, posterior_to_bytes};
 
 type Dense = (SparseVdLinear<64, 12>, ReLU, Variational<LinearMap<12, 10>, Multiplicative<PerOutput>, Ard>);
 type Image = (
@@ -141,6 +141,12 @@ fn nor_of_one_where_a_tensor_is_replaced() {
 }
 
 #[test]
+fn nor_of_one_with_parameter_groups() {
+    let groups = vec![Group::new(Parameters::LogVariances, 20.0), Group::new(Parameters::part("2"), 0.5)];
+    the_same(dense, &digits(), &Trainer { groups, ..trainer() });
+}
+
+#[test]
 fn nor_in_double_precision() {
     the_same(|seed| Cpu::seed_from_u64(seed).build_module::<Dense, f64>(), &digits(), &trainer());
 }
@@ -219,9 +225,11 @@ fn all_that_differs_is_named_and_nothing_changed() {
     net.2.prior = Ard::per_output();
     let before = posterior_to_bytes(&net, &()).unwrap();
     let data = digits().take(123, 0).unwrap();
-    let other = Trainer { learning_rate: 0.25, seed: 8, progress: true, ..trainer() };
+    let groups = vec![Group::new(Parameters::Means, 0.5)];
+    let other = Trainer { groups, learning_rate: 0.25, seed: 8, progress: true, ..trainer() };
     let problems = mismatches(other.checkpoint_from_bytes(&mut net, &data, &bytes));
     let expected = [
+        "trainer: `groups` is [] in the file, [",
         "trainer: `learning_rate` is 0.005 in the file, 0.25 here",
         "trainer: `seed` is 7 in the file, 8 here",
         "data: `examples` is 124 in the file, 123 here",

@@ -48,7 +48,7 @@ fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let split = args.runs.split(NEEDS, (2000, 1000))?.centred();
     let title = format!("LeNet-300-100 on {}", split.train().name());
     let trainer = args.runs.trainer();
-    Seeds { experiment: "lenet300", title, split: &split, trainer, start: &args.start }.run(
+    Seeds { experiment: "lenet300", title, split: &split, trainer, start: &args.start, betas: &[] }.run(
         &Desk::new(&args.runs)?,
         &args.runs,
         &args,

@@ -52,7 +52,7 @@ fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let split = args.runs.split(NEEDS, (2000, 1000))?.centred().images();
     let title = format!("LeNet-5 on {}", split.train().name());
     let trainer = Trainer { augment: args.images.augment(), ..args.runs.trainer() };
-    Seeds { experiment: "lenet5", title, split: &split, trainer, start: &args.start }.run(
+    Seeds { experiment: "lenet5", title, split: &split, trainer, start: &args.start, betas: &[] }.run(
         &Desk::new(&args.runs)?,
         &args.runs,
         &args,

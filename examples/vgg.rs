@@ -3,6 +3,7 @@
 //! ```sh
 //! scripts/get-data.sh data cifar10
 //! cargo run --release --example vgg
+//! cargo run --release --example vgg --features cuda -- --width full     # on a GPU, with CUDA 11.8
 //! ```
 
 use std::process::ExitCode;
@@ -12,12 +13,13 @@ use serde::Serialize;
 use sparsevd::data::Images;
 use sparsevd::prelude::*;
 use sparsevd::priors::Flat;
-use sparsevd::{Bernoulli, Classifier, VggHalf, VggLike, VggQuarter, WarmUp, copy_means};
-use sparsevd_lab::args::{Augmentation, Needs, Runs, parse};
+use sparsevd::{Bernoulli, Classifier, Schedule, VggHalf, VggLike, VggQuarter, WarmUp, copy_means};
+use sparsevd_lab::args::{Augmentation, Needs, Runs, finite, parse};
 use sparsevd_lab::desk::Desk;
 use sparsevd_lab::finish;
 use sparsevd_lab::record::Record;
 use sparsevd_lab::seeds::{Seeds, Start};
+use sparsevd_lab::threads::Movable;
 use sparsevd_lab::train::Job;
 
 /// Trains the VGG-like network (13 convolutions with batch norm, two dense layers) with Sparse Variational Dropout on
@@ -48,6 +50,9 @@ struct Args {
     /// Dropout rate before every layer but the first, during pre-training
     #[arg(long, value_name = "RATE", default_value_t = 0.1)]
     dropout: f64,
+    /// KL weights instead of --beta, each with a training run of its own from the same start
+    #[arg(long, value_delimiter = ',', value_parser = finite, conflicts_with = "beta")]
+    betas: Vec<f64>,
     #[command(flatten)]
     #[serde(flatten)]
     images: Augmentation,
@@ -76,23 +81,23 @@ fn run(mut args: Args) -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// A network for images with three channels.
-trait Net: BuildOnDevice<Cpu, f32, Built: Classifier<3, 10, f32, Cpu, Images> + Send> {}
-impl<N: BuildOnDevice<Cpu, f32, Built: Classifier<3, 10, f32, Cpu, Images> + Send>> Net for N {}
+/// A network for images with three channels, on the GPU with the feature `cuda`.
+trait Net: BuildOnDevice<AutoDevice, f32, Built: Classifier<3, 10, f32, AutoDevice, Images> + Movable> {}
+impl<N: BuildOnDevice<AutoDevice, f32, Built: Classifier<3, 10, f32, AutoDevice, Images> + Movable>> Net for N {}
 
 fn train<N: Net, Dense: Net>(args: &Args, split: &Split<Images>) -> Result<(), Box<dyn std::error::Error>> {
     let trainer = Trainer { augment: args.images.augment(), ..args.runs.trainer() };
     let title = format!("VGG-like ({:?}) on {}", args.width, split.train().name());
     let desk = Desk::new(&args.runs)?;
-    let seeds = Seeds { experiment: "vgg", title, split, trainer, start: &args.start };
+    let seeds = Seeds { experiment: "vgg", title, split, trainer, start: &args.start, betas: &args.betas };
     seeds.run(&desk, &args.runs, args, |seed, records| {
-        let mut net = Cpu::seed_from_u64(seed).build_module::<N, f32>();
-        args.runs.prepare(&mut net)?;
+        let mut net = AutoDevice::seed_from_u64(seed).build_module::<N, f32>();
         if args.pretrain > 0 {
             let (dense, record) = pretrained::<Dense>(args, &desk, split, seed)?;
             copy_means(&dense, &mut net)?;
             records.push(record);
         }
+        args.runs.prepare(&mut net)?;
         Ok(net)
     })
 }
@@ -108,11 +113,13 @@ fn pretrained<Dense: Net>(
         epochs: args.pretrain,
         learning_rate: args.pretrain_learning_rate,
         seed,
+        groups: Vec::new(),
+        schedule: Schedule::OneCycle { rise: 0.2 },
         warm_up: WarmUp::Off,
         augment: args.images.augment(),
         ..args.runs.trainer()
     };
-    let mut net = Cpu::seed_from_u64(seed).build_module::<Dense, f32>();
+    let mut net = AutoDevice::seed_from_u64(seed).build_module::<Dense, f32>();
     for (i, (_, layer)) in net.layers_mut().into_iter().enumerate() {
         if let Some(posterior) = layer.posterior().downcast_mut() {
             *posterior = Bernoulli::new(if i == 0 { 0.0 } else { args.dropout })?;

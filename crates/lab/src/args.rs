@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, FromArgMatches, ValueEnum};
 use serde::Serialize;
 use sparsevd::data::{Augment, DataError, Layout, Split};
 use sparsevd::prelude::*;
-use sparsevd::{Schedule, WarmUp};
+use sparsevd::{Group, Parameters, Schedule, WarmUp};
 
 use crate::folder::{Again, Folder, FolderError};
 
@@ -35,6 +35,9 @@ pub struct Runs {
     /// Adam's learning rate
     #[arg(long, default_value_t = 1e-3)]
     pub learning_rate: f64,
+    /// Factor of the learning rate for log σ², or log α; more than 1 prunes in fewer epochs
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pub variance_rate: f64,
     /// Fraction of the epochs after which the learning rate falls linearly to zero
     #[arg(long, default_value_t = 0.5)]
     pub decay_from: f64,
@@ -53,6 +56,10 @@ pub struct Runs {
     /// Initial log σ² of networks that learn it
     #[arg(long, allow_negative_numbers = true, default_value_t = -10.0)]
     pub log_sigma2: f64,
+    /// Initial log α, the same for each weight whatever its mean, instead of log σ²; for networks that start from trained
+    /// means
+    #[arg(long, allow_negative_numbers = true, value_parser = finite, conflicts_with = "log_sigma2")]
+    pub log_alpha: Option<f64>,
     /// Number of training images to hold out and to test on instead of the test images, for choosing settings; they are
     /// drawn at random, stratified by class, and the same for all seeds
     #[arg(long, value_name = "IMAGES")]
@@ -146,6 +153,7 @@ impl Runs {
             epochs: self.epochs,
             batch: self.batch,
             learning_rate: self.learning_rate,
+            groups: self.groups(),
             schedule: Schedule::LinearToZero { from: self.decay_from },
             beta: self.beta,
             warm_up,
@@ -153,6 +161,12 @@ impl Runs {
             seed: self.seed,
             ..Trainer::default()
         }
+    }
+
+    /// The groups of parameters with learning rates of their own.
+    fn groups(&self) -> Vec<Group> {
+        let faster = self.variance_rate != 1.0;
+        faster.then(|| Group::new(Parameters::LogVariances, self.variance_rate)).into_iter().collect()
     }
 
     /// Locks the folder for the results of an experiment with these settings, and removes other seeds' networks from
@@ -167,13 +181,16 @@ impl Runs {
         Ok(folder)
     }
 
-    /// Sets the initial log σ², and the masking during training, of a network that is to be pruned.
+    /// Sets the initial log σ² or log α, and the masking during training, of a network that is to be pruned.
     ///
     /// # Errors
-    /// For a log σ² that is not finite.
-    pub fn prepare(&self, net: &mut impl Network<f32, Cpu>) -> Result<(), Error> {
+    /// For a number that is not finite.
+    pub fn prepare<D: Backend>(&self, net: &mut impl Network<f32, D>) -> Result<(), Error> {
         net.configure(self.masking.settings(self.threshold));
-        net.layers_mut().into_iter().try_for_each(|(_, layer)| layer.set_spread(self.log_sigma2))
+        net.layers_mut().into_iter().try_for_each(|(_, layer)| match self.log_alpha {
+            Some(log_alpha) => layer.set_log_alpha(log_alpha),
+            None => layer.set_spread(self.log_sigma2),
+        })
     }
 
     /// All seeds.

@@ -12,6 +12,7 @@ use sparsevd::{Epoch, Warning, on_threads};
 use crate::args::Runs;
 use crate::record::Record;
 use crate::stop::stop_on_signal;
+use crate::threads::{self, Movable};
 
 /// The runner of all training runs of an experiment.
 pub struct Desk {
@@ -112,8 +113,8 @@ impl Desk {
     ///
     /// # Errors
     /// The task's own.
-    pub fn one(&self, work: impl FnOnce() -> Result<Record, Error> + Send) -> Result<Record, Error> {
-        let record = on_threads(self.threads, work).flatten()?;
+    pub fn one(&self, work: impl FnOnce() -> Result<Record, Error> + Movable) -> Result<Record, Error> {
+        let record = threads::run(self.threads, work)?;
         self.say(&record);
         Ok(record)
     }

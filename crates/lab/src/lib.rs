@@ -10,6 +10,7 @@
 //! | [`record`], [`results`] | the numbers of a run, and the results file |
 //! | [`columns`], [`table`] | tables over seeds, the same in the terminal, on a page and in the notes |
 //! | [`markdown`] | tables in the notes, regenerated |
+//! | [`threads`] | the threads of a training run, on a CPU or with a GPU |
 //! | [`curves`] | figures over seeds |
 //! | [`page`] | results.json, figures and report.html in the folder of a run |
 //! | [`seeds`] | one network with several seeds, and all of the above |
@@ -29,10 +30,12 @@ pub mod record;
 pub mod results;
 pub mod resume;
 pub mod seeds;
+mod seeds_figures;
 pub mod size;
 pub mod small;
 pub mod stop;
 pub mod table;
+pub mod threads;
 pub mod train;
 
 use std::process::ExitCode;

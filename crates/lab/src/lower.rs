@@ -16,14 +16,14 @@ const THRESHOLDS: [f64; 8] = [3.0, 2.0, 1.0, 0.0, -0.5, -1.0, -2.0, -3.0];
 ///
 /// # Errors
 /// Those of [`predict`].
-pub fn lower<N, L: Layout, const I: usize>(
+pub fn lower<N, L: Layout, const I: usize, D: Backend>(
     net: &mut N,
     split: &Split<L>,
     threshold: f64,
     seed: u64,
 ) -> Result<Vec<Record>, Error>
 where
-    N: Classifier<I, 10, f32, Cpu, L>,
+    N: Classifier<I, 10, f32, D, L>,
 {
     let log_alpha: Vec<f64> = net.layers().iter().flat_map(|(_, layer)| layer.log_alpha()).collect();
     let at = |lower: f64| {

@@ -79,7 +79,7 @@ impl Record {
     }
 
     /// Adds every weight's log α and the masks of the weights that are kept, for figures; files do not hold them.
-    pub fn weights(&mut self, net: &impl Network<f32, Cpu>, threshold: f64) {
+    pub fn weights<D: Backend>(&mut self, net: &impl Network<f32, D>, threshold: f64) {
         let layers = net.layers();
         self.log_alpha = layers.iter().map(|(path, layer)| (path.clone(), layer.log_alpha())).collect();
         self.masks = layers.iter().map(|(_, layer)| (layer.grid(), layer.kept(threshold))).collect();
@@ -98,6 +98,7 @@ impl Record {
         curve("test error", |e| Some(e.test?.error));
         curve("test nll", |e| Some(e.test?.nll));
         curve("sparsity", |e| Some(e.sparsity.sparsity()));
+        curve("seconds", |e| Some(e.seconds));
         let best = epochs.iter().filter_map(|e| Some(e.test?.error)).fold(f64::INFINITY, f64::min);
         self.unfinished = history.stopped;
         self.set("epochs", epochs.len() as f64);

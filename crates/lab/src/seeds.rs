@@ -6,19 +6,19 @@ use clap::Args;
 use serde::Serialize;
 use sparsevd::data::{Augment, Layout};
 use sparsevd::prelude::*;
-use sparsevd::{Classifier, save_posterior_with};
-use sparsevd_report::plots::{Quantity, Series, curves};
+use sparsevd::{Classifier, posterior_from_bytes, posterior_to_bytes, save_posterior_with};
 
-use crate::args::Runs;
-use crate::curves::{bands, log_alphas, over_seeds};
+use crate::Failure;
+use crate::args::{Runs, distinct};
 use crate::desk::Desk;
 use crate::lower::lower;
-use crate::page::{self, Figure};
+use crate::page;
 use crate::record::Record;
 use crate::reported;
 use crate::results::Results;
+use crate::seeds_figures::{of_one, of_several};
 use crate::small::small;
-use crate::table::seeds;
+use crate::threads::Movable;
 use crate::train::Job;
 
 /// The origin of an experiment's networks.
@@ -45,6 +45,8 @@ pub struct Seeds<'a, L> {
     pub trainer: Trainer,
     /// The origin of the networks.
     pub start: &'a Start,
+    /// KL weights, each for a training run of its own from the same start; if there are none, the trainer's.
+    pub betas: &'a [f64],
 }
 
 impl<L: Layout + Clone> Seeds<'_, L> {
@@ -53,17 +55,17 @@ impl<L: Layout + Clone> Seeds<'_, L> {
     ///
     /// # Errors
     /// Those of training, of files, of a network that cannot be compacted.
-    pub fn run<N, const I: usize>(
+    pub fn run<N, const I: usize, D: Backend>(
         &self,
         desk: &Desk,
         runs: &Runs,
         configuration: &impl Serialize,
         build: impl Fn(u64, &mut Vec<Record>) -> Result<N, Error>,
-    ) -> Result<(), Box<dyn std::error::Error>>
+    ) -> Result<(), Failure>
     where
-        N: Classifier<I, 10, f32, Cpu, L> + Send,
+        N: Classifier<I, 10, f32, D, L> + Movable,
     {
-        let (label, mut records) = (self.label(), Vec::new());
+        let mut records = Vec::new();
         let same =
             |from: &Path| from.canonicalize().is_ok_and(|from| runs.out.canonicalize().is_ok_and(|out| from == out));
         if self.start.from.as_deref().is_some_and(same) {
@@ -77,8 +79,9 @@ impl<L: Layout + Clone> Seeds<'_, L> {
         desk.finish();
         reported(outcome, records, |records| {
             let results = Results::new(self.experiment, configuration, self.split, records);
-            let pruned: Vec<Record> = results.records.iter().filter(|r| r.label == label).cloned().collect();
-            let figures = figures(&pruned, runs);
+            let labels: Vec<String> = self.betas().into_iter().map(|beta| self.label(beta)).collect();
+            let pruned: Vec<Record> = results.records.iter().filter(|r| labels.contains(&r.label)).cloned().collect();
+            let figures = if labels.len() > 1 { of_several(&pruned, runs) } else { of_one(&pruned, runs) };
             let about = format!(
                 "{}: {}; the weights of the last epoch, not of the best one.",
                 self.split.train().name(),
@@ -89,42 +92,77 @@ impl<L: Layout + Clone> Seeds<'_, L> {
     }
 
     /// Adds the records of one seed.
-    fn one<N, const I: usize>(
+    fn one<N, const I: usize, D: Backend>(
         &self,
         seed: u64,
         desk: &Desk,
         runs: &Runs,
         build: &impl Fn(u64, &mut Vec<Record>) -> Result<N, Error>,
         records: &mut Vec<Record>,
-    ) -> Result<(), Box<dyn std::error::Error>>
+    ) -> Result<(), Failure>
     where
-        N: Classifier<I, 10, f32, Cpu, L> + Send,
+        N: Classifier<I, 10, f32, D, L> + Movable,
     {
-        let trainer = Trainer { seed, ..self.trainer.clone() };
-        let job = Job { label: self.label().into(), split: self.split, trainer, prunes: true };
-        let (mut net, folder) = (build(seed, records)?, |run: &Path| run.join(format!("seed-{seed}")));
+        let mut net = build(seed, records)?;
         if desk.stopped() {
             return Ok(());
         }
         if let Some(from) = &self.start.from {
-            load_posterior(&mut net, folder(from).join(POSTERIOR))?;
+            load_posterior(&mut net, from.join(format!("seed-{seed}")).join(POSTERIOR))?;
         }
-        let folder = folder(&runs.out);
-        let mut record = desk.one(|| job.train(desk, &mut net))?;
-        save_posterior_with(&net, folder.join(POSTERIOR), &job.trainer)?;
-        let small = small(&mut net, self.split.test(), runs.threshold, &folder)?;
+        let start = posterior_to_bytes(&net, &())?;
+        for beta in self.betas() {
+            posterior_from_bytes(&mut net, &start)?;
+            let trainer = Trainer { seed, beta, ..self.trainer.clone() };
+            let job = Job { label: self.label(beta), split: self.split, trainer, prunes: true };
+            let folder = match self.betas.len() {
+                0 | 1 => format!("seed-{seed}"),
+                _ => format!("seed-{seed}-beta-{beta}"),
+            };
+            self.train(&job, desk, runs, &mut net, &runs.out.join(folder), records)?;
+            if desk.stopped() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Trains one network, adds its records, and writes its files.
+    fn train<N, const I: usize, D: Backend>(
+        &self,
+        job: &Job<'_, L>,
+        desk: &Desk,
+        runs: &Runs,
+        net: &mut N,
+        folder: &Path,
+        records: &mut Vec<Record>,
+    ) -> Result<(), Failure>
+    where
+        N: Classifier<I, 10, f32, D, L> + Movable,
+    {
+        let mut record = desk.one(|| job.train(desk, net))?.with("beta", job.trainer.beta);
+        save_posterior_with(net, folder.join(POSTERIOR), &job.trainer)?;
+        let small = small(net, self.split.test(), runs.threshold, folder)?;
         println!("\n{}\n\n{small}\n", net.sparsity(runs.threshold)?);
         small.record(&mut record);
         let unfinished = record.unfinished;
         records.push(record);
-        let lower = lower(&mut net, self.split, runs.threshold, seed)?.into_iter();
-        records.extend(lower.map(|lower| Record { unfinished, ..lower }));
+        if self.betas.len() < 2 {
+            let lower = lower(net, self.split, runs.threshold, job.trainer.seed)?.into_iter();
+            records.extend(lower.map(|lower| Record { unfinished, ..lower }));
+        }
         Ok(())
     }
 
+    /// The KL weights of the training runs.
+    fn betas(&self) -> Vec<f64> {
+        if self.betas.is_empty() { vec![self.trainer.beta] } else { distinct(self.betas.iter().copied()) }
+    }
+
     /// The label of the networks in tables.
-    fn label(&self) -> &'static str {
-        if self.trainer.augment == Augment::default() { "Sparse VD" } else { "Sparse VD, augmented images" }
+    fn label(&self, beta: f64) -> String {
+        let name = if self.trainer.augment == Augment::default() { "Sparse VD" } else { "Sparse VD, augmented images" };
+        if self.betas.len() > 1 { format!("{name}, beta = {beta}") } else { name.into() }
     }
 }
 
@@ -143,43 +181,3 @@ const TABLES: [page::Columns<'_>; 4] = [
         &["pruned at", "pruned compression", "pruned error", "pruned nll", "pruned cost"],
     ),
 ];
-
-/// Loss and error over seeds, every seed's compression, and log α layer by layer.
-fn figures(records: &[Record], runs: &Runs) -> Vec<Figure> {
-    let both = |score: &str, f: fn(f64) -> f64| {
-        let named = |name: &str, mut all: Vec<Series>| {
-            all.iter_mut().for_each(|series| series.name = name.into());
-            all
-        };
-        let train = named("training, sampled", over_seeds(records, &format!("train {score}"), f));
-        [train, named("test, pruned means", over_seeds(records, &format!("test {score}"), f))].concat()
-    };
-    let epoch = Quantity::linear("epoch");
-    let loss = curves(&both("nll", |y| y), epoch, Quantity::log("NLL [nats per image]"), "Negative log-likelihood");
-    let error = curves(&both("error", |y| 100.0 * y), epoch, Quantity::log("error [%]"), "Error");
-    let by_seed: Vec<Record> =
-        records.iter().map(|r| Record { label: format!("seed {}", r.seed), ..r.clone() }).collect();
-    let compression = over_seeds(&by_seed, "sparsity", |sparsity| 1.0 / (1.0 - sparsity));
-    let compression = curves(&compression, epoch, Quantity::log("|W| / |W ≠ 0|"), "Compression");
-    let layers = |record: &Record| {
-        let layer = |layer: &(String, Vec<f64>)| Record {
-            label: format!("layer {}", layer.0),
-            log_alpha: vec![layer.clone()],
-            ..Record::default()
-        };
-        record.log_alpha.iter().map(layer).collect::<Vec<_>>()
-    };
-    let layers: Vec<Record> = records.iter().flat_map(layers).collect();
-    let (bands, seeds) = (bands(records), seeds(records));
-    let modes = format!("log α after training, of {seeds}. If two modes are far apart, the threshold hardly matters.");
-    vec![
-        Figure::new("loss", loss, format!("During training, with the layers' noise, and on the test images. {bands}")),
-        Figure::new("error", error, format!("The share of images misclassified, under the same conditions. {bands}")),
-        Figure::new(
-            "compression",
-            compression,
-            "Each seed separately. Compression follows the KL weight, then the decay of the learning rate.",
-        ),
-        Figure::new("log-alpha", log_alphas(&layers, runs.threshold), modes),
-    ]
-}

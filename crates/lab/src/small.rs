@@ -34,7 +34,7 @@ pub struct Small {
 ///
 /// # Errors
 /// Those of [`compact`], of its files, and of [`predict`].
-pub fn small<N: Classifier<I, 10, f32, Cpu, L>, const I: usize, L: Layout>(
+pub fn small<N: Classifier<I, 10, f32, D, L>, const I: usize, L: Layout, D: Backend>(
     net: &mut N,
     test: &Dataset<L>,
     threshold: f64,
@@ -49,7 +49,7 @@ pub fn small<N: Classifier<I, 10, f32, Cpu, L>, const I: usize, L: Layout>(
     let rounded = read("compact-posterior.safetensors", Precision::Posterior)?;
     let times = |data: usize| {
         let data = data.min(test.len());
-        Ok((data, dense::<N, I, L>(net, test, data)?, sparse(&single.tuned(data), test, data)?))
+        Ok((data, dense::<N, I, L, D>(net, test, data)?, sparse(&single.tuned(data), test, data)?))
     };
     let microseconds = [1, 100].into_iter().map(times).collect::<Result<_, Failure>>()?;
     Ok(Small {
@@ -67,13 +67,14 @@ fn score<L: Layout>(net: &CompactNet, test: &Dataset<L>) -> Result<Metrics, Fail
     Ok(Predictions::from_logits(logits, net.outputs())?.score(test.labels())?)
 }
 
-fn dense<N: Classifier<I, 10, f32, Cpu, L>, const I: usize, L: Layout>(
+fn dense<N: Classifier<I, 10, f32, D, L>, const I: usize, L: Layout, D: Backend>(
     net: &N,
     test: &Dataset<L>,
     data: usize,
 ) -> Result<f64, Failure> {
     let shape = L::shape::<I>(data, test.dims()).ok_or("the images have another shape than the network reads")?;
-    let x: Tensor<_, f32, Cpu> = Cpu::default().tensor_from_vec(test.inputs()[..data * test.pixels()].to_vec(), shape);
+    let device = net.layers().first().ok_or(Error::NoLayer)?.1.device();
+    let x: Tensor<_, f32, D> = device.tensor_from_vec(test.inputs()[..data * test.pixels()].to_vec(), shape);
     Ok(median(|| drop(black_box(net.forward(x.clone())))))
 }
 

@@ -31,9 +31,9 @@ impl<L: Layout + Clone> Job<'_, L> {
     ///
     /// # Errors
     /// Those of training and of the scores.
-    pub fn train<N, const I: usize>(&self, desk: &Desk, net: &mut N) -> Result<Record, Error>
+    pub fn train<N, const I: usize, D: Backend>(&self, desk: &Desk, net: &mut N) -> Result<Record, Error>
     where
-        N: Classifier<I, 10, f32, Cpu, L>,
+        N: Classifier<I, 10, f32, D, L>,
     {
         let checkpoints = self.checkpoints(desk);
         let trainer = Trainer { progress: desk.shows_trainings(), ..self.trainer.clone() };
@@ -66,9 +66,9 @@ impl<L: Layout + Clone> Job<'_, L> {
     ///
     /// # Errors
     /// Those of reading its checkpoint.
-    pub fn restore<N, const I: usize>(&self, desk: &Desk, net: &mut N) -> Result<(), Error>
+    pub fn restore<N, const I: usize, D: Backend>(&self, desk: &Desk, net: &mut N) -> Result<(), Error>
     where
-        N: Classifier<I, 10, f32, Cpu, L>,
+        N: Classifier<I, 10, f32, D, L>,
     {
         let checkpoints = Checkpoints { resume: true, ..self.checkpoints(desk) };
         let trainer = Trainer { progress: false, ..self.trainer.clone() };
@@ -79,9 +79,9 @@ impl<L: Layout + Clone> Job<'_, L> {
     ///
     /// # Errors
     /// Those of [`predict`].
-    pub fn score<N, const I: usize>(&self, net: &mut N, how: Evaluate) -> Result<Metrics, Error>
+    pub fn score<N, const I: usize, D: Backend>(&self, net: &mut N, how: Evaluate) -> Result<Metrics, Error>
     where
-        N: Classifier<I, 10, f32, Cpu, L>,
+        N: Classifier<I, 10, f32, D, L>,
     {
         let test = self.split.test();
         Ok(predict(net, test, how)?.score(test.labels())?)
@@ -89,7 +89,7 @@ impl<L: Layout + Clone> Job<'_, L> {
 
     /// Stores a checksum of the initial weights, and the threshold of the scores, beside the checkpoint. A training run
     /// that is resumed must have the same.
-    fn same_beginning(&self, desk: &Desk, net: &impl Network<f32, Cpu>) -> Result<(), Error> {
+    fn same_beginning<D: Backend>(&self, desk: &Desk, net: &impl Network<f32, D>) -> Result<(), Error> {
         let mut weights = crc32fast::Hasher::new();
         for (_, layer) in net.layers() {
             layer.theta().iter().chain(&layer.log_alpha()).for_each(|x| weights.update(&x.to_le_bytes()));

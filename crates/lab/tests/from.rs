@@ -29,7 +29,8 @@ fn run(out: &Path, more: &[&str]) -> Result<Vec<Record>, Box<dyn std::error::Err
     let args = Args::parse_from(usual.into_iter().chain(out.to_str()).chain(more.iter().copied()));
     let split = Split::optdigits()?.take(400, 100, 0)?.centred();
     let trainer = args.runs.trainer();
-    let seeds = Seeds { experiment: "lab", title: String::new(), split: &split, trainer, start: &args.start };
+    let seeds =
+        Seeds { experiment: "lab", title: String::new(), split: &split, trainer, start: &args.start, betas: &[] };
     seeds.run(&Desk::new(&args.runs)?, &args.runs, &args, |seed, _| {
         let mut net = Cpu::seed_from_u64(seed).build_module::<Net, f32>();
         args.runs.prepare(&mut net)?;

@@ -21,31 +21,17 @@ impl Lanes {
     fn map(self, f: impl Fn(f64) -> f64) -> Self {
         Lanes(f32x16::new(self.0.to_array().map(|x| f(f64::from(x)) as f32)))
     }
+}
 
-    // The ends of slices: rare, and out of line so that the loop over full lanes keeps its registers.
+// The ends of slices are rare and out of line, so that the loop over full lanes keeps its registers. A function that is
+// not inlined gets arrays of its own to read and write: a vector that one path returns through memory goes through memory
+// on all, and each use of it then waits until the stores before it have retired.
 
-    #[cold]
-    #[inline(never)]
-    fn load_part(from: &[f32]) -> Self {
-        let mut part = [1.0; Self::WIDTH];
-        part[..from.len()].copy_from_slice(from);
-        Lanes(f32x16::new(part))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn store_part(self, to: &mut [f32]) {
-        let count = to.len();
-        to.copy_from_slice(&self.0.as_array()[..count]);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn part(self, count: usize) -> Self {
-        let mut part = [0.0; Self::WIDTH];
-        part[..count].copy_from_slice(&self.0.as_array()[..count]);
-        Lanes(f32x16::new(part))
-    }
+#[cold]
+#[inline(never)]
+fn copy_part(to: &mut [f32], from: &[f32]) {
+    let count = to.len().min(from.len());
+    to[..count].copy_from_slice(&from[..count]);
 }
 
 impl Neg for Lanes {
@@ -154,10 +140,16 @@ fn ordinary(x: f32x16) -> bool {
 
 /// Applies `f` one lane at a time, for the rare vector with a lane that is not [`ordinary`]; out of line, so that it
 /// costs other vectors only one comparison.
-#[cold]
-#[inline(never)]
+#[inline(always)]
 fn one_by_one(x: f32x16, f: fn(f32) -> f32) -> f32x16 {
-    f32x16::new(x.to_array().map(f))
+    #[cold]
+    #[inline(never)]
+    fn each(x: &mut [f32; 16], f: fn(f32) -> f32) {
+        x.iter_mut().for_each(|x| *x = f(*x));
+    }
+    let mut x = x.to_array();
+    each(&mut x, f);
+    f32x16::new(x)
 }
 
 /// `ln(1 + e)` for `e` in `[0, 1]`, as `2 atanh(e / (2 + e))`: a series in `z² <= 1/9`.
@@ -256,14 +248,18 @@ impl Lane for Lanes {
     fn load(from: &[f32]) -> Self {
         match from.first_chunk::<16>() {
             Some(full) => Lanes(f32x16::new(*full)),
-            None => Self::load_part(from),
+            None => {
+                let mut part = [1.0; Self::WIDTH];
+                copy_part(&mut part, from);
+                Lanes(f32x16::new(part))
+            }
         }
     }
     #[inline(always)]
     fn store(self, to: &mut [f32]) {
         match to.first_chunk_mut::<16>() {
             Some(full) => *full = self.0.to_array(),
-            None => self.store_part(to),
+            None => copy_part(to, &self.0.to_array()),
         }
     }
     #[inline(always)]
@@ -272,7 +268,12 @@ impl Lane for Lanes {
     }
     #[inline(always)]
     fn first(self, count: usize) -> Self {
-        if count >= Self::WIDTH { self } else { self.part(count) }
+        if count >= Self::WIDTH {
+            return self;
+        }
+        let mut part = [0.0; Self::WIDTH];
+        copy_part(&mut part[..count], &self.0.to_array());
+        Lanes(f32x16::new(part))
     }
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {

@@ -149,6 +149,11 @@ impl<T: Lane> Real for Dual<T> {
         self.chain(value, slope)
     }
     #[inline(always)]
+    fn apply(self, f: impl FnOnce(Self) -> Self) -> Self {
+        let Dual { value, grad: [slope, _] } = f(Dual::inputs(self.value, self.value).0);
+        self.chain(value, slope)
+    }
+    #[inline(always)]
     fn detached(self) -> Self {
         Dual { value: self.value, grad: [T::splat(0.0); 2] }
     }
@@ -190,6 +195,7 @@ mod tests {
             holds!(y, |x: Dual<f64>| x.at_least(0.0));
             holds!(y, |x: Dual<f64>| x.erf());
             holds!(y, |x: Dual<f64>| -x * x.exp() - x / x.shift(9.0));
+            holds!(y, |x: Dual<f64>| x.square().apply(|x| x * x.exp()));
         }
     }
 

@@ -131,10 +131,13 @@ fn ln_of_ordinary(x: f32x16) -> f32x16 {
     join(r4, high, low).mul_add(r2, n.mul_add(all(std::f32::consts::LN_2), r))
 }
 
-/// True if all lanes are positive, finite and normal.
+/// True if all lanes are positive, finite and normal: one comparison of their bits, moved so that these numbers come
+/// first.
 #[inline(always)]
 fn ordinary(x: f32x16) -> bool {
-    (x.simd_ge(all(f32::MIN_POSITIVE)) & x.simd_lt(all(f32::INFINITY))).all()
+    let [first, end] = [f32::MIN_POSITIVE, f32::INFINITY].map(|x| x.to_bits() as i32);
+    let moved: i32x16 = cast::<f32x16, i32x16>(x) + i32x16::splat(i32::MIN.wrapping_sub(first));
+    moved.simd_lt(i32x16::splat(i32::MIN.wrapping_sub(first).wrapping_add(end))).all()
 }
 
 /// Applies `f` one lane at a time, for the rare vector with a lane that is not [`ordinary`]; out of line, so that it
@@ -214,8 +217,7 @@ impl Real for Lanes {
     }
     #[inline(always)]
     fn sigmoid(self) -> Self {
-        let e = exp(-self.0.abs());
-        Lanes(self.0.simd_gt(all(0.0)).select(all(1.0), e) / (e + all(1.0)))
+        Lanes(all(1.0) / (exp(-self.0) + all(1.0)))
     }
     #[inline(always)]
     fn softplus(self) -> Self {

@@ -61,10 +61,10 @@ impl Prior for LogUniform {
     fn kl<R: Real>(&self, q: Normal<R>) -> R {
         let inv_alpha = q.inv_alpha();
         match self {
-            LogUniform::Fit => {
+            LogUniform::Fit => inv_alpha.apply(|inv_alpha| {
                 let minus_log_alpha = inv_alpha.clone().shift(INV_ALPHA_FLOOR).ln();
                 minus_log_alpha.scale(K3).shift(-K2).sigmoid().scale(K1) + inv_alpha.ln_1p().scale(0.5)
-            }
+            }),
             LogUniform::Cubic => {
                 let inv_alpha = inv_alpha.at_least(1.0);
                 let a = inv_alpha.clone().recip();

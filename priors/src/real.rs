@@ -81,6 +81,12 @@ pub trait Real:
     /// ```
     fn lift(self, f: impl Fn(f64) -> (f64, f64)) -> Self;
 
+    /// `f(x)`, for a formula of several operations in which x is the only variable. The derivative is the same without
+    /// it; a [`Dual`](crate::Dual) with it carries one derivative through the formula, instead of two.
+    fn apply(self, f: impl FnOnce(Self) -> Self) -> Self {
+        f(self)
+    }
+
     /// The same number, taken as a constant: its derivative is 0.
     fn detached(self) -> Self {
         self.lift(|x| (x, 0.0))

@@ -79,8 +79,12 @@ def torch_train(net, impl):
             self.apply_weights = apply
 
         def forward(self, x):
-            mean = self.apply_weights(x, self.theta, self.bias)
-            variance = self.apply_weights(x * x, self.log_sigma2.exp(), None)
+            theta, variances = self.theta, self.log_sigma2.exp()
+            if "masked" in impl:
+                kept = (self.log_sigma2 < 3 + torch.log(theta * theta + 1e-8)).to(theta.dtype)
+                theta, variances = theta * kept, variances * kept
+            mean = self.apply_weights(x, theta, self.bias)
+            variance = self.apply_weights(x * x, variances, None)
             return mean + torch.randn_like(mean) * torch.sqrt(variance + 1e-8)
 
     def dense(i, o, bias):
@@ -110,6 +114,7 @@ def torch_train(net, impl):
             case "flatten": return nn.Flatten()
 
     _, shape, batch, n = NETS[net]
+    batch = int(os.environ.get("RACE_BATCH", batch))
     model = nn.Sequential(*(module(layer, bias) for layer, bias in weighted(net))).train()
     layers = [layer for layer in model if isinstance(layer, SparseVd)]
 

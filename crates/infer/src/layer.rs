@@ -101,13 +101,10 @@ impl Layer {
     pub(crate) fn scratch(&self) -> usize {
         let plane = self.plan.lines * self.plan.line;
         match &self.plan.weights {
-            Weights::Sparse(_) => {
-                if self.parts.pool.is_some() {
-                    plane
-                } else {
-                    0
-                }
-            }
+            // A plane, with the numbers between its lines.
+            Weights::Sparse(_) if self.parts.window.is_some() => self.plan.lines * self.plan.line.max(self.plan.down),
+            Weights::Sparse(_) if self.parts.pool.is_some() => plane,
+            Weights::Sparse(_) => 0,
             Weights::Dense(offsets, all) => {
                 let unfolded = if *all { 0 } else { offsets.len() * self.plan.line };
                 unfolded + if self.parts.pool.is_some() { plane * self.parts.bias.len() } else { 0 }

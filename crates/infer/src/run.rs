@@ -3,6 +3,7 @@
 use crate::kernel::{Function, Identity, Relu, Rows};
 use crate::layer::{Layer, Weights};
 use crate::matrix::Matrix;
+use crate::pool::Plane;
 use crate::product::Product;
 use crate::{Activation, pool};
 
@@ -40,26 +41,54 @@ impl Layer {
         f: impl Function,
     ) {
         let plan = &self.plan;
+        let whole = self.in_one_run::<T>();
+        let size = Plane { lines: plan.lines, line: plan.line, pitch: if whole { plan.down } else { plan.line } };
         for (o, bias) in self.parts().bias.iter().enumerate() {
-            for i in 0..plan.lines {
-                let x = &x[i * plan.down * T..];
-                let line = match self.parts().pool {
-                    None => &mut y[to.at(o, i) * T..][..plan.line * T],
-                    Some(_) => &mut scratch[i * plan.line * T..][..plan.line * T],
-                };
-                if plan.right == 1 {
-                    rows.line::<T>(o, *bias, x, line, f);
-                } else {
-                    for (j, y) in line.chunks_exact_mut(T).enumerate() {
-                        let x = &x[j * plan.right * T..];
-                        rows.line::<T>(o, *bias, x, y, f);
-                    }
+            let lines = |i: usize, to: &mut [f32]| self.lines::<T>(rows, [o, i], *bias, x, to, f);
+            match self.parts().pool {
+                None if !whole => (0..plan.lines).for_each(|i| lines(i, &mut y[to.at(o, i) * T..][..plan.line * T])),
+                _ if whole => lines(0, &mut scratch[..((plan.lines - 1) * size.pitch + plan.line) * T]),
+                _ => {
+                    let each = scratch.chunks_exact_mut(plan.line * T).take(plan.lines);
+                    each.enumerate().for_each(|(i, line)| lines(i, line));
                 }
             }
-            if let Some(pool) = self.parts().pool {
-                pool::plane::<T>(pool, scratch, [plan.lines, plan.line], y, |i| to.at(o, i), plan.output);
+            match self.parts().pool {
+                Some(pool) => pool::plane::<T>(pool, scratch, size, y, |i| to.at(o, i), plan.output),
+                None if whole => (0..plan.lines).for_each(|i| {
+                    let line = &scratch[i * size.pitch * T..][..plan.line * T];
+                    y[to.at(o, i) * T..][..plan.line * T].copy_from_slice(line);
+                }),
+                None => {}
             }
         }
+    }
+
+    /// The outputs of a row from line `i` on, as many as `to` holds.
+    #[inline(always)]
+    fn lines<const T: usize>(
+        &self,
+        rows: &Rows,
+        [row, i]: [usize; 2],
+        bias: f32,
+        x: &[f32],
+        to: &mut [f32],
+        f: impl Function,
+    ) {
+        let x = &x[i * self.plan.down * T..];
+        if self.plan.right == 1 {
+            return rows.line::<T>(row, bias, x, to, f);
+        }
+        for (j, y) in to.chunks_exact_mut(T).enumerate() {
+            rows.line::<T>(row, bias, &x[j * self.plan.right * T..], y, f);
+        }
+    }
+
+    /// True if a plane is computed as one run over its lines, with the numbers between them, which nothing reads: a line
+    /// of few examples is too short for the kernel.
+    fn in_one_run<const T: usize>(&self) -> bool {
+        let plan = &self.plan;
+        plan.right == 1 && plan.lines > 1 && plan.down < 2 * plan.line && plan.line * T < 64
     }
 
     #[allow(clippy::too_many_arguments, reason = "the same as above, with the columns")]
@@ -99,7 +128,8 @@ impl Layer {
         }
         if let Some(pool) = self.parts().pool {
             for (o, plane) in planes.chunks_exact(plan.lines * n).take(rows).enumerate() {
-                pool::plane::<T>(pool, plane, [plan.lines, plan.line], y, |i| to.at(o, i), plan.output);
+                let size = Plane { lines: plan.lines, line: plan.line, pitch: plan.line };
+                pool::plane::<T>(pool, plane, size, y, |i| to.at(o, i), plan.output);
             }
         }
     }

@@ -23,10 +23,10 @@ pub(crate) fn remove_run(path: &Path) {
     remove_seeds(path, |_| true);
 }
 
-/// Removes the networks of some seeds.
+/// Removes the networks of some seeds, from folders such as `seed-0` and `seed-0-beta-0.1`.
 pub(crate) fn remove_seeds(path: &Path, which: impl Fn(u64) -> bool) {
     for folder in entries(path) {
-        let seed = || folder.file_name()?.to_str()?.strip_prefix("seed-")?.parse().ok();
+        let seed = || folder.file_name()?.to_str()?.strip_prefix("seed-")?.split('-').next()?.parse().ok();
         if seed().is_some_and(&which) {
             remove(networks(&folder));
             let _ = fs::remove_dir(&folder);

@@ -25,19 +25,23 @@ type Net = (SparseVdLinear<64, 12>, ReLU, SparseVdLinear<12, 10>);
 
 /// The records of two seeds.
 fn run(out: &Path, more: &[&str]) -> Result<Vec<Record>, Box<dyn std::error::Error>> {
+    sweep(out, more, &[])
+}
+
+/// The records of two seeds with each of these KL weights.
+fn sweep(out: &Path, more: &[&str], betas: &[f64]) -> Result<Vec<Record>, Box<dyn std::error::Error>> {
     let usual = ["lab", "--epochs", "3", "--batch", "20", "--seeds", "2", "--threads", "1", "--out"];
     let args = Args::parse_from(usual.into_iter().chain(out.to_str()).chain(more.iter().copied()));
     let split = Split::optdigits()?.take(400, 100, 0)?.centred();
     let trainer = args.runs.trainer();
-    let seeds =
-        Seeds { experiment: "lab", title: String::new(), split: &split, trainer, start: &args.start, betas: &[] };
+    let seeds = Seeds { experiment: "lab", title: String::new(), split: &split, trainer, start: &args.start, betas };
     seeds.run(&Desk::new(&args.runs)?, &args.runs, &args, |seed, _| {
         let mut net = Cpu::seed_from_u64(seed).build_module::<Net, f32>();
         args.runs.prepare(&mut net)?;
         Ok(net)
     })?;
     let mut records = Results::read(out.join("results.json"))?.records;
-    records.retain(|record| record.label == "Sparse VD");
+    records.retain(|record| record.label.starts_with("Sparse VD"));
     Ok(records)
 }
 
@@ -67,4 +71,22 @@ fn each_seed_goes_on_from_its_own_posterior() {
     let reported = Results::read(half.join("results.json")).unwrap().records;
     assert!(reported.iter().all(|record| record.seed == 0) && !reported.is_empty(), "what was done before is reported");
     assert!(missing.contains("seed-1") && missing.contains("posterior.safetensors"), "{missing}");
+}
+
+/// Each KL weight starts from the same network, whatever was trained before it.
+#[test]
+fn a_sweep_is_the_training_runs_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = |name: &str| dir.path().join(name);
+    let both = sweep(&out("both"), &[], &[3.0, 0.5]).unwrap();
+    let labels: Vec<&str> = both.iter().map(|record| record.label.as_str()).collect();
+    let expected = ["Sparse VD, beta = 3", "Sparse VD, beta = 0.5", "Sparse VD, beta = 3", "Sparse VD, beta = 0.5"];
+    assert_eq!(labels, expected);
+    let one = run(&out("one"), &["--beta", "0.5"]).unwrap();
+    let nll = |records: &[&Record]| records.iter().map(|record| record.values["nll"]).collect::<Vec<_>>();
+    assert_eq!(nll(&[&both[1], &both[3]]), nll(&one.iter().collect::<Vec<_>>()));
+    assert_ne!(both[0].values["nll"], both[1].values["nll"]);
+    for file in ["seed-0-beta-3/compact.safetensors", "seed-1-beta-0.5/posterior.safetensors", "tradeoff.svg"] {
+        assert!(out("both").join(file).is_file(), "{file}");
+    }
 }

@@ -4,6 +4,7 @@ use dfdx::prelude::Dtype;
 use gemm_common::Parallelism;
 use sparsevd_infer::Number;
 use sparsevd_priors::{Lane, Lanes};
+use wide::f32x8;
 
 use super::buffers::Pool;
 
@@ -44,6 +45,13 @@ pub trait Elem: Dtype + Number + num_traits::Float + rand_distr::uniform::Sample
     #[doc(hidden)]
     fn gemm() -> Gemm<Self>;
 
+    /// The transpose of a block.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn transposed(rows: [[Self; 8]; 8]) -> [[Self; 8]; 8] {
+        std::array::from_fn(|column| rows.map(|row| row[column]))
+    }
+
     /// The number nearest to `x`.
     fn of(x: f64) -> Self {
         <Self as num_traits::NumCast>::from(x).unwrap_or_else(num_traits::Float::nan)
@@ -63,6 +71,10 @@ impl Elem for f32 {
     }
     fn gemm() -> Gemm<f32> {
         gemm_f32::gemm::f32::get_gemm_fn()
+    }
+    #[inline(always)]
+    fn transposed(rows: [[f32; 8]; 8]) -> [[f32; 8]; 8] {
+        f32x8::transpose(rows.map(f32x8::new)).map(f32x8::to_array)
     }
 }
 

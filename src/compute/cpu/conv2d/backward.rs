@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use sparsevd_priors::Lane;
 
-use super::Convolve;
+use super::{Convolve, PARTS, direct};
 use crate::compute::cpu::buffer::Buffer;
 use crate::compute::cpu::effective::Factor;
 use crate::compute::cpu::product::{Matrix, multiply_here};
@@ -34,7 +34,7 @@ impl<'a, E> Part<'a, E> {
 }
 
 /// The gradients summed over the batch, or over a part of it. Those of the weights are transposed within each group: a
-/// row per tap.
+/// row per channel and tap, or per tap and channel if the [`direct`] kernels summed them.
 pub(super) struct Sums<E: Elem> {
     pub(super) means: Buffer<E>,
     pub(super) variance: Buffer<E>,
@@ -44,9 +44,18 @@ pub(super) struct Sums<E: Elem> {
 impl<E: Elem> Convolve<E> {
     /// Returns the sums over the batch, and adds to the gradient of the input.
     pub(super) fn backward(&self, mut batch: Part<'_, E>) -> Sums<E> {
+        let direct = self.direct();
+        if let Some(weights) = direct
+            && let Some(d_x) = batch.d_x.take()
+        {
+            let outputs = self.effective.grid.rows;
+            direct::add_input_gradient(&self.geometry, outputs, weights, [batch.x, batch.g], batch.slope, d_x);
+        }
         let mut take = |images: usize| batch.split_off(images * self.input_len(), images * self.output_len());
-        let parts: Vec<_> = self.parts().filter_map(|part| take(part.len())).collect();
-        let sums: Vec<Sums<E>> = parts.into_par_iter().map(|part| self.backward_part(part)).collect();
+        let count = if direct.is_some() { self.parts_of_direct() } else { PARTS };
+        let parts: Vec<_> = self.parts(count).filter_map(|part| take(part.len())).collect();
+        let of_part = |part| if direct.is_some() { self.direct_part(&part) } else { self.backward_part(part) };
+        let sums: Vec<Sums<E>> = parts.into_par_iter().map(of_part).collect();
         let total = |like: fn(&Sums<E>) -> &Buffer<E>, len: usize| {
             let mut total = Buffer::any(len);
             let n = piece(len);
@@ -69,6 +78,24 @@ impl<E: Elem> Convolve<E> {
     fn lengths(&self) -> [usize; 3] {
         let grid = self.effective.grid;
         [grid.len(), if self.effective.noisy() { grid.len() } else { 0 }, if self.bias { grid.rows } else { 0 }]
+    }
+
+    /// Number of parts for the direct kernels. A part has sums of its own of all weights, so it has to be worth them.
+    fn parts_of_direct(&self) -> usize {
+        (self.images * self.geometry.positions() / 512).clamp(1, PARTS)
+    }
+
+    /// The sums of a part with the direct kernels.
+    fn direct_part(&self, part: &Part<'_, E>) -> Sums<E> {
+        let [mut means, mut variance, mut bias] = self.lengths().map(Buffer::zeros);
+        let outputs = self.effective.grid.rows;
+        let sums = [&mut means[..], &mut variance[..]];
+        direct::add_weight_gradient(&self.geometry, outputs, [part.x, part.g], part.slope, sums);
+        if self.bias {
+            let planes = part.g.chunks_exact(self.geometry.positions()).enumerate();
+            planes.for_each(|(plane, g)| bias[plane % outputs] += E::of(total(g)));
+        }
+        Sums { means, variance, bias }
     }
 
     fn backward_part(&self, mut part: Part<'_, E>) -> Sums<E> {
@@ -160,6 +187,9 @@ impl<E: Elem> Convolve<E> {
         let (rows, cols) = (self.effective.grid.rows / self.groups, self.effective.grid.cols);
         let own = group * rows * cols..(group + 1) * rows * cols;
         let (sums, to) = (&sums[own.clone()], &mut to[own]);
+        if self.direct().is_some() {
+            return direct::hand_out(&self.geometry, rows, sums, to);
+        }
         match weights {
             Factor::Sparse(weights) => weights.hand_out(sums, cols, to),
             Factor::Dense(_) => {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::Convolve;
+use super::{Convolve, PARTS, direct};
 use crate::compute::cpu::buffer::Buffer;
 use crate::compute::cpu::effective::Factor;
 use crate::compute::cpu::product::multiply_here;
@@ -13,6 +13,9 @@ impl<E: Elem> Convolve<E> {
     /// Computes the output; `eps` becomes `eps / (2 std)`, the derivative of the output by its variance.
     pub(super) fn forward(&self, x: &[E], bias: &[E], y: &mut [E], eps: Option<&mut [E]>) {
         let bias = if self.bias { bias } else { &[] };
+        if let Some(weights) = self.direct() {
+            return direct::forward(&self.geometry, self.effective.grid.rows, weights, bias, x, y, eps);
+        }
         let x = self.cut(x, self.input_len());
         let eps: Vec<_> = match eps {
             Some(eps) => self.cut_mut(eps, self.output_len()).into_iter().map(Some).collect(),
@@ -24,12 +27,12 @@ impl<E: Elem> Convolve<E> {
 
     /// Cuts a slice with `each` numbers per image into the parts of the batch.
     fn cut<'a>(&self, mut from: &'a [E], each: usize) -> Vec<&'a [E]> {
-        self.parts().filter_map(|part| from.split_off(..part.len() * each)).collect()
+        self.parts(PARTS).filter_map(|part| from.split_off(..part.len() * each)).collect()
     }
 
     /// The same for a mutable slice.
     fn cut_mut<'a>(&self, mut from: &'a mut [E], each: usize) -> Vec<&'a mut [E]> {
-        self.parts().filter_map(|part| from.split_off_mut(..part.len() * each)).collect()
+        self.parts(PARTS).filter_map(|part| from.split_off_mut(..part.len() * each)).collect()
     }
 
     fn forward_part(&self, x: &[E], bias: &[E], y: &mut [E], mut eps: Option<&mut [E]>) {

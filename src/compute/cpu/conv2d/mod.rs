@@ -2,12 +2,13 @@
 //! product, some at a time so that they stay in the cache, and again in the backward pass.
 
 mod backward;
+mod direct;
 mod forward;
 
 use std::ops::Range;
 
 use dfdx::prelude::*;
-use sparsevd_priors::Prior;
+use sparsevd_priors::{Lane, Prior};
 
 use super::buffer::Buffer;
 use super::effective::{Effective, Factor};
@@ -160,9 +161,9 @@ impl<E: Elem> Convolve<E> {
     }
 
     /// The parts of the batch as ranges of images, whose lengths differ by at most one.
-    fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<E> {
+    fn parts(&self, count: usize) -> impl Iterator<Item = Range<usize>> + use<E> {
         let images = self.images;
-        (0..PARTS).map(move |i| images * i / PARTS..images * (i + 1) / PARTS).filter(|part| !part.is_empty())
+        (0..count).map(move |i| images * i / count..images * (i + 1) / count).filter(|part| !part.is_empty())
     }
 
     /// Number of images unfolded at a time.
@@ -174,6 +175,19 @@ impl<E: Elem> Convolve<E> {
     fn outputs(&self, group: usize) -> Range<usize> {
         let rows = self.effective.grid.rows / self.groups;
         group * rows..(group + 1) * rows
+    }
+
+    /// Means and variances for the [`direct`] kernels, if these compute this convolution; the variances are empty without
+    /// noise. They are written over vectors: single numbers are faster in a matrix product.
+    fn direct(&self) -> Option<[&[E]; 2]> {
+        if self.groups > 1 || E::Lanes::WIDTH == 1 || !direct::applies(&self.geometry) {
+            return None;
+        }
+        match (self.means(0), self.variances(0)) {
+            (Factor::Dense(means), None) => Some([means.numbers(), &[]]),
+            (Factor::Dense(means), Some(Factor::Dense(variances))) => Some([means.numbers(), variances.numbers()]),
+            _ => None,
+        }
     }
 
     /// E w of a group.

@@ -1,0 +1,63 @@
+//! The output.
+
+use rayon::prelude::*;
+
+use super::Pair;
+use super::pack::{BLOCK, Packed, Source};
+use super::planes::{Planes, Results};
+use super::shape::Shape;
+use super::tile;
+use crate::compute::cpu::buffer::Buffer;
+use crate::compute::cpu::unfold::Geometry;
+use crate::compute::elem::Elem;
+use crate::compute::noise;
+
+/// Computes the output of a batch. The weights have a row per output; without noise there are no variances and no
+/// `eps`. With noise, `eps` becomes the derivative of the output by its variance.
+pub(in super::super) fn forward<E: Elem>(
+    geometry: &Geometry,
+    outputs: usize,
+    weights: Pair<'_, E>,
+    bias: &[E],
+    x: &[E],
+    y: &mut [E],
+    eps: Option<&mut [E]>,
+) {
+    let (pixels, positions, depth) = (geometry.pixels(), geometry.positions(), geometry.rows());
+    let shape = Shape::of_images::<E>(geometry, x.len() / pixels);
+    let noisy = eps.is_some();
+    let taps = geometry.window.kernel * geometry.window.kernel;
+    let source = Source { results: outputs, channels: geometry.channels, taps, steps: [depth, taps], turned: false };
+    let packed = Packed::of(&source, weights);
+    let (n_in, n_out) = (shape.side * pixels, shape.side * outputs * positions);
+    let eps: Vec<&mut [E]> = match eps {
+        Some(eps) => eps.chunks_mut(n_out).collect(),
+        None => x.chunks(n_in).map(|_| &mut [][..]).collect(),
+    };
+    let room = || {
+        let [mean, var] = [0; 2].map(|_| Buffer::any(shape.side * positions));
+        (Planes::zeros(shape, noisy), Results::any(shape, BLOCK, noisy), mean, var)
+    };
+    let groups = x.par_chunks(n_in).zip(y.par_chunks_mut(n_out)).zip(eps);
+    groups.for_each_init(room, |(planes, results, mean, var), ((x, y), eps)| {
+        planes.fill(x, noisy.then_some(x));
+        for block in packed.blocks() {
+            tile::block(&shape, &block, planes.both(), results);
+            for (own, output) in (block.first..outputs.min(block.first + block.size)).enumerate() {
+                let mean = results.images(&results.means, own, mean).chunks_exact(positions);
+                let b = bias.get(output).copied().unwrap_or_default();
+                let at =
+                    |image: usize| (image * outputs + output) * positions..(image * outputs + output + 1) * positions;
+                for (image, mean) in mean.enumerate().take(x.len() / pixels) {
+                    y[at(image)].iter_mut().zip(mean).for_each(|(y, mean)| *y = *mean + b);
+                }
+                if noisy {
+                    let var = results.images(&results.variances, own, var).chunks_exact(positions);
+                    for (image, var) in var.enumerate().take(x.len() / pixels) {
+                        noise::add(&mut y[at(image)], &mut eps[at(image)], var);
+                    }
+                }
+            }
+        }
+    });
+}

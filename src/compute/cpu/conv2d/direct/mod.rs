@@ -1,0 +1,33 @@
+//! Direct convolutions: products without unfolding, for windows that move one pixel at a time.
+//!
+//! The general path multiplies with a matrix that holds every pixel once per tap. Here the images are copied once, into
+//! [`planes`] whose rows end in the padding, and the [`tile`] kernel reads each tap at its offset. It computes the mean
+//! and the variance of an output together: both are sums over the same pixels, of `x E w` and of `x² Var w`. The
+//! gradient of the input is the same kernel with the window turned around, on the output's gradients `g` (for the
+//! means) and `g slope` (for the variances): [`input`]. The gradients of the weights are [`outer`] products of channels.
+
+mod forward;
+mod input;
+mod outer;
+mod pack;
+mod planes;
+mod shape;
+mod tile;
+
+pub(super) use forward::forward;
+pub(super) use input::add_input_gradient;
+pub(super) use outer::{add_weight_gradient, hand_out};
+
+use crate::compute::cpu::unfold::Geometry;
+
+/// True if these kernels compute a convolution of this geometry.
+pub(super) fn applies(geometry: &Geometry) -> bool {
+    let window = &geometry.window;
+    window.stride == 1 && window.pad < window.reach() && !geometry.outputs.contains(&0)
+}
+
+/// Means and variances, or pixels and the gradients of outputs.
+pub(super) type Pair<'a, E> = [&'a [E]; 2];
+
+#[cfg(test)]
+mod tests;

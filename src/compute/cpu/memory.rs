@@ -55,6 +55,14 @@ pub(super) fn numbers_mut<S: Shape, E: Elem, T>(tensor: &mut Tensor<S, E, Cpu, T
     unsafe { std::slice::from_raw_parts_mut(first, count) }
 }
 
+/// True if no other tensor shares a tensor's numbers, so that nothing else reads what is written over them. A tensor that
+/// shares them gets a copy: dfdx reveals it in no other way.
+pub(super) fn alone<S: Shape, E: Elem>(tensor: &mut Tensor<S, E, Cpu>) -> bool {
+    let shared = numbers(tensor).as_ptr();
+    let own = numbers_mut(tensor);
+    own.as_ptr() == shared && !own.is_empty()
+}
+
 /// Makes a tensor in the device's own memory and lets `fill` write it. A tensor made of a `Vec` would add its memory to
 /// the device's cache at every step, and the cache never shrinks.
 pub(super) fn tensor<S: Shape, E: Elem>(

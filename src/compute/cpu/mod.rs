@@ -12,6 +12,7 @@ mod gradient;
 mod kl;
 mod linear;
 mod memory;
+mod planes;
 mod pool;
 mod product;
 mod relu;

@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 use rayon::prelude::*;
 
 use super::gradient::{gradient, with_gradient};
-use super::memory::{numbers, numbers_mut, tensor};
+use super::memory::{alone, numbers, numbers_mut, tensor};
 use crate::compute::elem::Elem;
 use crate::compute::threads::piece;
 
@@ -17,12 +17,10 @@ where
     let (mut x, mut tape) = x.try_contiguous()?.split_tape();
     let zero = E::default();
     let positive = |x: &mut [E]| x.iter_mut().for_each(|x| *x = if *x < zero { zero } else { *x });
-    // dfdx copies numbers that several tensors share before one of them may write.
-    let shared = numbers(&x).as_ptr();
-    let own = numbers_mut(&mut x);
-    if own.as_ptr() == shared && !own.is_empty() {
+    if alone(&mut x) {
         // The output overwrites x, and its gradient overwrites that of x. No later operation can read x: it would have
         // to share x now.
+        let own = numbers_mut(&mut x);
         let n = piece(own.len());
         own.par_chunks_mut(n).for_each(positive);
         let y = x.clone();

@@ -131,6 +131,18 @@ pub trait Backend<E: Elem = f32>: Device<E> + ZerosTensor<usize> + CopySlice<usi
     where
         S: Shape + HasAxes<Ax> + ReduceShapeTo<Rank1<C>, Ax>;
 
+    /// `slope (x - mean) + bias` for every channel, off the tape.
+    #[doc(hidden)]
+    fn normalise<const C: usize, S, Ax: Axes>(
+        x: Tensor<S, E, Self>,
+        mean: Tensor<Rank1<C>, E, Self>,
+        slope: Tensor<Rank1<C>, E, Self>,
+        bias: Tensor<Rank1<C>, E, Self>,
+    ) -> Result<Tensor<S, E, Self>, Self::Err>
+    where
+        S: Shape,
+        Rank1<C>: BroadcastShapeTo<S, Ax>;
+
     /// The summed KL of a layer, in nats.
     #[doc(hidden)]
     fn kl<M: Map, Q: Family, P: Prior>(

@@ -23,7 +23,7 @@ where
     Cpu: Device<E>,
 {
     let (mut x, mut tape) = x.try_contiguous()?.split_tape();
-    let planes = Planes { channels: C, area: x.shape().concrete().into_iter().skip(2).product() };
+    let planes = Planes::of(C, x.shape());
     let moments = moments(planes, numbers(&x));
     let (scale, bias) = (ordered(norm.scale, &mut tape)?, ordered(norm.bias, &mut tape)?);
     let inverse: Vec<f64> = moments.iter().map(|m| (m.variance + norm.epsilon).sqrt().recip()).collect();
@@ -62,6 +62,37 @@ where
         )
     });
     Ok((y.put_tape(tape), moments))
+}
+
+/// `slope (x - mean) + bias` for every channel, off the tape; in place if no other tensor shares x.
+pub(super) fn normalise<const C: usize, S: Shape, E: Elem>(
+    x: Tensor<S, E, Cpu>,
+    mean: Tensor<Rank1<C>, E, Cpu>,
+    slope: Tensor<Rank1<C>, E, Cpu>,
+    bias: Tensor<Rank1<C>, E, Cpu>,
+) -> Result<Tensor<S, E, Cpu>, CpuError>
+where
+    Cpu: Device<E>,
+{
+    let mut x = x.try_contiguous()?;
+    let planes = Planes::of(C, x.shape());
+    let [mean, slope, bias] = [mean, slope, bias].map(|t| t.try_contiguous());
+    let (mean, slope, bias) = (mean?, slope?, bias?);
+    let constants = [&mean, &slope, &bias].map(|t| planes.constants(|c| numbers(t)[c]));
+    let write = |x: &mut [E]| {
+        let mut nothing = vec![(); x.len()];
+        planes.change(constants.each_ref(), x, &mut nothing, |[mean, slope, bias], x, ()| {
+            *x = slope * (*x - mean) + bias;
+        });
+    };
+    if alone(&mut x) {
+        write(numbers_mut(&mut x));
+        return Ok(x);
+    }
+    tensor(x.device(), *x.shape(), |y| {
+        y.copy_from_slice(numbers(&x));
+        write(y);
+    })
 }
 
 /// Mean and variance of every channel.

@@ -107,6 +107,19 @@ where
         batch_norm::batch_norm(norm, x)
     }
 
+    fn normalise<const C: usize, S, Ax: Axes>(
+        x: Tensor<S, E, Self>,
+        mean: Tensor<Rank1<C>, E, Self>,
+        slope: Tensor<Rank1<C>, E, Self>,
+        bias: Tensor<Rank1<C>, E, Self>,
+    ) -> Result<Tensor<S, E, Self>, Self::Err>
+    where
+        S: Shape,
+        Rank1<C>: BroadcastShapeTo<S, Ax>,
+    {
+        batch_norm::normalise(x, mean, slope, bias)
+    }
+
     fn kl<M: Map, Q: Family, P: Prior>(
         layer: LayerView<'_, M, Q, P, E, Self>,
     ) -> Result<Taped<Rank0, E, Self>, Self::Err> {

@@ -1,5 +1,6 @@
 //! Passes over a batch with one set of constants per channel. They go through memory in order, an example at a time.
 
+use dfdx::prelude::Shape;
 use rayon::prelude::*;
 
 use crate::compute::elem::Elem;
@@ -16,6 +17,7 @@ const TERMS: usize = 64;
 #[derive(Clone, Copy)]
 pub(super) struct Planes {
     pub(super) channels: usize,
+    /// The numbers of a channel in one example.
     pub(super) area: usize,
 }
 
@@ -23,6 +25,11 @@ pub(super) struct Planes {
 pub(super) struct Constants<E>(Vec<E>);
 
 impl Planes {
+    /// The layout of a tensor with this shape.
+    pub(super) fn of<S: Shape>(channels: usize, shape: &S) -> Self {
+        Planes { channels, area: shape.concrete().into_iter().skip(2).product() }
+    }
+
     /// True if the passes loop over channels; false if they loop over a whole example, with written-out constants.
     fn by_channel(self) -> bool {
         self.area >= BY_CHANNEL
@@ -49,12 +56,12 @@ impl Planes {
     }
 
     /// Runs `f(the channel's constants, a number of a, the number of b at the same place)` for all numbers.
-    pub(super) fn change<E: Elem, const K: usize>(
+    pub(super) fn change<E: Elem, B: Send, const K: usize>(
         self,
         constants: [&Constants<E>; K],
         a: &mut [E],
-        b: &mut [E],
-        f: impl Fn([E; K], &mut E, &mut E) + Sync,
+        b: &mut [B],
+        f: impl Fn([E; K], &mut E, &mut B) + Sync,
     ) {
         let n = self.piece();
         a.par_chunks_mut(n).zip(b.par_chunks_mut(n)).for_each(|(a, b)| {
@@ -148,4 +155,45 @@ fn of_plane<E: Elem>(a: &[E], b: &[E], f: impl Fn(E, E) -> [E; 2]) -> [f64; 2] {
         a_rest.iter().zip(b_rest).for_each(|(a, b)| add(&mut total, f(*a, *b).map(Elem::f64)));
     }
     total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In both kinds of loops, with remainders, and in more data than one task has.
+    #[test]
+    fn every_number_meets_the_constants_of_its_channel() {
+        for (channels, area, batch) in [(3, 1, 5), (5, 9, 2000), (2, 63, 7), (2, 64, 200), (3, 1101, 11)] {
+            let planes = Planes { channels, area };
+            let channel = |i: usize| i / area % channels;
+            let x: Vec<f64> = (0..batch * channels * area).map(|i| (i as f64).sin()).collect();
+            let constants = planes.constants(|c| 1.0 + c as f64);
+            let mut sums = vec![[0.0; 2]; channels];
+            x.iter().enumerate().for_each(|(i, x)| add(&mut sums[channel(i)], [*x, (1.0 + channel(i) as f64) * x * x]));
+            let found = planes.sums(&constants, [&x, &x], |k, a, b| [a, k * a * b]);
+            let near = |(a, b): (&[f64; 2], &[f64; 2])| (0..2).all(|i| (a[i] - b[i]).abs() < 1e-9);
+            assert!(found.iter().zip(&sums).all(near), "{channels} x {area}: {found:?} {sums:?}");
+
+            let (mut a, mut b) = (x.clone(), vec![0.0; x.len()]);
+            planes.change([&constants], &mut a, &mut b, |[k], a, b| {
+                *b = *a;
+                *a += k;
+            });
+            assert_eq!(b, x);
+            assert!((0..x.len()).all(|i| a[i] == x[i] + (1.0 + channel(i) as f64)));
+        }
+    }
+
+    /// Sums in single precision are those in double to rounding, also over many examples.
+    #[test]
+    fn single_precision_sums_do_not_drift() {
+        for (channels, area, batch) in [(1, 1, 100_000), (2, 16, 5000), (1, 40_000, 3)] {
+            let planes = Planes { channels, area };
+            let x = vec![0.1_f32; channels * area * batch];
+            let sums = planes.sums(&planes.constants(|_| 0.0), [&x, &x], |_, x, _| [x, -x]);
+            let exact = f64::from(0.1_f32) * (area * batch) as f64;
+            assert!(sums.iter().flatten().all(|sum| (sum.abs() / exact - 1.0).abs() < 2e-6), "{sums:?} {exact}");
+        }
+    }
 }

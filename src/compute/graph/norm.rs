@@ -27,3 +27,18 @@ where
     let moments = moments.map(|(m, v)| NormMoments { mean: m.f64(), variance: v.f64(), count }).collect();
     Ok((centred.try_mul(slope)?.try_add(bias)?, moments))
 }
+
+/// `slope (x - mean) + bias` for every channel, off the tape.
+pub(crate) fn normalise<const C: usize, S: Shape, Ax: Axes, E: Elem, D: Backend<E>>(
+    x: Tensor<S, E, D>,
+    mean: Tensor<Rank1<C>, E, D>,
+    slope: Tensor<Rank1<C>, E, D>,
+    bias: Tensor<Rank1<C>, E, D>,
+) -> Result<Tensor<S, E, D>, D::Err>
+where
+    Rank1<C>: BroadcastShapeTo<S, Ax>,
+{
+    let shape = *x.shape();
+    let spread = |t: Tensor<Rank1<C>, E, D>| t.try_broadcast_like::<_, Ax>(&shape);
+    x.try_sub(spread(mean)?)?.try_mul(spread(slope)?)?.try_add(spread(bias)?)
+}

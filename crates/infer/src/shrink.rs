@@ -27,7 +27,7 @@ pub fn compact(parts: &[Op], input: [usize; 3]) -> Result<CompactNet, ShapeError
     drop_unread(&mut blocks);
     blocks.iter_mut().for_each(keep_one);
     let layers: Result<Vec<Layer>, ShapeError> = (0..blocks.len()).map(|b| layer(&blocks, b)).collect();
-    Ok(CompactNet { input, layers: layers? }.tuned(BATCH))
+    Ok(CompactNet { input, layers: layers? }.with_forms(|layer| layer.best_form(BATCH)))
 }
 
 /// The batch size for which the forms of the layers are chosen.

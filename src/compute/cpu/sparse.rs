@@ -12,6 +12,8 @@ use crate::spec::Grid;
 
 /// If more than one weight in this many is unmasked, a dense product is as fast.
 const SPARSE: usize = 6;
+/// The same for a convolution.
+const SPARSE_CONVOLUTION: usize = 14;
 
 /// The unmasked weights, row by row.
 pub(super) struct Sparse<E>(Vec<Entry<E>>);
@@ -26,7 +28,7 @@ impl<E: Elem> Sparse<E> {
     /// The weights whose `kept` is not zero; `None` if there are too many for sparse products.
     pub(super) fn of(weights: &[E], kept: &[E], grid: Grid) -> Option<Self> {
         let count = kept.iter().filter(|kept| **kept != E::default()).count();
-        if count > grid.len() / SPARSE {
+        if count > grid.len() / if grid.area > 1 { SPARSE_CONVOLUTION } else { SPARSE } {
             return None;
         }
         let mut entries = Vec::with_capacity(count);
@@ -59,6 +61,16 @@ pub(super) struct Rows<'a, E> {
 }
 
 impl<E: Elem> Rows<'_, E> {
+    /// Number of unmasked weights.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Their rows, columns and values.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, usize, E)> {
+        self.entries.iter().map(|entry| (entry.row - self.first, entry.col, entry.value))
+    }
+
     /// `v += w u`.
     pub(super) fn add_product(&self, u: &[E], n: usize, v: &mut [E]) {
         for Entry { row, col, value } in self.entries {

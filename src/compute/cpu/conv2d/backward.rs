@@ -44,6 +44,10 @@ pub(super) struct Sums<E: Elem> {
 impl<E: Elem> Convolve<E> {
     /// Returns the sums over the batch, and adds to the gradient of the input.
     pub(super) fn backward(&self, mut batch: Part<'_, E>) -> Sums<E> {
+        if let Some(live) = self.live() {
+            let [means, variance] = live.backward([batch.x, batch.g], batch.slope, batch.d_x, PARTS);
+            return Sums { means, variance, bias: self.bias_gradient(batch.g) };
+        }
         let direct = self.direct();
         if let Some(weights) = direct
             && let Some(d_x) = batch.d_x.take()
@@ -87,15 +91,20 @@ impl<E: Elem> Convolve<E> {
 
     /// The sums of a part with the direct kernels.
     fn direct_part(&self, part: &Part<'_, E>) -> Sums<E> {
-        let [mut means, mut variance, mut bias] = self.lengths().map(Buffer::zeros);
-        let outputs = self.effective.grid.rows;
+        let [mut means, mut variance, _] = self.lengths().map(Buffer::zeros);
         let sums = [&mut means[..], &mut variance[..]];
-        direct::add_weight_gradient(&self.geometry, outputs, [part.x, part.g], part.slope, sums);
+        direct::add_weight_gradient(&self.geometry, self.effective.grid.rows, [part.x, part.g], part.slope, sums);
+        Sums { means, variance, bias: self.bias_gradient(part.g) }
+    }
+
+    /// The gradient of the bias, given that of the output.
+    fn bias_gradient(&self, g: &[E]) -> Buffer<E> {
+        let mut bias = Buffer::zeros(self.lengths()[2]);
         if self.bias {
-            let planes = part.g.chunks_exact(self.geometry.positions()).enumerate();
-            planes.for_each(|(plane, g)| bias[plane % outputs] += E::of(total(g)));
+            let (outputs, planes) = (bias.len(), g.chunks_exact(self.geometry.positions()));
+            planes.enumerate().for_each(|(plane, g)| bias[plane % outputs] += E::of(total(g)));
         }
-        Sums { means, variance, bias }
+        bias
     }
 
     fn backward_part(&self, mut part: Part<'_, E>) -> Sums<E> {
@@ -186,12 +195,10 @@ impl<E: Elem> Convolve<E> {
     pub(super) fn hand_out(&self, weights: &Factor<'_, E>, group: usize, sums: &[E], to: &mut [E]) {
         let (rows, cols) = (self.effective.grid.rows / self.groups, self.effective.grid.cols);
         let own = group * rows * cols..(group + 1) * rows * cols;
-        let (sums, to) = (&sums[own.clone()], &mut to[own]);
-        if self.direct().is_some() {
-            return direct::hand_out(&self.geometry, rows, sums, to);
-        }
+        let (sums, to) = (&sums[own.start..], &mut to[own]);
         match weights {
             Factor::Sparse(weights) => weights.hand_out(sums, cols, to),
+            Factor::Dense(_) if self.direct().is_some() => direct::hand_out(&self.geometry, rows, sums, to),
             Factor::Dense(_) => {
                 let at_once = piece(to.len()).div_ceil(cols);
                 to.par_chunks_mut(cols).with_min_len(at_once).enumerate().for_each(|(row, to)| {

@@ -16,6 +16,9 @@ impl<E: Elem> Convolve<E> {
         if let Some(weights) = self.direct() {
             return direct::forward(&self.geometry, self.effective.grid.rows, weights, bias, x, y, eps);
         }
+        if let Some(live) = self.live() {
+            return live.forward(bias, x, y, eps);
+        }
         let x = self.cut(x, self.input_len());
         let eps: Vec<_> = match eps {
             Some(eps) => self.cut_mut(eps, self.output_len()).into_iter().map(Some).collect(),

@@ -177,10 +177,16 @@ impl<E: Elem> Convolve<E> {
         group * rows..(group + 1) * rows
     }
 
-    /// Means and variances for the [`direct`] kernels, if these compute this convolution; the variances are empty without
-    /// noise. They are written over vectors: single numbers are faster in a matrix product.
+    /// True if the [`direct`] kernels compute this convolution. They are written over vectors: single numbers are faster in
+    /// a matrix product.
+    fn is_direct(&self) -> bool {
+        self.groups == 1 && E::Lanes::WIDTH > 1 && direct::applies(&self.geometry)
+    }
+
+    /// Means and variances for the [`direct`] kernels, if these compute this convolution and the weights are dense; the
+    /// variances are empty without noise.
     fn direct(&self) -> Option<[&[E]; 2]> {
-        if self.groups > 1 || E::Lanes::WIDTH == 1 || !direct::applies(&self.geometry) {
+        if !self.is_direct() {
             return None;
         }
         match (self.means(0), self.variances(0)) {
@@ -188,6 +194,23 @@ impl<E: Elem> Convolve<E> {
             (Factor::Dense(means), Some(Factor::Dense(variances))) => Some([means.numbers(), variances.numbers()]),
             _ => None,
         }
+    }
+
+    /// The weights that are not masked, if they are few and the [`direct`] kernels compute this convolution.
+    fn live(&self) -> Option<direct::Live<'_, E>> {
+        if !self.is_direct() {
+            return None;
+        }
+        let weight = |(output, col, mean), variance| direct::Weight { output, col, moments: [mean, variance] };
+        let weights = match (self.means(0), self.variances(0)) {
+            (Factor::Sparse(means), None) => means.iter().map(|mean| weight(mean, E::default())).collect(),
+            // Masking keeps both of a weight's moments, or only its mean: then the variances are dense.
+            (Factor::Sparse(means), Some(Factor::Sparse(variances))) if means.len() == variances.len() => {
+                means.iter().zip(variances.iter()).map(|(mean, (_, _, variance))| weight(mean, variance)).collect()
+            }
+            _ => return None,
+        };
+        Some(direct::Live { geometry: &self.geometry, outputs: self.effective.grid.rows, weights })
     }
 
     /// E w of a group.

@@ -44,20 +44,29 @@ pub(in super::super) fn forward<E: Elem>(
         for block in packed.blocks() {
             tile::block(&shape, &block, planes.both(), results);
             for (own, output) in (block.first..outputs.min(block.first + block.size)).enumerate() {
-                let mean = results.images(&results.means, own, mean).chunks_exact(positions);
-                let b = bias.get(output).copied().unwrap_or_default();
-                let at =
-                    |image: usize| (image * outputs + output) * positions..(image * outputs + output + 1) * positions;
-                for (image, mean) in mean.enumerate().take(x.len() / pixels) {
-                    y[at(image)].iter_mut().zip(mean).for_each(|(y, mean)| *y = *mean + b);
-                }
-                if noisy {
-                    let var = results.images(&results.variances, own, var).chunks_exact(positions);
-                    for (image, var) in var.enumerate().take(x.len() / pixels) {
-                        noise::add(&mut y[at(image)], &mut eps[at(image)], var);
-                    }
-                }
+                let mean = results.images(&results.means, own, mean);
+                let var = if noisy { results.images(&results.variances, own, var) } else { &[] };
+                finish(output, bias, [mean, var], [&mut *y, &mut *eps], [outputs, positions]);
             }
         }
     });
+}
+
+/// Writes an output channel of some images: the mean, the bias and, if there are variances, the noise.
+pub(super) fn finish<E: Elem>(
+    output: usize,
+    bias: &[E],
+    [mean, var]: Pair<'_, E>,
+    [y, eps]: [&mut [E]; 2],
+    [outputs, positions]: [usize; 2],
+) {
+    let b = bias.get(output).copied().unwrap_or_default();
+    for image in 0..y.len() / (outputs * positions) {
+        let at = (image * outputs + output) * positions..(image * outputs + output + 1) * positions;
+        let own = image * positions..(image + 1) * positions;
+        y[at.clone()].iter_mut().zip(&mean[own.clone()]).for_each(|(y, mean)| *y = *mean + b);
+        if !var.is_empty() {
+            noise::add(&mut y[at.clone()], &mut eps[at], &var[own]);
+        }
+    }
 }

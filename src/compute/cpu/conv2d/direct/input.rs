@@ -32,7 +32,7 @@ pub(in super::super) fn add_input_gradient<E: Elem>(
         Some(slope) => slope.chunks(n_out).map(Some).collect(),
         None => x.chunks(n_in).map(|_| None).collect(),
     };
-    let (noisy, plane, two) = (slope.is_some(), pixels / geometry.channels, E::of(2.0));
+    let (noisy, plane) = (slope.is_some(), pixels / geometry.channels);
     let room = || {
         let [mean, var] = [0; 2].map(|_| Buffer::any(shape.side * plane));
         (Planes::zeros(shape, noisy), Results::any(shape, BLOCK, noisy), mean, var)
@@ -45,17 +45,29 @@ pub(in super::super) fn add_input_gradient<E: Elem>(
             for (own, channel) in (block.first..geometry.channels.min(block.first + block.size)).enumerate() {
                 let mean = results.images(&results.means, own, mean);
                 let var = if noisy { results.images(&results.variances, own, var) } else { &[] };
-                for image in 0..x.len() / pixels {
-                    let (at, own) = ((image * geometry.channels + channel) * plane, image * plane..(image + 1) * plane);
-                    let d_x = d_x[at..at + plane].iter_mut().zip(&mean[own.clone()]);
-                    if noisy {
-                        let var = x[at..at + plane].iter().zip(&var[own]);
-                        d_x.zip(var).for_each(|((to, mean), (x, var))| *to += *mean + two * *x * *var);
-                    } else {
-                        d_x.for_each(|(to, mean)| *to += *mean);
-                    }
-                }
+                finish(channel, [mean, var], x, d_x, [geometry.channels, plane]);
             }
         }
     });
+}
+
+/// Adds to a channel of some images the gradient by way of the means and, if there are any, of the variances.
+pub(super) fn finish<E: Elem>(
+    channel: usize,
+    [mean, var]: Pair<'_, E>,
+    x: &[E],
+    d_x: &mut [E],
+    [channels, plane]: [usize; 2],
+) {
+    let two = E::of(2.0);
+    for image in 0..x.len() / (channels * plane) {
+        let (at, own) = ((image * channels + channel) * plane, image * plane..(image + 1) * plane);
+        let d_x = d_x[at..at + plane].iter_mut().zip(&mean[own.clone()]);
+        if var.is_empty() {
+            d_x.for_each(|(to, mean)| *to += *mean);
+        } else {
+            let var = x[at..at + plane].iter().zip(&var[own]);
+            d_x.zip(var).for_each(|((to, mean), (x, var))| *to += *mean + two * *x * *var);
+        }
+    }
 }

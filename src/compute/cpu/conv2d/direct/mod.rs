@@ -8,6 +8,7 @@
 
 mod forward;
 mod input;
+mod live;
 mod outer;
 mod pack;
 mod planes;
@@ -16,15 +17,19 @@ mod tile;
 
 pub(super) use forward::forward;
 pub(super) use input::add_input_gradient;
+pub(super) use live::{Live, Weight};
 pub(super) use outer::{add_weight_gradient, hand_out};
 
 use crate::compute::cpu::unfold::Geometry;
 
-/// True if these kernels compute a convolution of this geometry.
+/// True if these kernels compute a convolution of this geometry. A row of taps has to be long enough for [`outer`].
 pub(super) fn applies(geometry: &Geometry) -> bool {
     let window = &geometry.window;
-    window.stride == 1 && window.pad < window.reach() && !geometry.outputs.contains(&0)
+    window.stride == 1 && window.pad < window.reach() && window.kernel * geometry.channels >= SHORT
 }
+
+/// If a row of taps reads fewer numbers than this, the matrix products are as fast.
+const SHORT: usize = 8;
 
 /// Means and variances, or pixels and the gradients of outputs.
 pub(super) type Pair<'a, E> = [&'a [E]; 2];

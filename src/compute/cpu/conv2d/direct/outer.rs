@@ -1,5 +1,5 @@
-//! The gradients of the weights: sums over positions of products of a pixel with an output's gradient. Both are laid out
-//! channel by channel within a pixel, so that a row of taps is one run of numbers.
+//! The gradients of the weights: sums over positions of products of an output's gradient with the pixels that it read.
+//! Pixels are laid out channel by channel, so that a row of taps is one run of numbers; gradients output by output.
 
 use std::ops::Range;
 
@@ -13,20 +13,16 @@ use crate::compute::cpu::unfold::Geometry;
 use crate::compute::cpu::weights::splat;
 use crate::compute::elem::Elem;
 
-/// The numbers of a row of taps that are summed together.
-const TAPS: usize = 12;
-/// The vectors of outputs that are summed together.
-const VECTORS: usize = 2;
 /// At least as many numbers as a vector holds.
 const WIDEST: usize = 16;
 /// Number of pixels and gradients that fit into a core's cache, in one of the two moments.
 const BLOCK: usize = 1 << 16;
 
-/// The sums of some taps and outputs.
-type Tile<E> = [E; TAPS * VECTORS * WIDEST];
+/// The sums of some outputs and vectors of taps: at most 24, as many as fit into the registers.
+type Tile<E> = [E; 24 * WIDEST];
 
-/// Adds to the sums of some images: of the means and, with noise, of the variances. The sums have a row of outputs
-/// per tap and channel.
+/// Adds to the sums of some images: of the means and, with noise, of the variances. The sums have a row per row of
+/// taps and output.
 pub(in super::super) fn add_weight_gradient<E: Elem>(
     geometry: &Geometry,
     outputs: usize,
@@ -34,11 +30,11 @@ pub(in super::super) fn add_weight_gradient<E: Elem>(
     slope: Option<&[E]>,
     [means, variances]: [&mut [E]; 2],
 ) {
-    let outer = Outer { geometry, outputs, padded: outputs.next_multiple_of(E::Lanes::WIDTH) };
+    let outer = Outer { geometry, outputs };
     let (n_in, n_out) = (geometry.pixels(), outputs * geometry.positions());
     let at_once = (BLOCK / (outer.x_len() + outer.g_len()).max(1)).clamp(1, (x.len() / n_in).max(1));
-    let mut pixels = Buffer::zeros(at_once * outer.x_len() + TAPS);
-    let mut gradients = Buffer::zeros(at_once * outer.g_len());
+    let mut pixels = Buffer::zeros(at_once * outer.x_len() + 3 * WIDEST);
+    let mut gradients = Buffer::zeros(at_once * outer.g_len() + WIDEST);
     let mut products = slope.map(|_| (Buffer::any(pixels.len()), Buffer::any(gradients.len())));
     let multiply = |to: &mut [E], a: &[E], b: &[E]| {
         to.iter_mut().zip(a.iter().zip(b)).for_each(|(to, (a, b))| *to = *a * *b);
@@ -60,13 +56,14 @@ pub(in super::super) fn add_weight_gradient<E: Elem>(
 
 /// Adds the sums to the gradient of the weights, which has a row per output.
 pub(in super::super) fn hand_out<E: Elem>(geometry: &Geometry, outputs: usize, sums: &[E], to: &mut [E]) {
-    let (channels, cols) = (geometry.channels, geometry.rows());
-    let taps = cols / channels;
-    to.par_chunks_mut(WIDEST * cols).enumerate().for_each(|(i, to)| {
-        let own = i * WIDEST..outputs.min((i + 1) * WIDEST);
-        for (channel, tap) in (0..channels).flat_map(|channel| (0..taps).map(move |tap| (channel, tap))) {
-            let sums = &sums[(tap * channels + channel) * outputs..][own.clone()];
-            let to = to[channel * taps + tap..].iter_mut().step_by(cols);
+    let outer = Outer { geometry, outputs };
+    let (channels, kernel) = (geometry.channels, geometry.window.kernel);
+    let [runs, run] = outer.runs();
+    to.par_chunks_mut(geometry.rows()).with_min_len(8).enumerate().for_each(|(output, to)| {
+        for (tap_y, tap_x) in (0..kernel).flat_map(|y| (0..kernel).map(move |x| (y, x))) {
+            let (piece, at) = (tap_x * channels / run, tap_x * channels % run);
+            let sums = &sums[((tap_y * runs + piece) * outputs + output) * run + at..][..channels];
+            let to = to[tap_y * kernel + tap_x..].iter_mut().step_by(kernel * kernel);
             to.zip(sums).for_each(|(to, sum)| *to += *sum);
         }
     });
@@ -76,8 +73,6 @@ pub(in super::super) fn hand_out<E: Elem>(geometry: &Geometry, outputs: usize, s
 struct Outer<'a> {
     geometry: &'a Geometry,
     outputs: usize,
-    /// The outputs, rounded up to whole vectors.
-    padded: usize,
 }
 
 impl Outer<'_> {
@@ -91,7 +86,7 @@ impl Outer<'_> {
     }
 
     fn g_len(&self) -> usize {
-        self.geometry.positions() * self.padded
+        self.geometry.positions() * self.outputs
     }
 
     /// Copies images.
@@ -109,21 +104,34 @@ impl Outer<'_> {
     fn take_gradients<E: Elem>(&self, from: &[E], to: &mut [E]) {
         let positions = self.geometry.positions();
         let images = from.chunks_exact(self.outputs * positions).zip(to.chunks_exact_mut(self.g_len()));
-        images.for_each(|(from, to)| turn(from, positions, [self.outputs, positions], to, self.padded));
+        images.for_each(|(from, to)| turn(from, positions, [self.outputs, positions], to, self.outputs));
     }
 
-    /// Adds the products of some images to a row of outputs per tap and channel.
+    /// The runs of numbers that a row of taps reads, and their length: neighbouring taps read neighbouring pixels, or each
+    /// tap is a run of its own.
+    fn runs(&self) -> [usize; 2] {
+        let (kernel, channels) = (self.geometry.window.kernel, self.geometry.channels);
+        if self.geometry.window.dilation == 1 { [1, kernel * channels] } else { [kernel, channels] }
+    }
+
+    /// Adds the products of some images.
     fn add<E: Elem>(&self, images: usize, x: &[E], g: &[E], sums: &mut [E]) {
-        let (window, channels) = (self.geometry.window, self.geometry.channels);
-        // Neighbouring taps read neighbouring pixels, or each tap is a run of its own.
-        let (runs, run) = if window.dilation == 1 { (1, window.kernel * channels) } else { (window.kernel, channels) };
-        let rows = sums.par_chunks_mut(runs * run * self.outputs).enumerate();
-        rows.for_each(|(tap_y, sums)| {
+        let [runs, run] = self.runs();
+        let step = self.geometry.window.dilation * self.geometry.channels;
+        // The one of the two sizes that leaves fewer of its rows empty.
+        let ten = self.outputs.next_multiple_of(10) < self.outputs.next_multiple_of(8);
+        let size = if ten { 10 } else { 8 };
+        sums.par_chunks_mut(runs * run * self.outputs).enumerate().for_each(|(tap_y, sums)| {
             let lines = self.lines(images, tap_y);
             for (piece, sums) in sums.chunks_exact_mut(run * self.outputs).enumerate() {
-                let start = piece * window.dilation * channels;
-                sums.par_chunks_mut(TAPS * self.outputs).enumerate().for_each(|(i, sums)| {
-                    self.add_taps(&lines, &x[start + i * TAPS..], g, sums);
+                let x = &x[piece * step..];
+                sums.par_chunks_mut(size * run).enumerate().for_each(|(block, sums)| {
+                    let g = &g[block * size..];
+                    if ten {
+                        self.add_block::<E, 10, 2>(&lines, x, g, run, sums);
+                    } else {
+                        self.add_block::<E, 8, 3>(&lines, x, g, run, sums);
+                    }
                 });
             }
         });
@@ -134,49 +142,59 @@ impl Outer<'_> {
         let [height, width] = self.geometry.outputs;
         let line = |image: usize, row: usize| {
             let source = self.geometry.window.source(row, tap_y, self.geometry.image[0])?;
-            Some([image * self.x_len() + source * self.row(), image * self.g_len() + row * width * self.padded])
+            Some([image * self.x_len() + source * self.row(), image * self.g_len() + row * width * self.outputs])
         };
         (0..images).flat_map(|image| (0..height).filter_map(move |row| line(image, row))).collect()
     }
 
-    /// Adds those of at most `TAPS` numbers.
-    fn add_taps<E: Elem>(&self, lines: &[[usize; 2]], x: &[E], g: &[E], sums: &mut [E]) {
+    /// Adds those of a run of `run` numbers and of at most `T` outputs, `V` vectors at a time.
+    fn add_block<E: Elem, const T: usize, const V: usize>(
+        &self,
+        lines: &[[usize; 2]],
+        x: &[E],
+        g: &[E],
+        run: usize,
+        sums: &mut [E],
+    ) {
         let lanes = E::Lanes::WIDTH;
-        let mut tile = [E::default(); TAPS * VECTORS * WIDEST];
-        for output in (0..self.outputs).step_by(VECTORS * lanes) {
-            let vectors = if output + lanes < self.outputs { VECTORS } else { 1 };
-            match vectors {
-                1 => self.tile::<E, 1>(lines, x, &g[output..], &mut tile),
-                _ => self.tile::<E, VECTORS>(lines, x, &g[output..], &mut tile),
+        let mut tile = [E::default(); 24 * WIDEST];
+        let mut at = 0;
+        while at < run {
+            let vectors = if at + (V - 1) * lanes < run { V } else { 1 };
+            if vectors == 1 {
+                self.tile::<E, T, 1>(lines, &x[at..], g, &mut tile);
+            } else {
+                self.tile::<E, T, V>(lines, &x[at..], g, &mut tile);
             }
-            let width = (self.outputs - output).min(vectors * lanes);
-            for (to, from) in sums.chunks_exact_mut(self.outputs).zip(tile.chunks_exact(vectors * lanes)) {
-                to[output..output + width].iter_mut().zip(from).for_each(|(to, sum)| *to += *sum);
+            let width = (run - at).min(vectors * lanes);
+            for (to, from) in sums.chunks_exact_mut(run).zip(tile.chunks_exact(vectors * lanes)) {
+                to[at..at + width].iter_mut().zip(from).for_each(|(to, sum)| *to += *sum);
             }
+            at += vectors * lanes;
         }
     }
 
-    /// The sums of `TAPS` numbers and `V` vectors of outputs.
-    #[inline(always)]
-    fn tile<E: Elem, const V: usize>(&self, lines: &[[usize; 2]], x: &[E], g: &[E], to: &mut Tile<E>) {
-        let (columns, channels, padded) = (self.geometry.outputs[1], self.geometry.channels, self.padded);
+    /// The sums of `T` outputs and `V` vectors.
+    #[inline(never)]
+    fn tile<E: Elem, const T: usize, const V: usize>(&self, lines: &[[usize; 2]], x: &[E], g: &[E], to: &mut Tile<E>) {
+        let (columns, channels, outputs) = (self.geometry.outputs[1], self.geometry.channels, self.outputs);
         let lanes = E::Lanes::WIDTH;
-        let mut sums = [[splat::<E>(E::default()); V]; TAPS];
+        let mut sums = [[splat::<E>(E::default()); V]; T];
         for [from, gradients] in lines {
-            let x = &x[*from..*from + (columns - 1) * channels + TAPS];
-            let g = &g[*gradients..*gradients + (columns - 1) * padded + V * lanes];
+            let x = &x[*from..*from + (columns - 1) * channels + V * lanes];
+            let g = &g[*gradients..*gradients + (columns - 1) * outputs + T];
             for column in 0..columns {
-                let x = &x[column * channels..column * channels + TAPS];
-                let g = &g[column * padded..column * padded + V * lanes];
-                let g: [E::Lanes; V] = std::array::from_fn(|v| E::Lanes::load(&g[v * lanes..(v + 1) * lanes]));
-                for t in 0..TAPS {
+                let x = &x[column * channels..column * channels + V * lanes];
+                let g = &g[column * outputs..column * outputs + T];
+                let x: [E::Lanes; V] = std::array::from_fn(|v| E::Lanes::load(&x[v * lanes..(v + 1) * lanes]));
+                for t in 0..T {
                     for v in 0..V {
-                        sums[t][v] = splat::<E>(x[t]).mul_add(g[v], sums[t][v]);
+                        sums[t][v] = splat::<E>(g[t]).mul_add(x[v], sums[t][v]);
                     }
                 }
             }
         }
-        for t in 0..TAPS {
+        for t in 0..T {
             for v in 0..V {
                 sums[t][v].store(&mut to[(t * V + v) * lanes..(t * V + v + 1) * lanes]);
             }

@@ -31,7 +31,7 @@ impl<E: Elem> Planes<E> {
     /// Planes of zeros, with room for products if `both`.
     pub(super) fn zeros(shape: Shape, both: bool) -> Self {
         let len = shape.len::<E>();
-        let places = places(shape.from, [shape.row(), shape.side], shape.pad * shape.side);
+        let places = places(shape.from, [shape.row(), shape.side], shape.first());
         Planes { shape, places, numbers: Buffer::zeros(len), products: Buffer::zeros(if both { len } else { 0 }) }
     }
 
@@ -43,23 +43,34 @@ impl<E: Elem> Planes<E> {
     /// Copies images of all channels. If they are fewer than the planes hold, the results of the others are of numbers
     /// that were there before.
     pub(super) fn fill(&mut self, a: &[E], b: Option<&[E]>) {
+        self.fill_some(a, b, |_| true);
+    }
+
+    /// The same for the channels that are `wanted`.
+    pub(super) fn fill_some(&mut self, a: &[E], b: Option<&[E]>, wanted: impl Fn(usize) -> bool) {
         match self.shape.side {
-            1 => self.fill_blocks::<1>(a, b),
-            2 => self.fill_blocks::<2>(a, b),
-            4 => self.fill_blocks::<4>(a, b),
-            _ => self.fill_blocks::<EIGHT>(a, b),
+            1 => self.fill_blocks::<1>(a, b, wanted),
+            2 => self.fill_blocks::<2>(a, b, wanted),
+            4 => self.fill_blocks::<4>(a, b, wanted),
+            _ => self.fill_blocks::<EIGHT>(a, b, wanted),
         }
     }
 
+    /// Sets all numbers to zero.
+    pub(super) fn clear(&mut self) {
+        self.numbers.fill(E::default());
+        self.products.fill(E::default());
+    }
+
     /// Copies `S` images at a time.
-    fn fill_blocks<const S: usize>(&mut self, a: &[E], b: Option<&[E]>) {
+    fn fill_blocks<const S: usize>(&mut self, a: &[E], b: Option<&[E]>, wanted: impl Fn(usize) -> bool) {
         let shape = self.shape;
         let area = shape.from[0] * shape.from[1];
         let len = shape.channels * area;
         let count = a.len() / len;
         for first in (0..count).step_by(S) {
             let images = first..count.min(first + S);
-            for channel in 0..shape.channels {
+            for channel in (0..shape.channels).filter(|channel| wanted(*channel)) {
                 let numbers = &mut self.numbers[channel * shape.plane()..][..shape.plane()];
                 let start = |image: usize| image * len + channel * area;
                 let number = |image: usize, at: usize| eight(&a[start(image) + at..]);

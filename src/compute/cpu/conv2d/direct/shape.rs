@@ -1,6 +1,6 @@
-//! The layout of the planes that the kernel reads: several images side by side, pixel by pixel, so that a row is a whole
-//! number of vectors. Columns of padding on both sides are part of a row; rows of padding are not stored, but passed
-//! over.
+//! The layout of the planes that the kernels read: several images side by side, pixel by pixel, so that a row is a whole
+//! number of vectors. Columns of padding on both sides are part of a row. Rows of padding are stored for the sparse
+//! kernels; the dense one passes over them.
 
 use std::ops::Range;
 
@@ -24,6 +24,8 @@ pub(super) struct Shape {
     pub(super) kernel: usize,
     pub(super) dilation: usize,
     pub(super) pad: usize,
+    /// Rows of padding that are stored, above and below.
+    pub(super) above: usize,
     /// Images side by side, a power of 2.
     pub(super) side: usize,
 }
@@ -33,14 +35,14 @@ impl Shape {
     pub(super) fn of_images<E: Elem>(geometry: &Geometry, images: usize) -> Self {
         let Geometry { window, channels, image: from, outputs: to } = *geometry;
         let (kernel, dilation, pad) = (window.kernel, window.dilation, window.pad);
-        Shape { channels, from, to, kernel, dilation, pad, side: 1 }.beside::<E>(images)
+        Shape { channels, from, to, kernel, dilation, pad, above: 0, side: 1 }.beside::<E>(images)
     }
 
     /// Its transpose, from `outputs` channels of gradients to images: with the window turned around.
     pub(super) fn of_gradients<E: Elem>(geometry: &Geometry, outputs: usize, images: usize) -> Self {
         let Geometry { window, image: to, outputs: from, .. } = *geometry;
         let (kernel, dilation, pad) = (window.kernel, window.dilation, window.reach() - 1 - window.pad);
-        Shape { channels: outputs, from, to, kernel, dilation, pad, side: 1 }.beside::<E>(images)
+        Shape { channels: outputs, from, to, kernel, dilation, pad, above: 0, side: 1 }.beside::<E>(images)
     }
 
     /// The same with as many images side by side as make the least work.
@@ -55,6 +57,11 @@ impl Shape {
         shapes.min_by_key(work).unwrap_or(self)
     }
 
+    /// The same with all of the padding stored.
+    pub(super) fn padded(self, side: usize) -> Self {
+        Shape { above: self.pad, side, ..self }
+    }
+
     /// The length of a row, with its padding.
     pub(super) fn row(&self) -> usize {
         (self.from[1] + 2 * self.pad) * self.side
@@ -62,7 +69,12 @@ impl Shape {
 
     /// The length of a channel.
     pub(super) fn plane(&self) -> usize {
-        self.from[0] * self.row()
+        (self.from[0] + 2 * self.above) * self.row()
+    }
+
+    /// The place of the first pixel of a channel.
+    pub(super) fn first(&self) -> usize {
+        self.above * self.row() + self.pad * self.side
     }
 
     /// The length of all channels, with room for a run that starts at the last number.

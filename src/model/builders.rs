@@ -70,6 +70,9 @@ impl<M: Map, Q: Family, P: Prior + Default, E: Elem, D: Backend<E>> BuildOnDevic
 /// batch of one vector has no variance: `forward_mut` panics, `try_forward_mut` returns dfdx's `WrongNumElements`;
 /// leave such a batch out.
 ///
+/// On the CPU, training writes the output over the input, and its gradient over that of the input, if no other tensor
+/// shares the input: `Gradients` then has no gradient of the output. A clone of the input keeps both.
+///
 /// # Shapes
 /// `(batch, C)` or `(batch, C, height, width)`, unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -135,7 +135,19 @@ impl<E: Elem> Effective<E> {
         grads: &mut Gradients<E, Cpu>,
         products: impl FnOnce(&mut [E], &mut [E]),
     ) -> Result<(), CpuError> {
-        let mut d_variance = Buffer::zeros(if self.noisy() { self.grid.len() } else { 0 });
+        self.pull_back_written(grads, |d_means, d_variance| {
+            d_variance.fill(E::default());
+            products(d_means, d_variance);
+        })
+    }
+
+    /// The same for `products` that write the gradient of the variances, where unspecified numbers are.
+    pub(super) fn pull_back_written(
+        &self,
+        grads: &mut Gradients<E, Cpu>,
+        products: impl FnOnce(&mut [E], &mut [E]),
+    ) -> Result<(), CpuError> {
+        let mut d_variance = Buffer::any(if self.noisy() { self.grid.len() } else { 0 });
         // The gradients of θ and of the second parameter are written in one pass.
         with_gradient(
             grads,

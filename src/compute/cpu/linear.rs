@@ -67,7 +67,7 @@ impl<E: Elem> Pass<E> {
         }
         let x = Matrix::new(self.x.numbers(), self.rows, self.effective.grid.cols);
         let pull_back = |d_x: &mut [E], grads: &mut Gradients<E, Cpu>| {
-            self.effective.pull_back(grads, |d_means, d_variance| {
+            self.effective.pull_back_written(grads, |d_means, d_variance| {
                 backward(&self.effective, self.noisy.as_ref(), [x, g], d_means, d_variance, d_x);
             })
         };
@@ -115,7 +115,8 @@ fn forward<E: Elem>(
     Some(Noisy { x2, slope })
 }
 
-/// Adds to the gradients of the means, of the variances if there is noise, and of the input unless `d_x` is empty.
+/// Adds to the gradients of the means and, unless `d_x` is empty, of the input; writes that of the variances if there is
+/// noise.
 fn backward<E: Elem>(
     effective: &Effective<E>,
     noisy: Option<&Noisy<E>>,
@@ -127,10 +128,11 @@ fn backward<E: Elem>(
     let outputs = 0..effective.grid.rows;
     match (noisy, effective.variances(outputs.clone())) {
         (Some(noisy), Some(variances)) => {
-            let of_means = |d_x: &mut [E]| effective.means(outputs).backward(multiply_on_half, x, g, d_means, d_x);
+            let of_means =
+                |d_x: &mut [E]| effective.means(outputs).backward(multiply_on_half, true, x, g, d_means, d_x);
             noisy.backward(x, g, &variances, of_means, d_variance, d_x);
         }
-        _ => effective.means(outputs).backward(multiply, x, g, d_means, d_x),
+        _ => effective.means(outputs).backward(multiply, true, x, g, d_means, d_x),
     }
 }
 
@@ -146,14 +148,28 @@ impl<E: Elem> Factor<'_, E> {
         }
     }
 
-    /// Adds to the gradients of these weights and, unless it is empty, of the input.
-    fn backward(&self, multiply: Multiply<E>, x: Matrix<'_, E>, g: Matrix<'_, E>, d_weights: &mut [E], d_x: &mut [E]) {
+    /// Writes the gradients of these weights and, unless it is empty, of the input, or adds to them if `add`.
+    fn backward(
+        &self,
+        multiply: Multiply<E>,
+        add: bool,
+        x: Matrix<'_, E>,
+        g: Matrix<'_, E>,
+        d_weights: &mut [E],
+        d_x: &mut [E],
+    ) {
         match self {
-            Factor::Sparse(w) => w.backward(x, g, d_weights, d_x),
+            Factor::Sparse(w) => {
+                if !add {
+                    d_weights.fill(E::default());
+                    d_x.fill(E::default());
+                }
+                w.backward(x, g, d_weights, d_x);
+            }
             Factor::Dense(w) => {
-                multiply(d_weights, true, g.t(), x);
+                multiply(d_weights, add, g.t(), x);
                 if !d_x.is_empty() {
-                    multiply(d_x, true, g, *w);
+                    multiply(d_x, add, g, *w);
                 }
             }
         }
@@ -174,7 +190,8 @@ struct Noisy<E: Elem> {
 }
 
 impl<E: Elem> Noisy<E> {
-    /// Adds to the gradients of the variances and, unless it is empty, of the input; `of_means` does so for the means.
+    /// Writes the gradient of the variances and adds to that of the input, unless it is empty; `of_means` does so for the
+    /// means.
     fn backward(
         &self,
         x: Matrix<'_, E>,
@@ -184,11 +201,12 @@ impl<E: Elem> Noisy<E> {
         d_variance: &mut [E],
         d_x: &mut [E],
     ) {
-        let mut h = Buffer::copy(g.numbers());
-        h.iter_mut().zip(self.slope.iter()).for_each(|(h, slope)| *h *= *slope);
+        let mut h = Buffer::any(g.numbers().len());
+        let terms = g.numbers().iter().zip(self.slope.iter());
+        h.iter_mut().zip(terms).for_each(|(h, (g, slope))| *h = *g * *slope);
         let (h, x2) = (Matrix::new(&h, g.rows(), g.cols()), Matrix::new(&self.x2, x.rows(), x.cols()));
-        let mut d_x2 = Buffer::zeros(d_x.len());
-        let of_variances = || variances.backward(multiply_on_half, x2, h, d_variance, &mut d_x2);
+        let mut d_x2 = Buffer::any(d_x.len());
+        let of_variances = || variances.backward(multiply_on_half, false, x2, h, d_variance, &mut d_x2);
         rayon::join(|| of_means(d_x), of_variances);
         let two = E::of(2.0);
         d_x.iter_mut().zip(d_x2.iter()).zip(x.numbers()).for_each(|((to, d), x)| *to += two * *x * *d);

@@ -140,19 +140,32 @@ fn ordinary(x: f32x16) -> bool {
     moved.simd_lt(i32x16::splat(i32::MIN.wrapping_sub(first).wrapping_add(end))).all()
 }
 
-/// Applies `f` one lane at a time, for the rare vector with a lane that is not [`ordinary`]; out of line, so that it
-/// costs other vectors only one comparison.
+// The rare vectors with a lane that is not ordinary are computed without a function call: around a call the whole loop
+// would keep its vectors in memory.
+
 #[inline(always)]
-fn one_by_one(x: f32x16, f: fn(f32) -> f32) -> f32x16 {
-    #[cold]
-    #[inline(never)]
-    fn each(x: &mut [f32; 16], f: fn(f32) -> f32) {
-        x.iter_mut().for_each(|x| *x = f(*x));
+fn ln(x: f32x16) -> f32x16 {
+    let y = ln_of_ordinary(x);
+    if ordinary(x) {
+        return y;
     }
-    let mut x = x.to_array();
-    each(&mut x, f);
-    f32x16::new(x)
+    rare();
+    let of_subnormal = ln_of_ordinary(x * all(8_388_608.0)) - all(23.0 * std::f32::consts::LN_2);
+    ln_of_any(x, x.simd_lt(all(f32::MIN_POSITIVE)).select(of_subnormal, y))
 }
+
+/// `ln x`, which is `y` if x is positive and finite.
+#[inline(always)]
+fn ln_of_any(x: f32x16, y: f32x16) -> f32x16 {
+    let y = x.simd_lt(all(f32::INFINITY)).select(y, x); // infinity and NaN are their own
+    let y = x.simd_lt(all(0.0)).select(all(f32::NAN), y);
+    x.simd_eq(all(0.0)).select(all(f32::NEG_INFINITY), y)
+}
+
+/// Tells the compiler that the branch is rare.
+#[cold]
+#[inline(always)]
+fn rare() {}
 
 /// `ln(1 + e)` for `e` in `[0, 1]`, as `2 atanh(e / (2 + e))`: a series in `z² <= 1/9`.
 #[inline(always)]
@@ -203,17 +216,18 @@ impl Real for Lanes {
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        Lanes(if ordinary(self.0) { ln_of_ordinary(self.0) } else { one_by_one(self.0, f32::ln) })
+        Lanes(ln(self.0))
     }
     /// `ln u + (x - (u - 1)) / u` with `u = 1 + x`; the second term corrects the rounding of the sum.
     #[inline(always)]
     fn ln_1p(self) -> Self {
         let u = self.0 + all(1.0);
+        let y = (self.0 - (u - all(1.0))).mul_add(all(1.0) / u, ln_of_ordinary(u));
         if ordinary(u) {
-            Lanes((self.0 - (u - all(1.0))).mul_add(all(1.0) / u, ln_of_ordinary(u)))
-        } else {
-            Lanes(one_by_one(self.0, f32::ln_1p))
+            return Lanes(y);
         }
+        rare();
+        Lanes(ln_of_any(u, y))
     }
     #[inline(always)]
     fn sigmoid(self) -> Self {

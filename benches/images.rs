@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use sparsevd::data::Images;
+use sparsevd::modules;
 use sparsevd::prelude::*;
 use sparsevd::{AvgPool2d, Classifier, LeNet5, Taped, VggQuarter, on_threads};
 
@@ -38,6 +39,25 @@ impl<const C: usize> Total for Taped<(usize, Const<C>, usize, usize), f32, Cpu> 
     }
 }
 
+/// The same for a 3 × 3 convolution with whole weights masked, so that one in twenty is left.
+fn masked<const C: usize>(c: &mut Criterion, name: &str, batch: usize, side: usize)
+where
+    Conv<C, C, 3, 1>: BuildOnDevice<Cpu, f32, Built = modules::Variational<Conv2dMap<C, C, 3, 1, 1>, Additive, LogUniform, f32, Cpu>>,
+{
+    let device = Cpu::seed_from_u64(0);
+    device.enable_cache(); // as `Trainer` does
+    let mut conv = device.build_module::<Conv<C, C, 3, 1>, f32>();
+    conv.settings.masking = Masking::Weights(3.0);
+    let spread = |(i, theta): (usize, f64)| (theta * theta).ln() + if i % 20 == 7 { -2.0 } else { 5.0 };
+    let spread: Vec<f32> = conv.theta().into_iter().enumerate().map(|x| spread(x) as f32).collect();
+    conv.spread.copy_from(&spread);
+    let x: Tensor<(usize, Const<C>, usize, usize), f32, Cpu> = device.sample_normal_like(&(batch, Const, side, side));
+    c.bench_function(name, |b| {
+        let pass = || black_box(conv.forward_mut(x.retaped::<OwnedTape<f32, Cpu>>()).total().backward());
+        on_threads(0, || b.iter(pass)).expect("threads");
+    });
+}
+
 type Conv<const IN: usize, const OUT: usize, const K: usize, const PAD: usize> =
     Variational<Conv2dMap<IN, OUT, K, 1, PAD>, Additive, LogUniform>;
 
@@ -46,6 +66,7 @@ fn parts(c: &mut Criterion) {
     part::<Conv<20, 50, 5, 0>, 20>(c, "conv 20 to 50, 5x5, 100 images of 12x12", 100, 12);
     part::<Conv<16, 16, 3, 1>, 16>(c, "conv 16 to 16, 3x3, 50 images of 32x32", 50, 32);
     part::<Conv<64, 64, 3, 1>, 64>(c, "conv 64 to 64, 3x3, 50 images of 8x8", 50, 8);
+    masked::<64>(c, "conv 64 to 64, 3x3, 50 images of 8x8, 5 % of the weights", 50, 8);
     part::<MaxPool2d<2>, 20>(c, "max pool 2x2, 20 channels, 100 images of 24x24", 100, 24);
     part::<AvgPool2d<2>, 20>(c, "average pool 2x2, 20 channels, 100 images of 24x24", 100, 24);
     part::<BatchNorm<16>, 16>(c, "batch norm, 16 channels, 50 images of 32x32", 50, 32);

@@ -186,7 +186,7 @@ impl<E: Elem> Convolve<E> {
     /// Means and variances for the [`direct`] kernels, if these compute this convolution and the weights are dense; the
     /// variances are empty without noise.
     fn direct(&self) -> Option<[&[E]; 2]> {
-        if !self.is_direct() {
+        if !(direct::WIDE && self.is_direct()) {
             return None;
         }
         match (self.means(0), self.variances(0)) {

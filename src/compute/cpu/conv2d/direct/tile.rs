@@ -36,27 +36,21 @@ fn rows<E: Elem, const M: usize, const B: usize>(shape: &Shape, weights: &[E], f
         for row in 0..shape.to[0] {
             let taps_y = shape.taps_of_row(row);
             for (at, taps_x) in &runs {
-                let place = |b: usize| {
-                    b * step + row * shape.results::<E>() + at..b * step + row * shape.results::<E>() + at + run
+                let place = |b: usize, r: usize| {
+                    let at = b * step + row * shape.results::<E>() + at + r * E::Lanes::WIDTH;
+                    at..at + E::Lanes::WIDTH
                 };
-                let mut sums = [[[splat::<E>(E::default()); RUN]; M]; B];
-                if first > 0 {
-                    for b in 0..B {
-                        for m in 0..M {
-                            let from = if m == 0 { &to.means[place(b)] } else { &to.variances[place(b)] };
-                            for r in 0..RUN {
-                                sums[b][m][r] = E::Lanes::load(&from[r * E::Lanes::WIDTH..(r + 1) * E::Lanes::WIDTH]);
-                            }
-                        }
-                    }
-                }
+                let zero = splat::<E>(E::default());
+                let before = |b: usize, m: usize, r: usize| {
+                    let numbers = if m == 0 { &to.means } else { &to.variances };
+                    if first == 0 { zero } else { E::Lanes::load(&numbers[place(b, r)]) }
+                };
+                let sums = std::array::from_fn(|b| std::array::from_fn(|m| std::array::from_fn(|r| before(b, m, r))));
                 let sums = tile::<E, M, B>(shape, weights, from, channels.clone(), [row, *at], [&taps_y, taps_x], sums);
-                for b in 0..B {
-                    for m in 0..M {
-                        let to = if m == 0 { &mut to.means[place(b)] } else { &mut to.variances[place(b)] };
-                        for r in 0..RUN {
-                            sums[b][m][r].store(&mut to[r * E::Lanes::WIDTH..(r + 1) * E::Lanes::WIDTH]);
-                        }
+                for (b, moments) in sums.iter().enumerate() {
+                    for (m, sums) in moments.iter().enumerate() {
+                        let to = if m == 0 { &mut to.means } else { &mut to.variances };
+                        sums.iter().enumerate().for_each(|(r, sum)| sum.store(&mut to[place(b, r)]));
                     }
                 }
             }

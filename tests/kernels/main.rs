@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod conv;
+mod conv_f32;
 mod estimators;
 mod fused_kl;
 mod fused_linear;

@@ -42,7 +42,8 @@ impl<const C: usize> Total for Taped<(usize, Const<C>, usize, usize), f32, Cpu> 
 /// The same for a 3 × 3 convolution with whole weights masked, so that one in twenty is left.
 fn masked<const C: usize>(c: &mut Criterion, name: &str, batch: usize, side: usize)
 where
-    Conv<C, C, 3, 1>: BuildOnDevice<Cpu, f32, Built = modules::Variational<Conv2dMap<C, C, 3, 1, 1>, Additive, LogUniform, f32, Cpu>>,
+    Conv<C, C, 3, 1>:
+        BuildOnDevice<Cpu, f32, Built = modules::Variational<Conv2dMap<C, C, 3, 1, 1>, Additive, LogUniform, f32, Cpu>>,
 {
     let device = Cpu::seed_from_u64(0);
     device.enable_cache(); // as `Trainer` does

@@ -178,7 +178,7 @@ fn dense<E: Elem>(geometry: Geometry, outputs: usize, images: usize, seed: u64) 
 /// without variance has a slope of 1e8, which is compared relative to that.
 fn masked<E: Elem>(geometry: Geometry, outputs: usize, images: usize, seed: u64, every: usize) {
     let mut case = Case::<E>::new(geometry, outputs, images, seed);
-    let masked = |at: usize| (at.wrapping_mul(0x9E37_79B9) >> 7) % every != 0;
+    let masked = |at: usize| !(at.wrapping_mul(0x9E37_79B9) >> 7).is_multiple_of(every);
     for weights in &mut case.weights {
         (0..weights.len()).filter(|at| masked(*at)).for_each(|at| weights[at] = E::default());
     }

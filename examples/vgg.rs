@@ -115,6 +115,7 @@ fn pretrained<Dense: Net>(
         seed,
         groups: Vec::new(),
         schedule: Schedule::OneCycle { rise: 0.2 },
+        beta: 1.0, // it has no KL
         warm_up: WarmUp::Off,
         augment: args.images.augment(),
         ..args.runs.trainer()

@@ -94,10 +94,47 @@ where
 
 /// The larger of two pixels, each with its position. Of equal pixels the first is taken, and a NaN before any number.
 #[inline(always)]
+#[allow(clippy::neg_cmp_op_on_partial_ord, reason = "a NaN is not less either")]
 fn larger<E: Elem>(best: (E, u32), next: (E, u32)) -> (E, u32) {
-    let better = next.0 > best.0 || (next.0.is_nan() && !best.0.is_nan());
-    // Two selections instead of one branch, which would often be mispredicted.
+    // Without `||` and `&&`, which would be branches, and with two selections: a branch would often be mispredicted.
+    let better = !(next.0 <= best.0) & !best.0.is_nan();
     (if better { next.0 } else { best.0 }, if better { next.1 } else { best.1 })
+}
+
+/// A line of outputs of a 2 × 2 pool.
+struct Line<'a, E> {
+    /// The pairs of pixels in the two rows that the outputs read.
+    pixels: [&'a [[E; 2]]; 2],
+    /// The position of the first pixel.
+    start: u32,
+    width: u32,
+    y: &'a mut [E],
+    from: &'a mut [u32],
+}
+
+impl<E: Elem> Line<'_, E> {
+    /// Computes outputs, `N` at a time, until fewer are left. A loop of fixed length becomes vector instructions.
+    #[inline(always)]
+    fn take<const N: usize>(&mut self) {
+        let [mut above, mut below] = self.pixels;
+        while let (Some((a, after_a)), Some((b, after_b))) = (above.split_first_chunk(), below.split_first_chunk()) {
+            let Some(y) = self.y.split_off_mut(..N).and_then(|y| y.first_chunk_mut::<N>()) else { break };
+            let Some(from) = self.from.split_off_mut(..N).and_then(|from| from.first_chunk_mut::<N>()) else { break };
+            self.largest(a, b, y, from);
+            self.start += 2 * N as u32;
+            (above, below) = (after_a, after_b);
+        }
+        self.pixels = [above, below];
+    }
+
+    #[inline(always)]
+    fn largest<const N: usize>(&self, above: &[[E; 2]; N], below: &[[E; 2]; N], y: &mut [E; N], from: &mut [u32; N]) {
+        for i in 0..N {
+            let ([a, b], [c, d], at) = (above[i], below[i], self.start + 2 * i as u32);
+            let best = larger(larger((a, at), (b, at + 1)), (c, at + self.width));
+            (y[i], from[i]) = larger(best, (d, at + self.width + 1));
+        }
+    }
 }
 
 /// The geometry of a pool over a batch of images.
@@ -172,19 +209,22 @@ impl Plan {
         });
     }
 
-    /// The same for the usual pool, 2 × 2 with stride 2, without ranges and short loops.
+    /// The same for the usual pool, 2 × 2 with stride 2, several outputs at a time.
     fn largest_of_four<E: Elem>(&self, x: &[E], y: &mut [E], from: &mut [u32]) {
         let (width, outputs) = (self.width(), self.cols.len());
         let lines = x.chunks_exact(2 * width).zip(y.chunks_exact_mut(outputs)).zip(from.chunks_exact_mut(outputs));
         for (line, ((x, y), from)) in lines.enumerate() {
             let (above, below) = x.split_at(width);
-            let (start, width) = ((2 * line * width) as u32, width as u32);
-            let pairs = above.chunks_exact(2).zip(below.chunks_exact(2));
-            for (i, ((y, from), (a, b))) in y.iter_mut().zip(from).zip(pairs).enumerate() {
-                let at = start + 2 * i as u32;
-                let best = larger(larger((a[0], at), (a[1], at + 1)), (b[0], at + width));
-                (*y, *from) = larger(best, (b[1], at + width + 1));
-            }
+            let mut rest = Line {
+                pixels: [above, below].map(|row| row.as_chunks().0),
+                start: (2 * line * width) as u32,
+                width: width as u32,
+                y,
+                from,
+            };
+            rest.take::<8>();
+            rest.take::<4>();
+            rest.take::<1>();
         }
     }
 

@@ -23,6 +23,8 @@ pub trait Lane: Real + Copy + Send + Sync + Debug + 'static {
     fn first(self, count: usize) -> Self;
     /// `self a + b`.
     fn mul_add(self, a: Self, b: Self) -> Self;
+    /// `sqrt x` and `1 / sqrt x`, without the floor of [`Real::sqrt`].
+    fn root_and_recip(self) -> [Self; 2];
     /// -1, 0 or 1; NaN for NaN.
     fn sign(self) -> Self;
     /// 1 if the number is greater than `floor`, otherwise 0.
@@ -63,6 +65,11 @@ impl<F: num_traits::Float + Send + Sync + Debug + 'static> Lane for F {
     #[inline(always)]
     fn mul_add(self, a: Self, b: Self) -> Self {
         self * a + b
+    }
+    #[inline(always)]
+    fn root_and_recip(self) -> [Self; 2] {
+        let root = F::sqrt(self);
+        [root, F::recip(root)]
     }
     #[inline(always)]
     fn sign(self) -> Self {

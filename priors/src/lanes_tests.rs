@@ -124,3 +124,12 @@ fn short_slices_load_and_store_what_they_hold() {
     assert_eq!(Lanes::load(&[2.0, 3.0, 4.0]).first(3).sum(), 9.0);
     assert_eq!(Lanes::load(&[2.0; 16]).first(16).sum(), 32.0);
 }
+
+/// Also where the fast way does not work: for zero, subnormal, negative and infinite numbers, and NaN.
+#[test]
+fn roots_and_their_reciprocals_agree_everywhere() {
+    agree_everywhere("root", |x| x.root_and_recip()[0], f32::sqrt, f64::sqrt, 2e-7);
+    agree_everywhere("1 / root", |x| x.root_and_recip()[1], |x| f32::recip(f32::sqrt(x)), |x| x.sqrt().recip(), 2e-7);
+    let mixed = Lanes::load(&[4.0, 0.0, f32::INFINITY, 0.25]).root_and_recip().map(|x| x.0.to_array());
+    assert_eq!([&mixed[0][..4], &mixed[1][..4]], [[2.0, 0.0, f32::INFINITY, 0.5], [0.5, f32::INFINITY, 0.0, 2.0]]);
+}

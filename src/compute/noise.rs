@@ -1,7 +1,7 @@
 //! Standard normal noise that does not depend on the number of threads.
 
 use rayon::prelude::*;
-use sparsevd_priors::{Lanes, Real};
+use sparsevd_priors::{Lane, Lanes, Real};
 use wide::{f32x16, u32x16};
 
 use super::elem::Elem;
@@ -28,11 +28,12 @@ pub(crate) fn fill_mask<E: Elem>(seed: Seed, rate: f64, out: &mut [E]) {
 
 /// `y += sqrt(var + floor) eps`; `eps` becomes `eps / (2 std)`.
 pub(crate) fn add<E: Elem>(y: &mut [E], eps: &mut [E], var: &[E]) {
-    let (half, floor) = (E::of(0.5), E::of(VARIANCE_FLOOR));
-    for ((y, var), eps) in y.iter_mut().zip(var).zip(eps) {
-        let std = num_traits::Float::sqrt(*var + floor);
-        *y += std * *eps;
-        *eps = half * *eps / std;
+    let width = E::Lanes::WIDTH;
+    for ((y, var), eps) in y.chunks_mut(width).zip(var.chunks(width)).zip(eps.chunks_mut(width)) {
+        let [std, recip] = E::Lanes::load(var).shift(VARIANCE_FLOOR).root_and_recip();
+        let noise = E::Lanes::load(eps);
+        noise.mul_add(std, E::Lanes::load(y)).store(y);
+        (noise.scale(0.5) * recip).store(eps);
     }
 }
 
@@ -40,17 +41,27 @@ pub(crate) fn add<E: Elem>(y: &mut [E], eps: &mut [E], var: &[E]) {
 fn fill_pairs<E: Elem>(seed: Seed, out: &mut [E], draw: impl Fn(&mut Xoshiro) -> [f32x16; 2] + Sync) {
     let block = |(index, block): (usize, &mut [E])| {
         let mut generator = Xoshiro::new(seed.of_block(index as u64));
-        for pair in block.chunks_mut(32) {
-            for (to, from) in pair.chunks_mut(16).zip(draw(&mut generator)) {
-                to.iter_mut().zip(from.to_array()).for_each(|(to, x)| *to = E::of(f64::from(x)));
-            }
+        let (pairs, rest) = block.as_chunks_mut::<32>();
+        for pair in pairs {
+            let (first, second) = pair.split_at_mut(16);
+            let [x, y] = draw(&mut generator);
+            store(x, first);
+            store(y, second);
         }
+        let last = if rest.is_empty() { [f32x16::splat(0.0); 2] } else { draw(&mut generator) };
+        rest.chunks_mut(16).zip(last).for_each(|(to, from)| store(from, to));
     };
     if out.len() < PARALLEL {
         out.chunks_mut(BLOCK).enumerate().for_each(block);
     } else {
         out.par_chunks_mut(BLOCK).with_min_len(4).enumerate().for_each(block);
     }
+}
+
+/// Stores as many numbers as there is room for.
+#[inline(always)]
+fn store<E: Elem>(from: f32x16, to: &mut [E]) {
+    to.iter_mut().zip(from.as_array()).for_each(|(to, x)| *to = E::of(f64::from(*x)));
 }
 
 /// Sixteen xoshiro128+ generators side by side (Blackman and Vigna 2018).
@@ -77,9 +88,27 @@ impl Xoshiro {
 #[inline(always)]
 fn box_muller(u: f32x16, v: f32x16) -> [f32x16; 2] {
     let radius = (Lanes(u).ln().0 * f32x16::splat(-2.0)).sqrt();
-    let angle = (v - f32x16::splat(0.5)) * f32x16::splat(std::f32::consts::TAU);
-    let (sin, cos) = angle.sin_cos();
-    [radius * cos, radius * sin]
+    on_circle(radius, v - f32x16::splat(0.5))
+}
+
+/// `radius (cos φ, sin φ)` with `φ = 2π turns`, for at most half a turn either way.
+///
+/// Half turns change the sign of both. The polynomials, in the square of the rest, have the smallest largest error on a
+/// quarter of a turn: 7e-9 and 2e-10.
+#[inline(always)]
+fn on_circle(radius: f32x16, turns: f32x16) -> [f32x16; 2] {
+    let all = f32x16::splat;
+    let to_integer = all(12_582_912.0); // 1.5 * 2^23: adding it rounds, and leaves the integer in the last bits
+    let shifted = turns.mul_add(all(2.0), to_integer);
+    let r = (shifted - to_integer).mul_add(all(-0.5), turns);
+    let sign: f32x16 = bytemuck::cast(bytemuck::cast::<f32x16, u32x16>(shifted) << 31);
+    let radius = radius ^ sign;
+    let (r2, r4) = (r * r, r * r * (r * r));
+    let line = |slope: f32, at_0: f32| all(slope).mul_add(r2, all(at_0));
+    let cos =
+        line(-24.982_237, 60.144_016).mul_add(r4, line(-85.453_57, 64.939_35)).mul_add(r4, line(-19.739_208, 1.0));
+    let sin = all(39.761_616).mul_add(r4, line(-76.581_4, 81.602_486)).mul_add(r4, line(-41.341_682, 6.283_185_5));
+    [radius * cos, radius * r * sin]
 }
 
 /// The upper 24 bits as a number in (0, 1]; the largest rounds to 1.

@@ -41,10 +41,10 @@ struct Args {
     /// Width of the network; full has 64 to 512 channels
     #[arg(long, value_enum, default_value_t = Width::Quarter)]
     width: Width,
-    /// Number of epochs of dense training with binary dropout before Sparse VD
+    /// Number of epochs of dense training with binary dropout before Sparse VD, in one cycle of the learning rate
     #[arg(long, value_name = "EPOCHS", default_value_t = 0, conflicts_with = "from")]
     pretrain: usize,
-    /// Adam's learning rate during pre-training; that of Sparse VD is --learning-rate
+    /// Adam's largest learning rate during pre-training; that of Sparse VD is --learning-rate
     #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
     pretrain_learning_rate: f64,
     /// Dropout rate before every layer but the first, during pre-training

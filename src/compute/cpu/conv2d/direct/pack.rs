@@ -4,10 +4,10 @@ use crate::compute::cpu::buffer::Buffer;
 use crate::compute::elem::Elem;
 
 /// The most results in a block.
-pub(super) const BLOCK: usize = 6;
+pub(super) const BLOCK: usize = 12;
 
-/// Packed weights: a block of results after the other, and in a block, for every channel and tap, the means of all its
-/// results and then, if there are any, their variances.
+/// Packed weights: a block of results after the other. In a block lie the means, for every channel and tap those of all
+/// its results, and then, if there are any, the variances.
 pub(super) struct Packed<E: Elem> {
     numbers: Buffer<E>,
     /// Channels times taps.
@@ -22,7 +22,8 @@ pub(super) struct Block<'a, E> {
     pub(super) first: usize,
     /// Number of results, rounded up to an even one.
     pub(super) size: usize,
-    pub(super) numbers: &'a [E],
+    /// The means, and the variances if there are any.
+    pub(super) moments: [&'a [E]; 2],
 }
 
 /// The place of the weights of every result: `channels` runs of `taps` weights.
@@ -44,13 +45,16 @@ impl<E: Elem> Packed<E> {
         let mut numbers = Buffer::any(moments * depth * blocks(results).map(|(_, size)| size).sum::<usize>());
         for (first, size) in blocks(results) {
             let to = &mut numbers[moments * depth * first..][..moments * depth * size];
-            for (moment, weights) in [means, variances].into_iter().enumerate().take(moments) {
-                let (weights, offset) = (&weights[first * source.steps[0]..], moment * size);
-                match (size, results - first) {
-                    (6, 6..) => source.pack::<E, 6>(weights, offset, moments, to),
-                    (4, 4..) => source.pack::<E, 4>(weights, offset, moments, to),
-                    (2, 2..) => source.pack::<E, 2>(weights, offset, moments, to),
-                    (_, left) => source.pack_some(weights, left, [moments, size, offset], to),
+            for (to, weights) in to.chunks_exact_mut(depth * size).zip([means, variances]) {
+                let weights = &weights[first * source.steps[0]..];
+                match if results < first + size { 0 } else { size } {
+                    2 => source.pack::<E, 2>(weights, to),
+                    4 => source.pack::<E, 4>(weights, to),
+                    6 => source.pack::<E, 6>(weights, to),
+                    8 => source.pack::<E, 8>(weights, to),
+                    10 => source.pack::<E, 10>(weights, to),
+                    12 => source.pack::<E, 12>(weights, to),
+                    _ => source.pack_some(weights, results - first, size, to),
                 }
             }
         }
@@ -61,33 +65,31 @@ impl<E: Elem> Packed<E> {
         let each = self.moments * self.depth;
         blocks(self.results).map(move |(first, size)| {
             let numbers = &self.numbers[each * first..][..each * size];
-            Block { first, size, numbers }
+            let (means, variances) = numbers.split_at(self.depth * size);
+            Block { first, size, moments: [means, variances] }
         })
     }
 }
 
 impl Source {
     /// Packs one moment of `B` results.
-    fn pack<E: Elem, const B: usize>(&self, from: &[E], offset: usize, moments: usize, to: &mut [E]) {
-        let channels = to.chunks_exact_mut(self.taps * moments * B).enumerate();
+    fn pack<E: Elem, const B: usize>(&self, from: &[E], to: &mut [E]) {
+        let channels = to.chunks_exact_mut(self.taps * B).enumerate();
         for (channel, to) in channels {
             let lines: [&[E]; B] =
                 std::array::from_fn(|b| &from[channel * self.steps[1] + b * self.steps[0]..][..self.taps]);
-            let to = to.chunks_exact_mut(moments * B);
-            let put = |(tap, to): (usize, &mut [E])| {
-                let to = &mut to[offset..offset + B];
-                (0..B).for_each(|b| to[b] = lines[b][tap]);
-            };
+            let to = to.as_chunks_mut::<B>().0.iter_mut();
+            let put = |(tap, to): (usize, &mut [E; B])| (0..B).for_each(|b| to[b] = lines[b][tap]);
             if self.turned { to.rev().enumerate().for_each(put) } else { to.enumerate().for_each(put) }
         }
     }
 
     /// The same for the last results, one fewer than the block has; the weights of what is missing are zero.
-    fn pack_some<E: Elem>(&self, from: &[E], left: usize, [moments, size, offset]: [usize; 3], to: &mut [E]) {
-        for (i, to) in to.chunks_exact_mut(moments * size).enumerate() {
+    fn pack_some<E: Elem>(&self, from: &[E], left: usize, size: usize, to: &mut [E]) {
+        for (i, to) in to.chunks_exact_mut(size).enumerate() {
             let (channel, tap) = (i / self.taps, i % self.taps);
             let tap = if self.turned { self.taps - 1 - tap } else { tap };
-            for (result, to) in to[offset..offset + size].iter_mut().enumerate() {
+            for (result, to) in to.iter_mut().enumerate() {
                 let at = channel * self.steps[1] + result * self.steps[0] + tap;
                 *to = if result < left { from[at] } else { E::default() };
             }
@@ -95,7 +97,8 @@ impl Source {
     }
 }
 
-/// The first result and the size of every block.
+/// The first result and the size of every block, an even number. The sizes differ by at most 2.
 fn blocks(results: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..results).step_by(BLOCK).map(move |first| (first, BLOCK.min((results - first).next_multiple_of(2))))
+    let (pairs, count) = (results.div_ceil(2), results.div_ceil(BLOCK));
+    (0..count).map(move |i| (2 * (pairs * i / count), 2 * (pairs * (i + 1) / count - pairs * i / count)))
 }

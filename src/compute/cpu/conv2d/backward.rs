@@ -59,23 +59,23 @@ impl<E: Elem> Convolve<E> {
         let count = if direct.is_some() { self.parts_of_direct() } else { PARTS };
         let parts: Vec<_> = self.parts(count).filter_map(|part| take(part.len())).collect();
         let of_part = |part| if direct.is_some() { self.direct_part(&part) } else { self.backward_part(part) };
-        let sums: Vec<Sums<E>> = parts.into_par_iter().map(of_part).collect();
-        let total = |like: fn(&Sums<E>) -> &Buffer<E>, len: usize| {
-            let mut total = Buffer::any(len);
-            let n = piece(len);
-            total.par_chunks_mut(n).enumerate().for_each(|(i, to)| {
-                let own = i * n..i * n + to.len();
-                to.fill(E::default());
-                sums.iter().for_each(|part| to.iter_mut().zip(&like(part)[own.clone()]).for_each(|(to, g)| *to += *g));
-            });
-            total
+        let mut sums: Vec<Sums<E>> = parts.into_par_iter().map(of_part).collect();
+        let rest = sums.split_off(1.min(sums.len()));
+        let Some(mut total) = sums.pop() else {
+            let [means, variance, bias] = self.lengths().map(Buffer::zeros);
+            return Sums { means, variance, bias };
         };
-        let [means, variance, bias] = self.lengths();
-        Sums {
-            means: total(|s| &s.means, means),
-            variance: total(|s| &s.variance, variance),
-            bias: total(|s| &s.bias, bias),
-        }
+        let add = |to: &mut Buffer<E>, like: fn(&Sums<E>) -> &Buffer<E>| {
+            let n = piece(to.len());
+            to.par_chunks_mut(n).enumerate().for_each(|(i, to)| {
+                let own = i * n..i * n + to.len();
+                rest.iter().for_each(|part| to.iter_mut().zip(&like(part)[own.clone()]).for_each(|(to, g)| *to += *g));
+            });
+        };
+        add(&mut total.means, |s| &s.means);
+        add(&mut total.variance, |s| &s.variance);
+        add(&mut total.bias, |s| &s.bias);
+        total
     }
 
     /// The lengths of the sums: of means, variances and bias.

@@ -1,5 +1,6 @@
 //! The gradients of the weights: sums over positions of products of an output's gradient with the pixels that it read.
-//! Pixels are laid out channel by channel, so that a row of taps is one run of numbers; gradients output by output.
+//! Pixels are laid out channel by channel, so that a row of taps is one run of numbers; gradients output by output. Both
+//! in panels of a few channels or outputs, so that what the kernel reads again and again is small and in order.
 
 use std::ops::Range;
 
@@ -21,8 +22,8 @@ const BLOCK: usize = 1 << 16;
 /// The sums of some outputs and vectors of taps: at most 24, as many as fit into the registers.
 type Tile<E> = [E; 24 * WIDEST];
 
-/// Adds to the sums of some images: of the means and, with noise, of the variances. The sums have a row per row of
-/// taps and output.
+/// Adds to the sums of some images: of the means and, with noise, of the variances. The sums have a row per panel of
+/// channels, row of taps and output.
 pub(in super::super) fn add_weight_gradient<E: Elem>(
     geometry: &Geometry,
     outputs: usize,
@@ -30,12 +31,13 @@ pub(in super::super) fn add_weight_gradient<E: Elem>(
     slope: Option<&[E]>,
     [means, variances]: [&mut [E]; 2],
 ) {
-    let outer = Outer { geometry, outputs };
+    let outer = Outer::new(geometry, outputs);
     let (n_in, n_out) = (geometry.pixels(), outputs * geometry.positions());
-    let at_once = (BLOCK / (outer.x_len() + outer.g_len()).max(1)).clamp(1, (x.len() / n_in).max(1));
-    let mut pixels = Buffer::zeros(at_once * outer.x_len() + 3 * WIDEST);
-    let mut gradients = Buffer::zeros(at_once * outer.g_len() + WIDEST);
-    let mut products = slope.map(|_| (Buffer::any(pixels.len()), Buffer::any(gradients.len())));
+    let (x_len, g_len) = (outer.x_len() * outer.panels, outer.g_len() * outer.blocks());
+    let at_once = (BLOCK / (x_len + g_len).max(1)).clamp(1, (x.len() / n_in).max(1));
+    let mut pixels = Buffer::zeros(at_once * x_len + 3 * WIDEST);
+    let mut gradients = Buffer::zeros(at_once * g_len);
+    let mut products = slope.map(|_| (Buffer::any(pixels.len()), Buffer::zeros(gradients.len())));
     let multiply = |to: &mut [E], a: &[E], b: &[E]| {
         to.iter_mut().zip(a.iter().zip(b)).for_each(|(to, (a, b))| *to = *a * *b);
     };
@@ -56,55 +58,82 @@ pub(in super::super) fn add_weight_gradient<E: Elem>(
 
 /// Adds the sums to the gradient of the weights, which has a row per output.
 pub(in super::super) fn hand_out<E: Elem>(geometry: &Geometry, outputs: usize, sums: &[E], to: &mut [E]) {
-    let outer = Outer { geometry, outputs };
-    let (channels, kernel) = (geometry.channels, geometry.window.kernel);
+    let outer = Outer::new(geometry, outputs);
+    let (channels, kernel) = (outer.geometry.channels, geometry.window.kernel);
     let [runs, run] = outer.runs();
     to.par_chunks_mut(geometry.rows()).with_min_len(8).enumerate().for_each(|(output, to)| {
-        for (tap_y, tap_x) in (0..kernel).flat_map(|y| (0..kernel).map(move |x| (y, x))) {
-            let (piece, at) = (tap_x * channels / run, tap_x * channels % run);
-            let sums = &sums[((tap_y * runs + piece) * outputs + output) * run + at..][..channels];
-            let to = to[tap_y * kernel + tap_x..].iter_mut().step_by(kernel * kernel);
-            to.zip(sums).for_each(|(to, sum)| *to += *sum);
+        let panels = to.chunks_exact_mut(outer.geometry.rows()).zip(sums.chunks_exact(kernel * runs * run * outputs));
+        for (to, sums) in panels {
+            for (tap_y, tap_x) in (0..kernel).flat_map(|y| (0..kernel).map(move |x| (y, x))) {
+                let (piece, at) = (tap_x * channels / run, tap_x * channels % run);
+                let sums = &sums[((tap_y * runs + piece) * outputs + output) * run + at..][..channels];
+                let to = to[tap_y * kernel + tap_x..].iter_mut().step_by(kernel * kernel);
+                to.zip(sums).for_each(|(to, sum)| *to += *sum);
+            }
         }
     });
 }
 
 /// The layout of images, and of the gradients of their outputs.
-struct Outer<'a> {
-    geometry: &'a Geometry,
+struct Outer {
+    /// The geometry of a panel of channels.
+    geometry: Geometry,
+    panels: usize,
     outputs: usize,
+    /// Number of outputs in a block.
+    size: usize,
 }
 
-impl Outer<'_> {
-    /// The length of a row of pixels, with padding on both sides.
+impl Outer {
+    fn new(geometry: &Geometry, outputs: usize) -> Self {
+        let channels = if geometry.channels.is_multiple_of(WIDEST) { WIDEST } else { geometry.channels };
+        // The one of the two sizes that leaves fewer of its rows empty.
+        let size = if outputs.next_multiple_of(10) < outputs.next_multiple_of(8) { 10 } else { 8 };
+        let panels = geometry.channels / channels;
+        Outer { geometry: Geometry { channels, ..*geometry }, panels, outputs, size }
+    }
+
+    /// The length of a row of pixels of a panel, with padding on both sides.
     fn row(&self) -> usize {
         (self.geometry.image[1] + 2 * self.geometry.window.pad) * self.geometry.channels
     }
 
+    /// The length of a panel of an image.
     fn x_len(&self) -> usize {
         self.geometry.image[0] * self.row()
     }
 
+    /// The length of a block of outputs of an image.
     fn g_len(&self) -> usize {
-        self.geometry.positions() * self.outputs
+        self.geometry.positions() * self.size
     }
 
-    /// Copies images.
+    fn blocks(&self) -> usize {
+        self.outputs.div_ceil(self.size)
+    }
+
+    /// Copies images: panel after panel, and in a panel image after image.
     fn take_pixels<E: Elem>(&self, from: &[E], to: &mut [E]) {
-        let ([height, width], channels) = (self.geometry.image, self.geometry.channels);
-        for (from, to) in from.chunks_exact(self.geometry.pixels()).zip(to.chunks_exact_mut(self.x_len())) {
-            for (y, to) in to.chunks_exact_mut(self.row()).enumerate() {
-                let to = &mut to[self.geometry.window.pad * channels..][..width * channels];
-                turn(&from[y * width..], height * width, [channels, width], to, channels);
-            }
+        let Geometry { image: [height, width], channels, window, .. } = self.geometry;
+        let place = |y: usize, x: usize| y * self.row() + (x + window.pad) * channels;
+        let places: Vec<_> = (0..height).flat_map(|y| (0..width).map(move |x| place(y, x))).collect();
+        let (each, images) = (self.geometry.pixels(), from.len() / (self.panels * self.geometry.pixels()));
+        for (image, panel) in (0..images).flat_map(|image| (0..self.panels).map(move |panel| (image, panel))) {
+            let to = &mut to[(panel * images + image) * self.x_len()..][..self.x_len()];
+            turn(&from[(image * self.panels + panel) * each..], channels, &places, to);
         }
     }
 
-    /// Copies numbers of outputs.
+    /// Copies numbers of outputs: block after block, and in a block image after image. What a block lacks is not written.
     fn take_gradients<E: Elem>(&self, from: &[E], to: &mut [E]) {
         let positions = self.geometry.positions();
-        let images = from.chunks_exact(self.outputs * positions).zip(to.chunks_exact_mut(self.g_len()));
-        images.for_each(|(from, to)| turn(from, positions, [self.outputs, positions], to, self.outputs));
+        let places: Vec<_> = (0..positions).map(|position| position * self.size).collect();
+        let images = from.len() / (self.outputs * positions);
+        for (image, first) in (0..images).flat_map(|i| (0..self.outputs).step_by(self.size).map(move |o| (i, o))) {
+            let to = &mut to[(first / self.size * images + image) * self.g_len()..][..self.g_len()];
+            let rows = self.size.min(self.outputs - first);
+            turn(&from[(image * self.outputs + first) * positions..], rows, &places, to);
+        }
     }
 
     /// The runs of numbers that a row of taps reads, and their length: neighbouring taps read neighbouring pixels, or each
@@ -117,17 +146,15 @@ impl Outer<'_> {
     /// Adds the products of some images.
     fn add<E: Elem>(&self, images: usize, x: &[E], g: &[E], sums: &mut [E]) {
         let [runs, run] = self.runs();
+        let kernel = self.geometry.window.kernel;
         let step = self.geometry.window.dilation * self.geometry.channels;
-        // The one of the two sizes that leaves fewer of its rows empty.
-        let ten = self.outputs.next_multiple_of(10) < self.outputs.next_multiple_of(8);
-        let size = if ten { 10 } else { 8 };
-        sums.par_chunks_mut(runs * run * self.outputs).enumerate().for_each(|(tap_y, sums)| {
-            let lines = self.lines(images, tap_y);
+        sums.par_chunks_mut(runs * run * self.outputs).enumerate().for_each(|(row, sums)| {
+            let (panel, lines) = (row / kernel, self.lines(images, row % kernel));
             for (piece, sums) in sums.chunks_exact_mut(run * self.outputs).enumerate() {
-                let x = &x[piece * step..];
-                sums.par_chunks_mut(size * run).enumerate().for_each(|(block, sums)| {
-                    let g = &g[block * size..];
-                    if ten {
+                let x = &x[panel * images * self.x_len() + piece * step..];
+                sums.par_chunks_mut(self.size * run).enumerate().for_each(|(block, sums)| {
+                    let g = &g[block * images * self.g_len()..];
+                    if self.size == 10 {
                         self.add_block::<E, 10, 2>(&lines, x, g, run, sums);
                     } else {
                         self.add_block::<E, 8, 3>(&lines, x, g, run, sums);
@@ -142,7 +169,7 @@ impl Outer<'_> {
         let [height, width] = self.geometry.outputs;
         let line = |image: usize, row: usize| {
             let source = self.geometry.window.source(row, tap_y, self.geometry.image[0])?;
-            Some([image * self.x_len() + source * self.row(), image * self.g_len() + row * width * self.outputs])
+            Some([image * self.x_len() + source * self.row(), image * self.g_len() + row * width * self.size])
         };
         (0..images).flat_map(|image| (0..height).filter_map(move |row| line(image, row))).collect()
     }
@@ -177,15 +204,14 @@ impl Outer<'_> {
     /// The sums of `T` outputs and `V` vectors.
     #[inline(never)]
     fn tile<E: Elem, const T: usize, const V: usize>(&self, lines: &[[usize; 2]], x: &[E], g: &[E], to: &mut Tile<E>) {
-        let (columns, channels, outputs) = (self.geometry.outputs[1], self.geometry.channels, self.outputs);
+        let (columns, channels) = (self.geometry.outputs[1], self.geometry.channels);
         let lanes = E::Lanes::WIDTH;
         let mut sums = [[splat::<E>(E::default()); V]; T];
         for [from, gradients] in lines {
             let x = &x[*from..*from + (columns - 1) * channels + V * lanes];
-            let g = &g[*gradients..*gradients + (columns - 1) * outputs + T];
-            for column in 0..columns {
+            let g = g[*gradients..*gradients + columns * T].as_chunks::<T>().0;
+            for (column, g) in g.iter().enumerate() {
                 let x = &x[column * channels..column * channels + V * lanes];
-                let g = &g[column * outputs..column * outputs + T];
                 let x: [E::Lanes; V] = std::array::from_fn(|v| E::Lanes::load(&x[v * lanes..(v + 1) * lanes]));
                 for t in 0..T {
                     for v in 0..V {
@@ -202,29 +228,30 @@ impl Outer<'_> {
     }
 }
 
-/// Transposes rows of numbers, `step` apart: column by column, `padded` apart.
-fn turn<E: Elem>(from: &[E], step: usize, [rows, width]: [usize; 2], to: &mut [E], padded: usize) {
-    let whole = |n: usize| n - n % 8;
-    for col in (0..whole(width)).step_by(8) {
-        for row in (0..whole(rows)).step_by(8) {
-            let mut block = [[E::default(); 8]; 8];
-            for r in 0..8 {
-                block[r] = eight(&from[(row + r) * step + col..]);
+/// Transposes `rows` rows, which have a number for each of the `places`. There its column starts.
+fn turn<E: Elem>(from: &[E], rows: usize, places: &[usize], to: &mut [E]) {
+    let step = places.len();
+    let whole = rows - rows % 8;
+    for (block, places) in places.chunks(8).enumerate() {
+        let col = block * 8;
+        for row in (0..whole).step_by(8) {
+            if (row + 7) * step + col + 8 > from.len() {
+                copy(&from[col..], step, row..row + 8, places, to);
+                continue;
             }
-            for (c, column) in E::transposed(block).iter().enumerate() {
-                to[(col + c) * padded + row..][..8].copy_from_slice(column);
+            // With fewer than eight columns left, the others are numbers of the next rows.
+            let lines = std::array::from_fn(|r| eight(&from[(row + r) * step + col..]));
+            for (place, column) in places.iter().zip(E::transposed(lines)) {
+                to[place + row..][..8].copy_from_slice(&column);
             }
         }
-        copy(from, step, [whole(rows)..rows, col..col + 8], to, padded);
+        copy(&from[col..], step, whole..rows, places, to);
     }
-    copy(from, step, [0..rows, whole(width)..width], to, padded);
 }
 
 /// The same one number at a time.
-fn copy<E: Elem>(from: &[E], step: usize, [rows, cols]: [Range<usize>; 2], to: &mut [E], padded: usize) {
-    for col in cols {
-        for row in rows.clone() {
-            to[col * padded + row] = from[row * step + col];
-        }
+fn copy<E: Elem>(from: &[E], step: usize, rows: Range<usize>, places: &[usize], to: &mut [E]) {
+    for (col, place) in places.iter().enumerate() {
+        rows.clone().for_each(|row| to[place + row] = from[row * step + col]);
     }
 }

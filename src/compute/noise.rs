@@ -10,7 +10,7 @@ use super::threads::PARALLEL;
 use crate::spec::VARIANCE_FLOOR;
 
 /// The length of a block. Each block has its own generator, so that blocks can be drawn in any order.
-const BLOCK: usize = 1024;
+pub(crate) const BLOCK: usize = 1024;
 
 /// Fills `out` with draws from N(0, 1) that depend on `seed` alone.
 ///

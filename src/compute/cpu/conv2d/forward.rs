@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Convolve, PARTS, direct};
+use super::{Convolve, Noise, PARTS, direct};
 use crate::compute::cpu::buffer::Buffer;
 use crate::compute::cpu::effective::Factor;
 use crate::compute::cpu::product::multiply_here;
@@ -10,12 +10,13 @@ use crate::compute::elem::Elem;
 use crate::compute::noise;
 
 impl<E: Elem> Convolve<E> {
-    /// Computes the output; `eps` becomes `eps / (2 std)`, the derivative of the output by its variance.
-    pub(super) fn forward(&self, x: &[E], bias: &[E], y: &mut [E], eps: Option<&mut [E]>) {
+    /// Computes the output.
+    pub(super) fn forward(&self, x: &[E], bias: &[E], y: &mut [E], noise: Option<Noise<'_, E>>) {
         let bias = if self.bias { bias } else { &[] };
         if let Some(weights) = self.direct() {
-            return direct::forward(&self.geometry, self.effective.grid.rows, weights, bias, x, y, eps);
+            return direct::forward(&self.geometry, self.effective.grid.rows, weights, bias, x, y, noise);
         }
+        let eps = noise.map(|noise| noise.eps);
         if let Some(live) = self.live() {
             return live.forward(bias, x, y, eps);
         }

@@ -47,11 +47,14 @@ where
     let (mut y, mut slope) = zeros_while(x.device(), convolution.output::<M, B>(&x), || {
         convolution.effective.noisy().then(|| {
             let mut eps = Buffer::any(convolution.images * convolution.output_len());
-            noise::fill(seed, &mut eps);
+            if !convolution.draws_later() {
+                noise::fill(seed, &mut eps);
+            }
             eps
         })
     })?;
-    convolution.forward(numbers(&x), numbers(&bias), numbers_mut(&mut y), slope.as_deref_mut());
+    let noise = slope.as_deref_mut().map(|eps| Noise { eps, seed: convolution.draws_later().then_some(seed) });
+    convolution.forward(numbers(&x), numbers(&bias), numbers_mut(&mut y), noise);
 
     let out = y.ghost();
     let bias: Option<Box<dyn Parameter<E>>> = if M::BIAS { Some(Box::new(bias)) } else { None };
@@ -118,6 +121,14 @@ where
     let (x, bias) = (x.try_contiguous()?, layer.bias.clone().try_contiguous()?);
     let convolution = Convolve::new::<M, B>(&x, Effective::still(layer, weights)?)?;
     tensor(x.device(), convolution.output::<M, B>(&x), |y| convolution.forward(numbers(&x), numbers(&bias), y, None))
+}
+
+/// The noise of outputs.
+struct Noise<'a, E> {
+    /// Becomes the derivative of each output by its variance, `eps / (2 std)`.
+    eps: &'a mut [E],
+    /// The seed to draw `eps` from, if it is not drawn yet.
+    seed: Option<Seed>,
 }
 
 /// One convolution of a batch.
@@ -194,6 +205,11 @@ impl<E: Elem> Convolve<E> {
             (Factor::Dense(means), Some(Factor::Dense(variances))) => Some([means.numbers(), variances.numbers()]),
             _ => None,
         }
+    }
+
+    /// True if the noise is drawn during the product, while it is in the cache.
+    fn draws_later(&self) -> bool {
+        self.direct().is_some() && direct::draws::<E>(&self.geometry, self.effective.grid.rows, self.images)
     }
 
     /// The weights that are not masked, if they are few and the [`direct`] kernels compute this convolution.

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::super::Noise;
 use super::Pair;
 use super::pack::{BLOCK, Packed, Source};
 use super::planes::{Planes, Results};
@@ -12,8 +13,14 @@ use crate::compute::cpu::unfold::Geometry;
 use crate::compute::elem::Elem;
 use crate::compute::noise;
 
-/// Computes the output of a batch. The weights have a row per output; without noise there are no variances and no
-/// `eps`. With noise, `eps` becomes the derivative of the output by its variance.
+/// True if the outputs of the images that are computed together have whole blocks of noise, which can be drawn alone.
+pub(in super::super) fn draws<E: Elem>(geometry: &Geometry, outputs: usize, images: usize) -> bool {
+    let side = Shape::of_images::<E>(geometry, images).side;
+    (side * outputs * geometry.positions()).is_multiple_of(noise::BLOCK)
+}
+
+/// Computes the output of a batch. The weights have a row per output; without noise there are no variances. A seed is
+/// only for what [`draws`].
 pub(in super::super) fn forward<E: Elem>(
     geometry: &Geometry,
     outputs: usize,
@@ -21,25 +28,30 @@ pub(in super::super) fn forward<E: Elem>(
     bias: &[E],
     x: &[E],
     y: &mut [E],
-    eps: Option<&mut [E]>,
+    noise: Option<Noise<'_, E>>,
 ) {
     let (pixels, positions, depth) = (geometry.pixels(), geometry.positions(), geometry.rows());
     let shape = Shape::of_images::<E>(geometry, x.len() / pixels);
-    let noisy = eps.is_some();
+    let (noisy, seed) = (noise.is_some(), noise.as_ref().and_then(|noise| noise.seed));
     let taps = geometry.window.kernel * geometry.window.kernel;
     let source = Source { results: outputs, channels: geometry.channels, taps, steps: [depth, taps], turned: false };
     let packed = Packed::of(&source, weights);
     let (n_in, n_out) = (shape.side * pixels, shape.side * outputs * positions);
-    let eps: Vec<&mut [E]> = match eps {
-        Some(eps) => eps.chunks_mut(n_out).collect(),
+    let eps: Vec<&mut [E]> = match noise {
+        Some(noise) => noise.eps.chunks_mut(n_out).collect(),
         None => x.chunks(n_in).map(|_| &mut [][..]).collect(),
     };
     let room = || {
         let [mean, var] = [0; 2].map(|_| Buffer::any(shape.side * positions));
         (Planes::zeros(shape, noisy), Results::any(shape, BLOCK, noisy), mean, var)
     };
-    let groups = x.par_chunks(n_in).zip(y.par_chunks_mut(n_out)).zip(eps);
-    groups.for_each_init(room, |(planes, results, mean, var), ((x, y), eps)| {
+    let groups = x.par_chunks(n_in).zip(y.par_chunks_mut(n_out)).zip(eps).enumerate();
+    groups.for_each_init(room, |(planes, results, mean, var), (group, ((x, y), eps))| {
+        if let Some(seed) = seed {
+            let first = group * n_out / noise::BLOCK;
+            let blocks = eps.chunks_mut(noise::BLOCK).enumerate();
+            blocks.for_each(|(i, eps)| noise::fill(seed.of_block((first + i) as u64), eps));
+        }
         planes.fill(x, noisy.then_some(x));
         for block in packed.blocks() {
             tile::block(&shape, &block, planes.both(), results);

@@ -16,7 +16,7 @@ mod planes;
 mod shape;
 mod tile;
 
-pub(super) use forward::forward;
+pub(super) use forward::{draws, forward};
 pub(super) use input::add_input_gradient;
 pub(super) use live::{Live, Weight};
 pub(super) use outer::{add_weight_gradient, hand_out};

@@ -2,9 +2,12 @@
 
 use proptest::prelude::*;
 
+use super::super::Noise;
 use super::*;
 use crate::compute::cpu::product::{Matrix, multiply};
 use crate::compute::elem::Elem;
+use crate::compute::noise;
+use crate::compute::seeds::Seed;
 use crate::spec::{VARIANCE_FLOOR, Window};
 
 /// Numbers between -1 and 1 without a pattern; of one seed.
@@ -67,7 +70,15 @@ impl<E: Elem> Case<E> {
         let (geometry, outputs) = (&self.geometry, self.outputs);
         let weights = [&self.weights[0][..], if noisy { &self.weights[1] } else { &[] }];
         let (mut y, mut slope) = (vec![E::nan(); self.g.len()], self.eps.clone());
-        forward(geometry, outputs, weights, &self.bias, &self.x, &mut y, noisy.then_some(&mut slope));
+        forward(
+            geometry,
+            outputs,
+            weights,
+            &self.bias,
+            &self.x,
+            &mut y,
+            noisy.then_some(Noise { eps: &mut slope, seed: None }),
+        );
         let of_noise = noisy.then_some(&slope[..]);
         let mut d_x = vec![E::ONE; self.x.len()];
         add_input_gradient(geometry, outputs, weights, [&self.x, &self.g], of_noise, &mut d_x);
@@ -211,4 +222,25 @@ proptest! {
         masked::<f64>(geometry, outputs, images, seed, every);
         masked::<f32>(geometry, outputs, images, seed, every);
     }
+}
+
+/// The block of a seed's noise with number `i` is the first one of `seed.of_block(i)`.
+#[test]
+fn noise_drawn_by_groups_is_the_stream_of_the_seed() {
+    let window = Window { kernel: 3, stride: 1, pad: 1, dilation: 1 };
+    for (side, outputs) in [(32, 3), (8, 16), (4, 64), (2, 128)] {
+        let geometry = Geometry { window, channels: 4, image: [side; 2], outputs: [side; 2] };
+        let (images, seed) = (19, Seed(5));
+        assert!(draws::<f32>(&geometry, outputs, images));
+        let mut case = Case::<f32>::new(geometry, outputs, images, 3);
+        noise::fill(seed, &mut case.eps);
+        let drawn = case.direct(true);
+        let (mut y, mut slope) = (vec![0.0; case.g.len()], vec![f32::NAN; case.g.len()]);
+        let weights = case.weights.each_ref().map(|weights| &weights[..]);
+        let noise = Noise { eps: &mut slope, seed: Some(seed) };
+        forward(&geometry, outputs, weights, &case.bias, &case.x, &mut y, Some(noise));
+        assert_eq!((y, slope), (drawn.y, drawn.slope), "{side}");
+    }
+    let geometry = Geometry { window, channels: 4, image: [5; 2], outputs: [5; 2] };
+    assert!(!draws::<f32>(&geometry, 3, 19));
 }

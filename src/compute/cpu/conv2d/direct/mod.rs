@@ -23,17 +23,17 @@ pub(super) use outer::{add_weight_gradient, hand_out};
 
 use crate::compute::cpu::unfold::Geometry;
 
-/// True if these kernels compute a convolution of this geometry. A row of taps has to be long enough for [`outer`].
+/// True if these kernels compute a convolution of this geometry. A window has to be large enough for [`outer`].
 pub(super) fn applies(geometry: &Geometry) -> bool {
     let window = &geometry.window;
-    window.stride == 1 && window.pad < window.reach() && window.kernel * geometry.channels >= SHORT
+    window.stride == 1 && window.pad < window.reach() && geometry.rows() >= SHORT
 }
 
 /// True if the dense kernels are faster than matrix products: they keep 24 vectors of sixteen numbers in registers. With
 /// half of the registers, of half the width, they are not (measured: 1.05 times the time for VGG's layers on AVX2).
 pub(super) const WIDE: bool = cfg!(target_feature = "avx512f");
-/// If a row of taps reads fewer numbers than this, the matrix products are as fast.
-const SHORT: usize = 8;
+/// If a window reads fewer numbers than this, the matrix products are as fast.
+const SHORT: usize = 16;
 
 /// Means and variances, or pixels and the gradients of outputs.
 pub(super) type Pair<'a, E> = [&'a [E]; 2];

@@ -2,8 +2,6 @@
 //! Pixels are laid out channel by channel, so that a row of taps is one run of numbers; gradients output by output. Both
 //! in panels of a few channels or outputs, so that what the kernel reads again and again is small and in order.
 
-use std::ops::Range;
-
 use rayon::prelude::*;
 use sparsevd_priors::Lane;
 
@@ -62,11 +60,13 @@ pub(in super::super) fn hand_out<E: Elem>(geometry: &Geometry, outputs: usize, s
     let (channels, kernel) = (outer.geometry.channels, geometry.window.kernel);
     let [runs, run] = outer.runs();
     to.par_chunks_mut(geometry.rows()).with_min_len(8).enumerate().for_each(|(output, to)| {
-        let panels = to.chunks_exact_mut(outer.geometry.rows()).zip(sums.chunks_exact(kernel * runs * run * outputs));
+        let each = outer.tap_rows() * runs * run * outputs;
+        let panels = to.chunks_exact_mut(outer.geometry.rows()).zip(sums.chunks_exact(each));
         for (to, sums) in panels {
             for (tap_y, tap_x) in (0..kernel).flat_map(|y| (0..kernel).map(move |x| (y, x))) {
-                let (piece, at) = (tap_x * channels / run, tap_x * channels % run);
-                let sums = &sums[((tap_y * runs + piece) * outputs + output) * run + at..][..channels];
+                let (tap_row, tap) = (tap_y / outer.stacked, tap_x * outer.depth() + tap_y % outer.stacked * channels);
+                let (piece, at) = (tap / run, tap % run);
+                let sums = &sums[((tap_row * runs + piece) * outputs + output) * run + at..][..channels];
                 let to = to[tap_y * kernel + tap_x..].iter_mut().step_by(kernel * kernel);
                 to.zip(sums).for_each(|(to, sum)| *to += *sum);
             }
@@ -82,6 +82,8 @@ struct Outer {
     outputs: usize,
     /// Number of outputs in a block.
     size: usize,
+    /// The rows of taps whose pixels lie side by side: all if one reads too few numbers for a vector, otherwise one.
+    stacked: usize,
 }
 
 impl Outer {
@@ -89,18 +91,30 @@ impl Outer {
         let channels = if geometry.channels.is_multiple_of(WIDEST) { WIDEST } else { geometry.channels };
         // The one of the two sizes that leaves fewer of its rows empty.
         let size = if outputs.next_multiple_of(10) < outputs.next_multiple_of(8) { 10 } else { 8 };
-        let panels = geometry.channels / channels;
-        Outer { geometry: Geometry { channels, ..*geometry }, panels, outputs, size }
+        let (panels, kernel) = (geometry.channels / channels, geometry.window.kernel);
+        let stacked = if kernel * channels < WIDEST { kernel } else { 1 };
+        Outer { geometry: Geometry { channels, ..*geometry }, panels, outputs, size, stacked }
+    }
+
+    /// Number of rows of taps that are summed one after the other.
+    fn tap_rows(&self) -> usize {
+        self.geometry.window.kernel / self.stacked
+    }
+
+    /// The numbers of a pixel, over the rows of taps that are stacked.
+    fn depth(&self) -> usize {
+        self.stacked * self.geometry.channels
     }
 
     /// The length of a row of pixels of a panel, with padding on both sides.
     fn row(&self) -> usize {
-        (self.geometry.image[1] + 2 * self.geometry.window.pad) * self.geometry.channels
+        (self.geometry.image[1] + 2 * self.geometry.window.pad) * self.depth()
     }
 
-    /// The length of a panel of an image.
+    /// The length of a panel of an image: a row per row of the image or, if taps are stacked, of the outputs.
     fn x_len(&self) -> usize {
-        self.geometry.image[0] * self.row()
+        let [rows, outputs] = [self.geometry.image[0], self.geometry.outputs[0]];
+        self.row() * if self.stacked > 1 { outputs } else { rows }
     }
 
     /// The length of a block of outputs of an image.
@@ -114,6 +128,9 @@ impl Outer {
 
     /// Copies images: panel after panel, and in a panel image after image.
     fn take_pixels<E: Elem>(&self, from: &[E], to: &mut [E]) {
+        if self.stacked > 1 {
+            return self.stack_pixels(from, to);
+        }
         let Geometry { image: [height, width], channels, window, .. } = self.geometry;
         let place = |y: usize, x: usize| y * self.row() + (x + window.pad) * channels;
         let places: Vec<_> = (0..height).flat_map(|y| (0..width).map(move |x| place(y, x))).collect();
@@ -121,6 +138,23 @@ impl Outer {
         for (image, panel) in (0..images).flat_map(|image| (0..self.panels).map(move |panel| (image, panel))) {
             let to = &mut to[(panel * images + image) * self.x_len()..][..self.x_len()];
             turn(&from[(image * self.panels + panel) * each..], channels, &places, to);
+        }
+    }
+
+    /// The same with what all rows of taps read side by side.
+    fn stack_pixels<E: Elem>(&self, from: &[E], to: &mut [E]) {
+        let Geometry { image: [height, width], channels, window, outputs } = self.geometry;
+        for (from, to) in from.chunks_exact(self.geometry.pixels()).zip(to.chunks_exact_mut(self.x_len())) {
+            for (y, to) in to.chunks_exact_mut(self.row()).enumerate().take(outputs[0]) {
+                for tap in 0..self.stacked {
+                    let Some(source) = window.source(y, tap, height) else { continue };
+                    for channel in 0..channels {
+                        let from = &from[(channel * height + source) * width..][..width];
+                        let to = to[window.pad * self.depth() + tap * channels + channel..].iter_mut();
+                        to.step_by(self.depth()).zip(from).for_each(|(to, x)| *to = *x);
+                    }
+                }
+            }
         }
     }
 
@@ -139,17 +173,16 @@ impl Outer {
     /// The runs of numbers that a row of taps reads, and their length: neighbouring taps read neighbouring pixels, or each
     /// tap is a run of its own.
     fn runs(&self) -> [usize; 2] {
-        let (kernel, channels) = (self.geometry.window.kernel, self.geometry.channels);
-        if self.geometry.window.dilation == 1 { [1, kernel * channels] } else { [kernel, channels] }
+        let (kernel, depth) = (self.geometry.window.kernel, self.depth());
+        if self.geometry.window.dilation == 1 { [1, kernel * depth] } else { [kernel, depth] }
     }
 
     /// Adds the products of some images.
     fn add<E: Elem>(&self, images: usize, x: &[E], g: &[E], sums: &mut [E]) {
         let [runs, run] = self.runs();
-        let kernel = self.geometry.window.kernel;
-        let step = self.geometry.window.dilation * self.geometry.channels;
+        let step = self.geometry.window.dilation * self.depth();
         sums.par_chunks_mut(runs * run * self.outputs).enumerate().for_each(|(row, sums)| {
-            let (panel, lines) = (row / kernel, self.lines(images, row % kernel));
+            let (panel, lines) = (row / self.tap_rows(), self.lines(images, row % self.tap_rows()));
             for (piece, sums) in sums.chunks_exact_mut(run * self.outputs).enumerate() {
                 let x = &x[panel * images * self.x_len() + piece * step..];
                 sums.par_chunks_mut(self.size * run).enumerate().for_each(|(block, sums)| {
@@ -168,7 +201,8 @@ impl Outer {
     fn lines(&self, images: usize, tap_y: usize) -> Vec<[usize; 2]> {
         let [height, width] = self.geometry.outputs;
         let line = |image: usize, row: usize| {
-            let source = self.geometry.window.source(row, tap_y, self.geometry.image[0])?;
+            let source =
+                if self.stacked > 1 { row } else { self.geometry.window.source(row, tap_y, self.geometry.image[0])? };
             Some([image * self.x_len() + source * self.row(), image * self.g_len() + row * width * self.size])
         };
         (0..images).flat_map(|image| (0..height).filter_map(move |row| line(image, row))).collect()
@@ -187,11 +221,11 @@ impl Outer {
         let mut tile = [E::default(); 24 * WIDEST];
         let mut at = 0;
         while at < run {
-            let vectors = if at + (V - 1) * lanes < run { V } else { 1 };
-            if vectors == 1 {
-                self.tile::<E, T, 1>(lines, &x[at..], g, &mut tile);
-            } else {
-                self.tile::<E, T, V>(lines, &x[at..], g, &mut tile);
+            let vectors = (run - at).div_ceil(lanes).min(V);
+            match vectors {
+                1 => self.tile::<E, T, 1>(lines, &x[at..], g, &mut tile),
+                2 => self.tile::<E, T, 2>(lines, &x[at..], g, &mut tile),
+                _ => self.tile::<E, T, V>(lines, &x[at..], g, &mut tile),
             }
             let width = (run - at).min(vectors * lanes);
             for (to, from) in sums.chunks_exact_mut(run).zip(tile.chunks_exact(vectors * lanes)) {
@@ -204,14 +238,14 @@ impl Outer {
     /// The sums of `T` outputs and `V` vectors.
     #[inline(never)]
     fn tile<E: Elem, const T: usize, const V: usize>(&self, lines: &[[usize; 2]], x: &[E], g: &[E], to: &mut Tile<E>) {
-        let (columns, channels) = (self.geometry.outputs[1], self.geometry.channels);
+        let (columns, depth) = (self.geometry.outputs[1], self.depth());
         let lanes = E::Lanes::WIDTH;
         let mut sums = [[splat::<E>(E::default()); V]; T];
         for [from, gradients] in lines {
-            let x = &x[*from..*from + (columns - 1) * channels + V * lanes];
+            let x = &x[*from..*from + (columns - 1) * depth + V * lanes];
             let g = g[*gradients..*gradients + columns * T].as_chunks::<T>().0;
             for (column, g) in g.iter().enumerate() {
-                let x = &x[column * channels..column * channels + V * lanes];
+                let x = &x[column * depth..column * depth + V * lanes];
                 let x: [E::Lanes; V] = std::array::from_fn(|v| E::Lanes::load(&x[v * lanes..(v + 1) * lanes]));
                 for t in 0..T {
                     for v in 0..V {
@@ -231,27 +265,34 @@ impl Outer {
 /// Transposes `rows` rows, which have a number for each of the `places`. There its column starts.
 fn turn<E: Elem>(from: &[E], rows: usize, places: &[usize], to: &mut [E]) {
     let step = places.len();
-    let whole = rows - rows % 8;
     for (block, places) in places.chunks(8).enumerate() {
-        let col = block * 8;
-        for row in (0..whole).step_by(8) {
-            if (row + 7) * step + col + 8 > from.len() {
-                copy(&from[col..], step, row..row + 8, places, to);
-                continue;
-            }
-            // With fewer than eight columns left, the others are numbers of the next rows.
-            let lines = std::array::from_fn(|r| eight(&from[(row + r) * step + col..]));
-            for (place, column) in places.iter().zip(E::transposed(lines)) {
-                to[place + row..][..8].copy_from_slice(&column);
+        for row in (0..rows).step_by(8) {
+            let (from, left) = (&from[row * step + block * 8..], 8.min(rows - row));
+            let to = &mut to[row..];
+            match left {
+                _ if (left - 1) * step + 8 > from.len() => turn_some(from, step, left, places, to),
+                8 => turn_block::<E, 8>(from, step, places, to),
+                4 => turn_block::<E, 4>(from, step, places, to),
+                2 => turn_block::<E, 2>(from, step, places, to),
+                _ => turn_some(from, step, left, places, to),
             }
         }
-        copy(&from[col..], step, whole..rows, places, to);
+    }
+}
+
+/// `N` rows of up to eight columns. If they are fewer, the numbers read after them are not written.
+#[inline(always)]
+fn turn_block<E: Elem, const N: usize>(from: &[E], step: usize, places: &[usize], to: &mut [E]) {
+    let mut rows = [[E::default(); 8]; 8];
+    (0..N).for_each(|r| rows[r] = eight(&from[r * step..]));
+    for (place, column) in places.iter().zip(E::transposed(rows)) {
+        to[*place..place + N].copy_from_slice(&column[..N]);
     }
 }
 
 /// The same one number at a time.
-fn copy<E: Elem>(from: &[E], step: usize, rows: Range<usize>, places: &[usize], to: &mut [E]) {
+fn turn_some<E: Elem>(from: &[E], step: usize, rows: usize, places: &[usize], to: &mut [E]) {
     for (col, place) in places.iter().enumerate() {
-        rows.clone().for_each(|row| to[place + row] = from[row * step + col]);
+        (0..rows).for_each(|row| to[place + row] = from[row * step + col]);
     }
 }

@@ -30,11 +30,11 @@ pub(in super::super) fn forward<E: Elem>(
     y: &mut [E],
     noise: Option<Noise<'_, E>>,
 ) {
-    let (pixels, positions, depth) = (geometry.pixels(), geometry.positions(), geometry.rows());
+    let (pixels, positions) = (geometry.pixels(), geometry.positions());
     let shape = Shape::of_images::<E>(geometry, x.len() / pixels);
     let (noisy, seed) = (noise.is_some(), noise.as_ref().and_then(|noise| noise.seed));
     let taps = geometry.window.kernel * geometry.window.kernel;
-    let source = Source { results: outputs, channels: geometry.channels, taps, steps: [depth, taps], turned: false };
+    let source = Source { results: outputs, channels: geometry.channels, taps, turned: false };
     let packed = Packed::of(&source, weights);
     let (n_in, n_out) = (shape.side * pixels, shape.side * outputs * positions);
     let eps: Vec<&mut [E]> = match noise {

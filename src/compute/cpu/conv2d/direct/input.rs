@@ -21,11 +21,10 @@ pub(in super::super) fn add_input_gradient<E: Elem>(
     slope: Option<&[E]>,
     d_x: &mut [E],
 ) {
-    let (pixels, positions, depth) = (geometry.pixels(), geometry.positions(), geometry.rows());
+    let (pixels, positions) = (geometry.pixels(), geometry.positions());
     let area = geometry.window.kernel * geometry.window.kernel;
     let shape = Shape::of_gradients::<E>(geometry, outputs, x.len() / pixels);
-    let source =
-        Source { results: geometry.channels, channels: outputs, taps: area, steps: [area, depth], turned: true };
+    let source = Source { results: geometry.channels, channels: outputs, taps: area, turned: true };
     let packed = Packed::of(&source, weights);
     let (n_in, n_out) = (shape.side * pixels, shape.side * outputs * positions);
     let slopes: Vec<_> = match slope {

@@ -15,6 +15,7 @@ mod pack;
 mod planes;
 mod shape;
 mod tile;
+mod turn;
 
 pub(super) use forward::{draws, forward};
 pub(super) use input::add_input_gradient;

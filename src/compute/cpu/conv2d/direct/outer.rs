@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use sparsevd_priors::Lane;
 
 use super::Pair;
-use super::planes::eight;
+use super::turn::turn;
 use crate::compute::cpu::buffer::Buffer;
 use crate::compute::cpu::unfold::Geometry;
 use crate::compute::cpu::weights::splat;
@@ -137,7 +137,7 @@ impl Outer {
         let (each, images) = (self.geometry.pixels(), from.len() / (self.panels * self.geometry.pixels()));
         for (image, panel) in (0..images).flat_map(|image| (0..self.panels).map(move |panel| (image, panel))) {
             let to = &mut to[(panel * images + image) * self.x_len()..][..self.x_len()];
-            turn(&from[(image * self.panels + panel) * each..], channels, &places, to);
+            turn(&from[(image * self.panels + panel) * each..], places.len(), channels, &places, to);
         }
     }
 
@@ -166,7 +166,7 @@ impl Outer {
         for (image, first) in (0..images).flat_map(|i| (0..self.outputs).step_by(self.size).map(move |o| (i, o))) {
             let to = &mut to[(first / self.size * images + image) * self.g_len()..][..self.g_len()];
             let rows = self.size.min(self.outputs - first);
-            turn(&from[(image * self.outputs + first) * positions..], rows, &places, to);
+            turn(&from[(image * self.outputs + first) * positions..], positions, rows, &places, to);
         }
     }
 
@@ -259,40 +259,5 @@ impl Outer {
                 sums[t][v].store(&mut to[(t * V + v) * lanes..(t * V + v + 1) * lanes]);
             }
         }
-    }
-}
-
-/// Transposes `rows` rows, which have a number for each of the `places`. There its column starts.
-fn turn<E: Elem>(from: &[E], rows: usize, places: &[usize], to: &mut [E]) {
-    let step = places.len();
-    for (block, places) in places.chunks(8).enumerate() {
-        for row in (0..rows).step_by(8) {
-            let (from, left) = (&from[row * step + block * 8..], 8.min(rows - row));
-            let to = &mut to[row..];
-            match left {
-                _ if (left - 1) * step + 8 > from.len() => turn_some(from, step, left, places, to),
-                8 => turn_block::<E, 8>(from, step, places, to),
-                4 => turn_block::<E, 4>(from, step, places, to),
-                2 => turn_block::<E, 2>(from, step, places, to),
-                _ => turn_some(from, step, left, places, to),
-            }
-        }
-    }
-}
-
-/// `N` rows of up to eight columns. If they are fewer, the numbers read after them are not written.
-#[inline(always)]
-fn turn_block<E: Elem, const N: usize>(from: &[E], step: usize, places: &[usize], to: &mut [E]) {
-    let mut rows = [[E::default(); 8]; 8];
-    (0..N).for_each(|r| rows[r] = eight(&from[r * step..]));
-    for (place, column) in places.iter().zip(E::transposed(rows)) {
-        to[*place..place + N].copy_from_slice(&column[..N]);
-    }
-}
-
-/// The same one number at a time.
-fn turn_some<E: Elem>(from: &[E], step: usize, rows: usize, places: &[usize], to: &mut [E]) {
-    for (col, place) in places.iter().enumerate() {
-        (0..rows).for_each(|row| to[place + row] = from[row * step + col]);
     }
 }

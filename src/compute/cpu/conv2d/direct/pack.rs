@@ -1,5 +1,6 @@
 //! The weights in the order in which the kernel reads them.
 
+use super::turn::turn;
 use crate::compute::cpu::buffer::Buffer;
 use crate::compute::elem::Elem;
 
@@ -26,14 +27,13 @@ pub(super) struct Block<'a, E> {
     pub(super) moments: [&'a [E]; 2],
 }
 
-/// The place of the weights of every result: `channels` runs of `taps` weights.
+/// The order of the weights that are packed.
 pub(super) struct Source {
     pub(super) results: usize,
     pub(super) channels: usize,
     pub(super) taps: usize,
-    /// The distances from one result to the next, and from one channel to the next.
-    pub(super) steps: [usize; 2],
-    /// True if the taps are in the opposite order.
+    /// True for the weights of the transpose: a row per channel instead of one per result, and the taps in the opposite
+    /// order.
     pub(super) turned: bool,
 }
 
@@ -46,16 +46,7 @@ impl<E: Elem> Packed<E> {
         for (first, size) in blocks(results) {
             let to = &mut numbers[moments * depth * first..][..moments * depth * size];
             for (to, weights) in to.chunks_exact_mut(depth * size).zip([means, variances]) {
-                let weights = &weights[first * source.steps[0]..];
-                match if results < first + size { 0 } else { size } {
-                    2 => source.pack::<E, 2>(weights, to),
-                    4 => source.pack::<E, 4>(weights, to),
-                    6 => source.pack::<E, 6>(weights, to),
-                    8 => source.pack::<E, 8>(weights, to),
-                    10 => source.pack::<E, 10>(weights, to),
-                    12 => source.pack::<E, 12>(weights, to),
-                    _ => source.pack_some(weights, results - first, size, to),
-                }
+                source.pack(weights, first, size, to);
             }
         }
         Packed { numbers, depth, results, moments }
@@ -72,27 +63,21 @@ impl<E: Elem> Packed<E> {
 }
 
 impl Source {
-    /// Packs one moment of `B` results.
-    fn pack<E: Elem, const B: usize>(&self, from: &[E], to: &mut [E]) {
-        let channels = to.chunks_exact_mut(self.taps * B).enumerate();
-        for (channel, to) in channels {
-            let lines: [&[E]; B] =
-                std::array::from_fn(|b| &from[channel * self.steps[1] + b * self.steps[0]..][..self.taps]);
-            let to = to.as_chunks_mut::<B>().0.iter_mut();
-            let put = |(tap, to): (usize, &mut [E; B])| (0..B).for_each(|b| to[b] = lines[b][tap]);
-            if self.turned { to.rev().enumerate().for_each(put) } else { to.enumerate().for_each(put) }
+    /// Packs one moment of `size` results; the weights of those that are missing are zero.
+    fn pack<E: Elem>(&self, from: &[E], first: usize, size: usize, to: &mut [E]) {
+        let Source { results, channels, taps, turned } = *self;
+        let rows = size.min(results - first);
+        if rows < size {
+            to.fill(E::default());
         }
-    }
-
-    /// The same for the last results, one fewer than the block has; the weights of what is missing are zero.
-    fn pack_some<E: Elem>(&self, from: &[E], left: usize, size: usize, to: &mut [E]) {
-        for (i, to) in to.chunks_exact_mut(size).enumerate() {
-            let (channel, tap) = (i / self.taps, i % self.taps);
-            let tap = if self.turned { self.taps - 1 - tap } else { tap };
-            for (result, to) in to.iter_mut().enumerate() {
-                let at = channel * self.steps[1] + result * self.steps[0] + tap;
-                *to = if result < left { from[at] } else { E::default() };
+        if turned {
+            let places: Vec<_> = (0..taps).rev().map(|tap| tap * size).collect();
+            for (channel, to) in to.chunks_exact_mut(taps * size).enumerate() {
+                turn(&from[(channel * results + first) * taps..], taps, rows, &places, to);
             }
+        } else {
+            let places: Vec<_> = (0..channels * taps).map(|i| i * size).collect();
+            turn(&from[first * places.len()..], places.len(), rows, &places, to);
         }
     }
 }

@@ -49,7 +49,7 @@ impl<E: Elem> Planes<E> {
     /// The same for the channels that are `wanted`.
     pub(super) fn fill_some(&mut self, a: &[E], b: Option<&[E]>, wanted: impl Fn(usize) -> bool) {
         match self.shape.side {
-            1 => self.fill_blocks::<1>(a, b, wanted),
+            1 => self.fill_rows(a, b, wanted),
             2 => self.fill_blocks::<2>(a, b, wanted),
             4 => self.fill_blocks::<4>(a, b, wanted),
             _ => self.fill_blocks::<EIGHT>(a, b, wanted),
@@ -60,6 +60,23 @@ impl<E: Elem> Planes<E> {
     pub(super) fn clear(&mut self) {
         self.numbers.fill(E::default());
         self.products.fill(E::default());
+    }
+
+    /// Copies one image row by row.
+    fn fill_rows(&mut self, a: &[E], b: Option<&[E]>, wanted: impl Fn(usize) -> bool) {
+        let (shape, [height, width]) = (self.shape, self.shape.from);
+        for channel in (0..shape.channels).filter(|channel| wanted(*channel)) {
+            for y in 0..height {
+                let from = (channel * height + y) * width..(channel * height + y + 1) * width;
+                let to = channel * shape.plane() + shape.first() + y * shape.row();
+                let a = &a[from.clone()];
+                self.numbers[to..to + width].copy_from_slice(a);
+                if let Some(b) = b {
+                    let products = self.products[to..to + width].iter_mut();
+                    products.zip(a.iter().zip(&b[from])).for_each(|(to, (a, b))| *to = *a * *b);
+                }
+            }
+        }
     }
 
     /// Copies `S` images at a time.
@@ -99,10 +116,6 @@ fn blocks<E: Elem, const S: usize>(
 ) {
     let (whole, rest) = places.as_chunks::<EIGHT>();
     for (block, places) in whole.iter().enumerate() {
-        if S == 1 && places[EIGHT - 1] - places[0] == EIGHT - 1 {
-            to[places[0] + images.start..][..EIGHT].copy_from_slice(&eight(images.start, block * EIGHT));
-            continue;
-        }
         let mut rows = [[E::default(); EIGHT]; EIGHT];
         for (row, image) in rows.iter_mut().zip(images.clone()) {
             *row = eight(image, block * EIGHT);

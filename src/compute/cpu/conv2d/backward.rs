@@ -86,7 +86,7 @@ impl<E: Elem> Convolve<E> {
 
     /// Number of parts for the direct kernels. A part has sums of its own of all weights, so it has to be worth them.
     fn parts_of_direct(&self) -> usize {
-        (self.images * self.geometry.positions() / 512).clamp(1, PARTS)
+        (self.images * self.geometry.positions() / 1024).clamp(1, PARTS)
     }
 
     /// The sums of a part with the direct kernels.

@@ -1,11 +1,11 @@
 //! Direct convolutions: products without unfolding, for windows that move one pixel at a time.
 //!
 //! The general path multiplies with a matrix that holds every pixel once per tap. Here the images are copied once, into
-//! [`planes`] whose rows end in the padding, and the [`tile`] kernel reads each tap at its offset. It computes the mean
-//! and the variance of an output together: both are sums over the same pixels, of `x E w` and of `x² Var w`. The
-//! gradient of the input is the same kernel with the window turned around, on the output's gradients `g` (for the
-//! means) and `g slope` (for the variances): [`input`]. The gradients of the weights are [`outer`] products of channels.
-//! If masking leaves few weights, each is multiplied alone: [`live`].
+//! [`planes`] whose rows end in the padding, and the [`tile`] kernel reads each tap at its offset. It computes the
+//! means of some outputs and then their variances: sums of `x E w` and of `x² Var w`. The gradient of the input is the
+//! same kernel with the window turned around, on the output's gradients `g` (for the means) and `g slope` (for the
+//! variances): [`input`]. The gradients of the weights are [`outer`] products of channels. If masking leaves few weights,
+//! each is multiplied alone: [`live`].
 
 mod forward;
 mod input;

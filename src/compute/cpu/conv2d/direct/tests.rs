@@ -244,3 +244,15 @@ fn noise_drawn_by_groups_is_the_stream_of_the_seed() {
     let geometry = Geometry { window, channels: 4, image: [5; 2], outputs: [5; 2] };
     assert!(!draws::<f32>(&geometry, 3, 19));
 }
+
+/// Channels in more than one panel, and outputs in several blocks.
+#[test]
+fn many_channels_are_products_with_unfolded_images() {
+    for (channels, outputs, side, dilation, images) in [(16, 16, 9, 1, 3), (32, 50, 4, 1, 5), (48, 24, 5, 2, 17)] {
+        let window = Window { kernel: 3, stride: 1, pad: 1, dilation };
+        let Some(sizes) = window.outputs([side; 2]) else { unreachable!() };
+        let geometry = Geometry { window, channels, image: [side; 2], outputs: sizes };
+        dense::<f64>(geometry, outputs, images, 1);
+        dense::<f32>(geometry, outputs, images, 2);
+    }
+}

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import pathlib
+import shlex
 import statistics
 import subprocess
 import sys
@@ -53,8 +54,9 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--seconds", type=float, default=5.0, help="seconds of a block of PyTorch's steps")
     parser.add_argument("--blocks", type=int, default=3, help="blocks before our run, and as many after it")
-    parser.add_argument("more", nargs="*", help="further arguments of the experiment, after --")
-    options = parser.parse_args()
+    parser.epilog = "arguments after -- go to the experiment"
+    here, _, more = " ".join(map(shlex.quote, sys.argv[1:])).partition(" -- ")
+    options = parser.parse_args(shlex.split(here))
     example, arguments, batch, phases = RECIPES[options.recipe]
     os.environ["RACE_BATCH"] = str(batch)
     args = SimpleNamespace(**vars(options), jax=options.torch, ours="")
@@ -63,7 +65,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder, "run")
         subprocess.run([options.examples / example, "--data", options.data, "--threads", str(options.threads), "--out", out,
-                        *arguments, *options.more], check=True, stdout=sys.stderr)
+                        *arguments, *shlex.split(more)], check=True, stdout=sys.stderr)
         results = json.loads((out / "results.json").read_text())
     after = {work: step_seconds(args, *work) for work in works}
     print(f"| {options.recipe}, {options.threads} threads | this library, s | first and last epoch, s | PyTorch | s | ratio |")
@@ -81,7 +83,7 @@ def main():
         name = LABELS.get(impl.replace("_masked", ""), impl)
         print(f"| {record['label']}, {len(epochs)} epochs | {values['seconds']:.0f} | {epochs[0]:.1f}, {epochs[-1]:.1f} | {name} "
               f"| {peer:.0f} | {values['seconds'] / peer:.2f} |")
-        print(f"  error {100 * values['error']:.2f} %, compression {values.get('compression', 1):.1f}", file=sys.stderr)
+        print(f"  error {100 * values['error']:.2f} %, compression {values['weights'] / max(values['kept'], 1):.1f}", file=sys.stderr)
     print(f"| together | {ours:.0f} | | | {theirs:.0f} | {ours / theirs:.2f} |")
 
 

@@ -8,8 +8,8 @@ use crate::compute::{Backend, Elem};
 use crate::error::{Error, setting, split_name};
 use crate::model::tensors::{AnyNetwork, trained};
 
-/// Parameters with a learning rate of their own: [`Trainer::groups`](crate::Trainer::groups) times `factor`. A parameter
-/// in several groups has the product of their factors; one in none has the trainer's rate.
+/// Parameters with a learning rate of their own: that of the trainer or optimiser times `factor`. A parameter in several
+/// groups has the product of their factors; one in no group has the rate itself.
 ///
 /// Adam moves a parameter by about its learning rate a step, whatever the gradient. With a small rate for the means, log
 /// σ² needs a larger one, or hundreds of epochs to reach the threshold of pruning:
@@ -43,7 +43,7 @@ pub enum Parameters {
     LogVariances,
     /// The biases of layers.
     Biases,
-    /// The scales and biases of batch norms and layer norms.
+    /// The scales and biases of batch norms and layer norms: of parts that have a tensor named `scale` or `gamma`.
     Norms,
     /// All parameters of a part of the network, by its path: `"2"` or `"2.0"`, as the names of tensors begin.
     Part(String),

@@ -1,5 +1,6 @@
-//! A convolutional layer's sampled output as one operation. The images are unfolded once for the mean and the variance
-//! product, some at a time so that they stay in the cache, and again in the backward pass.
+//! A convolutional layer's sampled output as one operation. The [`direct`] kernels compute windows that move one pixel at a
+//! time. For others the images are unfolded once for the mean and the variance product, some at a time so that they stay
+//! in the cache, and again in the backward pass.
 
 mod backward;
 mod direct;

@@ -42,7 +42,7 @@ struct Case<E> {
     eps: Vec<E>,
 }
 
-/// What a pass computes: the output, its derivative by its variance, and the gradients of the images and the weights.
+/// The results of a pass: the output, its derivative by its variance, and the gradients of the images and the weights.
 struct Found<E> {
     y: Vec<E>,
     slope: Vec<E>,
